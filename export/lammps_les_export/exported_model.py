@@ -1,0 +1,140 @@
+"""The module inside a model file (FORMAT.md, "Methods of the module")."""
+
+import torch
+from torch import Tensor, nn
+
+from lammps_les.electrostatics.born_effective_charges import (
+    born_effective_charges,
+    born_effective_charges_one_layer,
+    derivative,
+    is_phase_form,
+)
+from lammps_les.electrostatics.long_range import is_periodic, long_range_energy
+from lammps_les.electrostatics.parameters import LongRangeParameters
+from lammps_les.electrostatics.polarization import coupling_charges
+from lammps_les.electrostatics.unfolding import unfold
+from lammps_les_export.contract import Metadata
+
+
+class ExportedModel(nn.Module):
+    """A network together with the long-range sum that its metadata describe.
+
+    Args:
+        network: scriptable; forward(edge_vectors, edge_index, species, n_centers) returns
+            ``energy`` [n_centers] in eV and ``charge`` [n_centers, channels] in file units.
+        metadata: of the model file; ``dtype`` must be the type of the network's parameters.
+    """
+
+    def __init__(self, network: nn.Module, metadata: Metadata) -> None:
+        super().__init__()
+        self.network = network
+        self.dtype = metadata.torch_dtype
+        self.layers = metadata.layers
+        self.sigma = float(metadata.sigma)
+        self.dl = float(metadata.dl)
+        self.norm = float(metadata.norm)
+        self.remove_self = metadata.remove_self
+        self.self_factor = float(metadata.self_factor)
+        self.charge_unit = float(metadata.charge_unit)
+        self.epsilon_inf = float(metadata.epsilon_inf)
+        self.remove_mean = metadata.remove_mean
+        energies = [metadata.atomic_energies[symbol] for symbol in metadata.species]
+        self.register_buffer("atomic_energies", torch.tensor(energies, dtype=torch.float64))
+        signs = torch.tensor(metadata.charge_sign, dtype=torch.float64)
+        self.register_buffer("charge_sign", signs)
+
+    @torch.jit.export
+    def latents(
+        self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
+    ) -> dict[str, Tensor]:
+        """Short-range energies [n_centers] in eV and charges [n_centers, C] in file units."""
+        return self.network(edge_vectors, edge_index, species, n_centers)
+
+    def forward(
+        self,
+        positions: Tensor,
+        species: Tensor,
+        cell: Tensor,
+        pbc: Tensor,
+        edge_index: Tensor,
+        edge_shifts: Tensor,
+        compute_bec: bool = False,
+        born: str = "local",
+    ) -> dict[str, Tensor]:
+        """Energy, forces, stress, charges and Born effective charges of a whole system.
+
+        Arguments, shapes and units are those of FORMAT.md. Forces and stress are derivatives of the
+        energy by automatic differentiation, so they judge codes that write them out by formula;
+        do not call this under ``torch.no_grad``.
+        """
+        periodic = is_periodic(pbc)
+        is_phase_form(born)  # refuses other names, also where no tensor is asked for
+        parameters = LongRangeParameters(
+            self.sigma, self.dl, self.norm, self.remove_self, self.self_factor
+        )
+        n = positions.size(0)
+        leaf = positions.detach().clone().requires_grad_(True)
+        strain = torch.zeros_like(cell).requires_grad_(True)
+        identity = torch.eye(3, dtype=cell.dtype, device=cell.device)
+        deformation = identity + 0.5 * (strain + strain.T)
+        deformed = leaf @ deformation
+        lattice = cell.detach() @ deformation
+        center, neighbor = edge_index[0], edge_index[1]
+        edge_vectors = deformed[neighbor] - deformed[center] + edge_shifts @ lattice
+        latent = self.latents(edge_vectors.to(self.dtype), edge_index, species, n)
+        charges = latent["charge"].to(positions.dtype)
+        short_range = latent["energy"].to(positions.dtype).sum()
+        long_range = long_range_energy(deformed, charges, lattice, periodic, parameters)
+        energy = short_range + long_range
+        result = {
+            "energy": (energy + self.atomic_energies[species].sum()).detach(),
+            "forces": -derivative(energy, leaf, False),
+            "stress": torch.zeros_like(cell),
+            "charge": charges.detach(),
+        }
+        if periodic:
+            volume = torch.abs(torch.linalg.det(cell))
+            result["stress"] = derivative(energy, strain, False) / volume
+        if compute_bec:
+            if self.layers == 1:
+                result["bec"] = born_effective_charges_one_layer(
+                    self._coupling_charges(charges),
+                    edge_vectors,
+                    edge_index,
+                    positions,
+                    cell,
+                    periodic,
+                    self.remove_mean,
+                    born,
+                )
+            else:
+                result["bec"] = self._unfolded_bec(
+                    positions, species, cell, periodic, edge_index, edge_shifts, born
+                )
+        return result
+
+    def _coupling_charges(self, charges: Tensor) -> Tensor:
+        return coupling_charges(charges, self.charge_unit, self.charge_sign, self.epsilon_inf)
+
+    def _unfolded_bec(
+        self,
+        positions: Tensor,
+        species: Tensor,
+        cell: Tensor,
+        periodic: bool,
+        edge_index: Tensor,
+        edge_shifts: Tensor,
+        born: str,
+    ) -> Tensor:
+        n = positions.size(0)
+        graph = unfold(edge_index, edge_shifts, n, self.layers)
+        images = positions.detach()[graph.owner] + graph.shifts.to(cell.dtype) @ cell.detach()
+        images = images.requires_grad_(True)
+        edge_vectors = images[graph.edge_index[1]] - images[graph.edge_index[0]]
+        latent = self.latents(
+            edge_vectors.to(self.dtype), graph.edge_index, species[graph.owner], n
+        )
+        charges = self._coupling_charges(latent["charge"].to(positions.dtype))
+        return born_effective_charges(
+            charges, images, graph.owner, cell, periodic, self.remove_mean, born
+        )

@@ -1,0 +1,57 @@
+"""Writing a model file."""
+
+import copy
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from lammps_les_export.contract import METADATA_FILE, Metadata, ModelFileError, parse_metadata
+from lammps_les_export.exported_model import ExportedModel
+
+
+def write_model(
+    path: str | Path, network: nn.Module, metadata: Metadata | Mapping[str, Any]
+) -> Metadata:
+    """Script a network and write it with its metadata as a model file (FORMAT.md).
+
+    Args:
+        path: file to write; replaced only when everything has gone well.
+        network: scriptable module with attributes ``species`` (list of symbols), ``cutoff`` [A],
+            ``layers`` and ``channels``; not changed, a copy is brought to the ``dtype`` of the file.
+        metadata: the fields of FORMAT.md.
+
+    Returns:
+        the metadata as written.
+
+    Raises:
+        ModelFileError: metadata that do not follow FORMAT.md, or that contradict the network.
+    """
+    if not isinstance(metadata, Metadata):
+        metadata = parse_metadata(dict(metadata), f"metadata for {path}")
+    for name in ("species", "cutoff", "layers", "channels"):
+        of_network = getattr(network, name)
+        if name == "species":
+            of_network = list(of_network)
+        if of_network != getattr(metadata, name):
+            raise ModelFileError(
+                f"metadata for {path}: field '{name}' is {getattr(metadata, name)!r}, "
+                f"but the network has {of_network!r}"
+            )
+    network = copy.deepcopy(network).to(metadata.torch_dtype).eval()
+    for parameter in network.parameters():
+        parameter.requires_grad_(False)
+    module = torch.jit.script(ExportedModel(network, metadata))
+    path = Path(path)
+    unfinished = path.with_name(path.name + ".part")
+    torch.jit.save(module, str(unfinished), _extra_files={METADATA_FILE: _json(metadata)})
+    os.replace(unfinished, path)
+    return metadata
+
+
+def _json(metadata: Metadata) -> str:
+    return json.dumps(metadata.model_dump(), indent=2, allow_nan=False) + "\n"

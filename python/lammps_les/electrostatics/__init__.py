@@ -1,0 +1,33 @@
+"""Plain reference sums of the long-range part, differentiable twice; they judge the fast ones."""
+
+from lammps_les.electrostatics.born_effective_charges import (
+    born_effective_charges,
+    born_effective_charges_one_layer,
+)
+from lammps_les.electrostatics.long_range import (
+    LongRangeResponse,
+    is_periodic,
+    long_range_energy,
+    long_range_response,
+)
+from lammps_les.electrostatics.parameters import LongRangeParameters
+from lammps_les.electrostatics.polarization import coupling_charges, polarization, without_mean
+from lammps_les.electrostatics.unfolding import UnfoldedGraph, unfold
+from lammps_les.electrostatics.wave_vectors import wave_vector_triples, wave_vectors
+
+__all__ = [
+    "LongRangeParameters",
+    "LongRangeResponse",
+    "UnfoldedGraph",
+    "born_effective_charges",
+    "born_effective_charges_one_layer",
+    "coupling_charges",
+    "is_periodic",
+    "long_range_energy",
+    "long_range_response",
+    "polarization",
+    "unfold",
+    "wave_vector_triples",
+    "wave_vectors",
+    "without_mean",
+]

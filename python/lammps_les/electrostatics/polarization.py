@@ -1,0 +1,68 @@
+"""Charges that couple to a field, and their polarization (Zhong et al., npj Comput. Mater. 2025)."""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def coupling_charges(
+    charges: Tensor, charge_unit: float, charge_sign: Tensor, epsilon_inf: float
+) -> Tensor:
+    """Charges in e that couple to a uniform field, Q_i = unit sqrt(eps_inf) sum_c sign_c q_ic.
+
+    Args:
+        charges: [N, C], file units.
+        charge_unit: e per file unit.
+        charge_sign: [C], physical sign of each channel.
+        epsilon_inf: high-frequency dielectric constant.
+
+    Returns:
+        [N]; its mean is not removed.
+    """
+    return charge_unit * math.sqrt(epsilon_inf) * (charges * charge_sign).sum(dim=1)
+
+
+def without_mean(charges: Tensor, remove_mean: bool) -> Tensor:
+    """q~ = Q - mean(Q) of charges [N] in e if ``remove_mean``, else the charges."""
+    if remove_mean:
+        return charges - charges.mean()
+    return charges
+
+
+def polarization(positions: Tensor, charges: Tensor, cell: Tensor, periodic: bool) -> Tensor:
+    """Polarization (dipole of the cell) in e A, [3, 2]: real and imaginary part.
+
+    open:      P_a = sum_j q_j r_ja (imaginary part zero)
+    periodic:  one complex number a lattice vector m, P_m = sum_j q_j exp(2 pi i s_jm) / (2 pi i),
+               in units of that vector, s = fractional coordinates; in an orthogonal cell a_m P_m
+               is the P(k) = sum_j q_j exp(i k r_j) / (i k) at the smallest k of eq. 11.
+
+    Args:
+        positions: [N, 3] in A.
+        charges: [N] in e.
+        cell: [3, 3], rows are lattice vectors [A].
+        periodic: which of the two.
+
+    Returns:
+        [3, 2] in e A (open) or in e (periodic, lattice components).
+    """
+    if not periodic:
+        dipole = charges @ positions
+        return torch.stack([dipole, torch.zeros_like(dipole)], dim=1)
+    phase = 2.0 * math.pi * (positions @ torch.linalg.inv(cell))  # [N, m]
+    real = charges @ torch.sin(phase) / (2.0 * math.pi)
+    imaginary = -(charges @ torch.cos(phase)) / (2.0 * math.pi)
+    return torch.stack([real, imaginary], dim=1)
+
+
+def displacement_weight(displacements: Tensor, cell: Tensor, phase_form: bool) -> Tensor:
+    """w_a(d) in A, [..., 3], of displacements d [..., 3] in A (FORMAT.md).
+
+    local form:  w_a(d) = d_a
+    phase form:  w_a(d) = sum_m cell[m, a] sin(2 pi s_m) / (2 pi), s = fractional d
+    """
+    if not phase_form:
+        return displacements
+    fractional = displacements @ torch.linalg.inv(cell)
+    return torch.sin(2.0 * math.pi * fractional) / (2.0 * math.pi) @ cell

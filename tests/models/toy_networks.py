@@ -1,0 +1,162 @@
+"""Toy networks whose answers fit on a line.
+
+They obey FORMAT.md like any network: r_cj are the edge vectors, s_i the species index, and every
+sum over j runs over the neighbors of the center within the cutoff. Everything that depends on a
+distance goes to zero at the cutoff R with two continuous derivatives, through
+
+    w(r) = (1 - r^2 / R^2)^3.
+"""
+
+import torch
+from torch import Tensor, nn
+
+
+class ToyNetwork(nn.Module):
+    """What the toys share: the attributes that the writer asks for, and the smooth cutoff w(r)."""
+
+    def __init__(self, species: list[str], cutoff: float, layers: int, channels: int) -> None:
+        super().__init__()
+        self.species = species
+        self.cutoff = cutoff
+        self.layers = layers
+        self.channels = channels
+
+    def squared_distance_and_window(self, edge_vectors: Tensor) -> tuple[Tensor, Tensor]:
+        """r^2 in A^2 and w(r) of edge vectors [E, 3], each [E]."""
+        r2 = (edge_vectors * edge_vectors).sum(dim=1)
+        return r2, torch.clamp(1.0 - r2 / (self.cutoff * self.cutoff), min=0.0) ** 3
+
+
+class ConstantCharges(ToyNetwork):
+    """e_i = 0; q_i = charges[s_i]. Outputs do not depend on the edges and carry no gradient."""
+
+    def __init__(self, species: list[str], charges: list[float], cutoff: float = 4.0) -> None:
+        super().__init__(species, cutoff, layers=1, channels=1)
+        self.register_buffer("charges", torch.tensor(charges, dtype=torch.float64))
+
+    def forward(
+        self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
+    ) -> dict[str, Tensor]:
+        """See the class."""
+        charge = self.charges[species[:n_centers]].unsqueeze(1)
+        return {"energy": torch.zeros_like(charge[:, 0]), "charge": charge}
+
+
+class LinearCharges(ToyNetwork):
+    """e_i = 0; q_ic = base_c[s_i] + slope_c sum_j r_ij w(r_ij), for any number of channels c."""
+
+    def __init__(
+        self,
+        species: list[str],
+        base: list[list[float]],
+        slope: list[float],
+        cutoff: float = 4.0,
+    ) -> None:
+        super().__init__(species, cutoff, layers=1, channels=len(slope))
+        self.register_buffer("base", torch.tensor(base, dtype=torch.float64).T.contiguous())
+        self.register_buffer("slope", torch.tensor(slope, dtype=torch.float64))
+
+    def forward(
+        self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
+    ) -> dict[str, Tensor]:
+        """See the class."""
+        r2, window = self.squared_distance_and_window(edge_vectors)
+        term = torch.sqrt(r2)[:, None] * window[:, None] * self.slope  # [E, C]
+        charge = self.base[species[:n_centers]].index_add(0, edge_index[0], term)
+        return {"energy": torch.zeros_like(charge[:, 0]), "charge": charge}
+
+
+class HarmonicBonds(ToyNetwork):
+    """e_i = (stiffness / 4) sum_j (r_ij - length)^2 w(r_ij); q_ic = 0 in every channel."""
+
+    def __init__(
+        self,
+        species: list[str],
+        stiffness: float,
+        length: float,
+        cutoff: float = 3.0,
+        channels: int = 0,
+    ) -> None:
+        super().__init__(species, cutoff, layers=1, channels=channels)
+        self.stiffness = stiffness
+        self.length = length
+
+    def forward(
+        self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
+    ) -> dict[str, Tensor]:
+        """See the class."""
+        r2, window = self.squared_distance_and_window(edge_vectors)
+        term = 0.25 * self.stiffness * (torch.sqrt(r2) - self.length) ** 2 * window
+        zeros = torch.zeros(n_centers, dtype=term.dtype, device=term.device)
+        charge = zeros[:, None].expand(n_centers, self.channels)
+        return {"energy": zeros.index_add(0, edge_index[0], term), "charge": charge}
+
+
+class LayeredCharges(ToyNetwork):
+    """q_i = base[s_i] + slope h_i, e_i = stiffness h_i, with as many layers as wanted.
+
+    h is made layer by layer, h_i <- sum_j w(r_ij) h_j, from h_i = strength[s_i]: with two layers
+    h_i = sum_j w(r_ij) sum_k w(r_jk) strength[s_k], which reaches neighbors of neighbors.
+    """
+
+    def __init__(
+        self,
+        species: list[str],
+        base: list[float],
+        strength: list[float],
+        slope: float,
+        stiffness: float,
+        cutoff: float = 3.0,
+        layers: int = 2,
+    ) -> None:
+        super().__init__(species, cutoff, layers=layers, channels=1)
+        self.register_buffer("base", torch.tensor(base, dtype=torch.float64))
+        self.register_buffer("strength", torch.tensor(strength, dtype=torch.float64))
+        self.slope = slope
+        self.stiffness = stiffness
+
+    def forward(
+        self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
+    ) -> dict[str, Tensor]:
+        """See the class."""
+        window = self.squared_distance_and_window(edge_vectors)[1]
+        h = self.strength[species]  # [n_all]
+        for _ in range(self.layers):
+            h = torch.zeros_like(h).index_add(0, edge_index[0], window * h[edge_index[1]])
+        h = h[:n_centers]
+        charge = self.base[species[:n_centers]] + self.slope * h
+        return {"energy": self.stiffness * h, "charge": charge.unsqueeze(1)}
+
+
+class Raising(ToyNetwork):
+    """Raises "toy network: raised on purpose" where two atoms are closer than ``distance``."""
+
+    def __init__(self, species: list[str], distance: float, cutoff: float = 4.0) -> None:
+        super().__init__(species, cutoff, layers=1, channels=1)
+        self.distance = distance
+
+    def forward(
+        self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
+    ) -> dict[str, Tensor]:
+        """See the class; else e_i = 0 and q_i = 0."""
+        r2 = (edge_vectors * edge_vectors).sum(dim=1)
+        if bool((r2 < self.distance * self.distance).any()):
+            raise RuntimeError("toy network: raised on purpose")
+        zeros = torch.zeros(n_centers, dtype=r2.dtype, device=r2.device)
+        return {"energy": zeros, "charge": zeros.unsqueeze(1)}
+
+
+class NonFinite(ToyNetwork):
+    """e_i = sum_j NaN r_ij^2, so energy and forces are not finite; q_i = 0."""
+
+    def __init__(self, species: list[str], cutoff: float = 4.0) -> None:
+        super().__init__(species, cutoff, layers=1, channels=1)
+
+    def forward(
+        self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
+    ) -> dict[str, Tensor]:
+        """See the class."""
+        r2 = (edge_vectors * edge_vectors).sum(dim=1)
+        zeros = torch.zeros(n_centers, dtype=r2.dtype, device=r2.device)
+        energy = zeros.index_add(0, edge_index[0], r2 * float("nan"))
+        return {"energy": energy, "charge": zeros.unsqueeze(1)}
