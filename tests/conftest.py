@@ -1,9 +1,13 @@
 """Fixtures that tests of every room share."""
 
 import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "models"))
 
 
 @pytest.fixture(scope="session")
@@ -14,3 +18,17 @@ def shared() -> Path:
     if not directory.is_dir():
         pytest.skip(f"reference data not found at {directory} (set LES_SHARED)")
     return directory
+
+
+@pytest.fixture(scope="session")
+def toy_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Path of a toy model file by name and dtype; the toys are listed in models/generate.py."""
+    from generate import write_toy_models
+
+    directory = tmp_path_factory.mktemp("toy_models")
+    write_toy_models(directory)
+
+    def path(name: str, dtype: str = "float64") -> Path:
+        return directory / f"{name}-{dtype}.pt"
+
+    return path

@@ -25,6 +25,9 @@ class ExportedModel(nn.Module):
         metadata: of the model file; ``dtype`` must be the type of the network's parameters.
     """
 
+    atomic_energies: Tensor
+    charge_sign: Tensor
+
     def __init__(self, network: nn.Module, metadata: Metadata) -> None:
         super().__init__()
         self.network = network

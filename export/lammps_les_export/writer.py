@@ -22,7 +22,7 @@ def write_model(
     Args:
         path: file to write; replaced only when everything has gone well.
         network: scriptable module with attributes ``species`` (list of symbols), ``cutoff`` [A],
-            ``layers`` and ``channels``; not changed, a copy is brought to the ``dtype`` of the file.
+            ``layers`` and ``channels``; not changed, a copy is brought to the ``dtype`` asked for.
         metadata: the fields of FORMAT.md.
 
     Returns:

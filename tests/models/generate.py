@@ -107,6 +107,6 @@ def write_toy_models(directory: str | Path) -> list[Path]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("outdir", help="directory to write NAME-float64.pt and NAME-float32.pt into")
+    parser.add_argument("outdir", help="directory for the files")
     for file in write_toy_models(parser.parse_args().outdir):
         print(file)

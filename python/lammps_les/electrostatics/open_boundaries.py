@@ -40,7 +40,7 @@ def open_energy(positions: Tensor, charges: Tensor, parameters: LongRangeParamet
 def open_response(
     positions: Tensor, charges: Tensor, parameters: LongRangeParameters
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Potential, forces and virial at fixed charges, by formula; arguments as in ``open_energy``.
+    """Potential, forces and virial at fixed charges, by formula. Arguments as in ``open_energy``.
 
     With g(r) = (N/2pi) erf(r / (sqrt2 sigma)) / r:
     phi_ic = sum_{j != i} g(r_ij) q_jc + [self kept] 2 N q_ic / (sigma (2 pi)^1.5)

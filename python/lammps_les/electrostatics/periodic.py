@@ -26,7 +26,11 @@ def screening(k: Tensor, sigma: float) -> Tensor:
 
 
 def periodic_energy(
-    positions: Tensor, charges: Tensor, cell: Tensor, triples: Tensor, parameters: LongRangeParameters
+    positions: Tensor,
+    charges: Tensor,
+    cell: Tensor,
+    triples: Tensor,
+    parameters: LongRangeParameters,
 ) -> Tensor:
     """Long-range energy [eV], a scalar.
 
@@ -54,9 +58,13 @@ def periodic_energy(
 def periodic_response(
     positions: Tensor, charges: Tensor, cell: Tensor, parameters: LongRangeParameters
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Potential, forces and virial at fixed charges, by formula; arguments as in ``periodic_energy``.
+    """Potential, forces and virial at fixed charges, by formula.
 
-    phi_ic = dE/dq_ic = (2N/V) sum_k f Re[S_c* e^{ik.r_i}] - [remove_self] 2 s N q_ic/(sigma (2 pi)^1.5)
+    Arguments as in ``periodic_energy``, without the triples.
+
+    With the last term of phi only where the self-interaction is removed:
+
+    phi_ic = dE/dq_ic = (2N/V) sum_k f Re[S_c* e^{ik.r_i}] - 2 s N q_ic/(sigma (2 pi)^1.5)
     F_i = -dE/dr_i = (2N/V) sum_kc q_ic f k Im[S_c* e^{ik.r_i}]
     W_ab = -dE/d(strain_ab) = (N/V) sum_kc f |S_c|^2 [d_ab - 2 k_a k_b (1/k^2 + sigma^2/2)]
 

@@ -1,4 +1,7 @@
-"""Charges that couple to a field, and their polarization (Zhong et al., npj Comput. Mater. 2025)."""
+"""Charges that couple to a field, and their polarization.
+
+Zhong et al., npj Comput. Mater. (2025), 10.1038/s41524-025-01911-z.
+"""
 
 import math
 

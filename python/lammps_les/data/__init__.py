@@ -1,0 +1,1 @@
+"""Structures and labels on their way into tensors."""

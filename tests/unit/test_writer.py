@@ -1,0 +1,191 @@
+"""The exported module: forward against differences and against other ways to the same number."""
+
+import math
+
+import pytest
+import torch
+from generate import toy_metadata, toy_models
+
+from lammps_les.data.neighbors import neighbor_list
+from lammps_les_export import ModelFileError, load_model, read_metadata, write_model
+
+CELL = torch.tensor([[4.3, 0.0, 0.0], [0.9, 5.1, 0.0], [-1.2, 0.4, 4.8]], dtype=torch.float64)
+CELLS = {"triclinic": CELL, "left_handed": CELL[[1, 0, 2]], "open": torch.zeros(3, 3).double()}
+TOYS = ["constant", "linear", "two_channels", "harmonic", "harmonic_one_channel", "two_layers"]
+
+
+def atoms(n: int = 6) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(11)
+    return torch.rand(n, 3, generator=generator).double() @ CELL, torch.arange(n) % 2
+
+
+def run(module, cutoff, r, species, cell, bec=False, born="local"):
+    """Call forward with a fresh neighbor list; a zero cell is open."""
+    periodic = bool(cell.any())
+    edge_index, shifts = neighbor_list(r.numpy(), cell.numpy(), periodic, cutoff)
+    pbc = torch.full((3,), periodic)
+    return module(r, species, cell, pbc, edge_index, shifts, bec, born)
+
+
+@pytest.mark.parametrize("boundary", CELLS)
+@pytest.mark.parametrize("name", [*TOYS, "three_layers"])
+def test_forces_and_stress_are_differences_of_the_energy(toy_model, name, boundary):
+    module, metadata = load_model(toy_model(name))
+    r, species = atoms()
+    cell = CELLS[boundary]
+    result = run(module, metadata.cutoff, r, species, cell)
+
+    def energy(x, lattice):
+        return float(run(module, metadata.cutoff, x, species, lattice)["energy"])
+
+    def difference(deform):
+        values = [energy(*deform(shift * 1e-4)) for shift in (-2, -1, 1, 2)]
+        return (values[0] - 8 * values[1] + 8 * values[2] - values[3]) / 12e-4
+
+    for i, b in [(0, 0), (2, 1), (5, 2)]:
+
+        def moved(step, i=i, b=b):
+            x = r.clone()
+            x[i, b] += step
+            return x, cell
+
+        assert float(result["forces"][i, b]) == pytest.approx(-difference(moved), abs=2e-8)
+    if boundary == "open":
+        assert not result["stress"].any()
+        return
+    volume = float(torch.linalg.det(cell).abs())
+    for a in range(3):
+        for b in range(3):
+
+            def strained(step, a=a, b=b):
+                deformation = torch.eye(3).double()
+                deformation[a, b] += step
+                return r @ deformation.T, cell @ deformation.T
+
+            stress = difference(strained) / volume
+            assert float(result["stress"][a, b]) == pytest.approx(stress, abs=2e-8)
+
+
+@pytest.mark.parametrize("boundary", CELLS)
+@pytest.mark.parametrize("born", ["local", "phase"])
+@pytest.mark.parametrize("name", ["linear", "two_layers"])
+def test_eager_and_scripted_agree_and_repeat(name, born, boundary, tmp_path):
+    """TorchScript optimises after the first calls; none of them may change a number."""
+    from lammps_les_export.exported_model import ExportedModel
+
+    network = toy_models()[name][0].double()
+    metadata = write_model(tmp_path / "m.pt", network, toy_metadata(network, "float64"))
+    eager = ExportedModel(network, metadata)
+    module, _ = load_model(tmp_path / "m.pt")
+    for n in (6, 5, 4, 6):
+        r, species = atoms(n)
+        cell = CELLS[boundary]
+        expected = run(eager, network.cutoff, r, species, cell, True, born)
+        result = run(module, network.cutoff, r, species, cell, True, born)
+        assert set(result) == {"energy", "forces", "stress", "charge", "bec"}
+        for key in result:
+            torch.testing.assert_close(result[key], expected[key], rtol=0, atol=1e-12)
+
+
+def test_energy_of_a_constant_charge_dimer(toy_model):
+    """Closed form: H at 2 A from O; erf(sqrt 2) = 0.9544997361036416."""
+    module, metadata = load_model(toy_model("constant"))
+    r = torch.tensor([[0.0, 0, 0], [2.0, 0, 0]], dtype=torch.float64)
+    result = run(module, metadata.cutoff, r, torch.tensor([0, 1]), CELLS["open"])
+    coulomb = 14.399645 * (-0.4 * 0.8) * 0.9544997361036416 / 2
+    own = 14.399645 * (0.4**2 + 0.8**2) * 0.3989422804014327
+    assert float(result["energy"]) == pytest.approx(-13.5 - 432.1 + coulomb + own, abs=1e-9)
+    assert result["charge"].tolist() == [[0.4], [-0.8]]
+    tensor = run(module, metadata.cutoff, r, torch.tensor([0, 1]), CELLS["open"], True)["bec"]
+    expected = 0.6 * math.sqrt(1.8) * torch.eye(3).double()
+    torch.testing.assert_close(tensor, torch.stack([expected, -expected]))
+
+
+def test_energy_of_a_spring(toy_model):
+    """Two centers, 1/4 k (r - r0)^2 w(r) each, with w = (1 - (1.2/3)^2)^3."""
+    module, metadata = load_model(toy_model("harmonic"))
+    r = torch.tensor([[0.0, 0, 0], [1.2, 0, 0]], dtype=torch.float64)
+    result = run(module, metadata.cutoff, r, torch.tensor([0, 1]), CELLS["open"])
+    assert float(result["energy"]) == pytest.approx(2.5 * 0.04 * 0.84**3, abs=1e-12)
+    assert result["charge"].shape == (2, 0)
+
+
+@pytest.mark.parametrize("name", TOYS)
+def test_float32_is_near_float64(toy_model, name):
+    r, species = atoms()
+    results = []
+    for dtype in ("float64", "float32"):
+        module, metadata = load_model(toy_model(name, dtype))
+        edges = torch.zeros(0, 3, dtype=metadata.torch_dtype)
+        none = torch.zeros(2, 0, dtype=torch.int64)
+        latent = module.latents(edges, none, species, 6)
+        assert latent["energy"].dtype == latent["charge"].dtype == metadata.torch_dtype
+        results.append(run(module, metadata.cutoff, r, species, CELL, True))
+    for key, value in results[1].items():
+        assert value.dtype == torch.float64
+        torch.testing.assert_close(value, results[0][key], rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("name", [*TOYS, "three_layers", "raises", "non_finite"])
+def test_no_atoms_and_no_edges(toy_model, name):
+    module, metadata = load_model(toy_model(name))
+    none = torch.zeros(2, 0, dtype=torch.int64)
+    latent = module.latents(torch.zeros(0, 3).double(), none, none[0], 0)
+    assert latent["energy"].shape == (0,)
+    assert latent["charge"].shape == (0, metadata.channels)
+
+
+def test_charge_signs_turn_the_channels(tmp_path):
+    network = toy_models()["two_channels"][0]
+    r, species = atoms()
+    tensors = []
+    for signs in ([1.0, -1.0], [-1.0, 1.0]):
+        fields = toy_metadata(network, "float64", charge_sign=signs)
+        write_model(tmp_path / "m.pt", network, fields)
+        module, _ = load_model(tmp_path / "m.pt")
+        tensors.append(run(module, network.cutoff, r, species, CELL, True)["bec"])
+    torch.testing.assert_close(tensors[0], -tensors[1])
+    assert float(tensors[0].abs().max()) > 0.1
+
+
+class TestRefusals:
+    """What the module and the writer do not take."""
+
+    def test_mixed_boundaries(self, toy_model):
+        module, metadata = load_model(toy_model("linear"))
+        r, species = atoms()
+        edge_index, shifts = neighbor_list(r.numpy(), CELL.numpy(), True, metadata.cutoff)
+        pbc = torch.tensor([True, True, False])
+        with pytest.raises(torch.jit.Error, match="in all three directions or in none"):
+            module(r, species, CELL, pbc, edge_index, shifts)
+
+    def test_unknown_form(self, toy_model):
+        module, metadata = load_model(toy_model("linear"))
+        with pytest.raises(torch.jit.Error, match="'local' or 'phase'"):
+            run(module, metadata.cutoff, *atoms(), CELL, True, "finite")
+
+    def test_raising_network(self, toy_model):
+        module, metadata = load_model(toy_model("raises"))
+        with pytest.raises(torch.jit.Error, match="raised on purpose"):
+            run(module, metadata.cutoff, *atoms(), CELL)
+
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [("species", ["O", "H"]), ("cutoff", 4.1), ("layers", 2), ("channels", 2)],
+    )
+    def test_metadata_that_contradict_the_network(self, tmp_path, field, value):
+        network = toy_models()["linear"][0]
+        fields = {**toy_metadata(network, "float64"), field: value}
+        if field == "channels":
+            fields["charge_sign"] = [1.0, 1.0]
+        with pytest.raises(ModelFileError, match=f"'{field}' is .*, but the network has"):
+            write_model(tmp_path / "m.pt", network, fields)
+        assert not list(tmp_path.iterdir())
+
+
+def test_writing_leaves_the_network_alone(tmp_path):
+    network = toy_models()["linear"][0].double()
+    write_model(tmp_path / "m.pt", network, toy_metadata(network, "float32"))
+    assert network.base.dtype == torch.float64
+    assert read_metadata(tmp_path / "m.pt").dtype == "float32"
+    assert [file.name for file in tmp_path.iterdir()] == ["m.pt"]
