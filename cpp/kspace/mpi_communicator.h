@@ -1,0 +1,23 @@
+// Communicator over an MPI communicator (in LAMMPS: `world`, never MPI_COMM_WORLD).
+#pragma once
+
+#include "communicator.h"
+
+#include <mpi.h>
+
+namespace les {
+
+class MpiCommunicator : public Communicator {
+ public:
+  explicit MpiCommunicator(MPI_Comm comm);
+  int rank() const override { return rank_; }
+  int size() const override { return size_; }
+  torch::Tensor sum(const torch::Tensor &values) const override;
+  torch::Tensor gather_rows(const torch::Tensor &rows) const override;
+
+ private:
+  MPI_Comm comm_;
+  int rank_ = 0, size_ = 1;
+};
+
+}    // namespace les

@@ -1,0 +1,83 @@
+// Pair sum for open boundaries. Every rank needs the charges of all ranks; it computes the rows of its own atoms.
+
+#include "long_range.h"
+
+#include <cmath>
+
+namespace les {
+
+namespace {
+
+using torch::Tensor;
+constexpr double TWO_PI = 2.0 * M_PI;
+
+class OpenSum : public LongRangeSolver {
+ public:
+  OpenSum(const LongRangeParameters &p, const Communicator &comm) : p_(p), comm_(comm) {}
+
+  void setup(const Tensor &) override {}
+
+  LongRange compute(const Tensor &positions, const Tensor &charges, const Tensor &,
+                    bool atom_virial) const override
+  {
+    const int64_t n = positions.size(0);
+    const Tensor q = charges.detach().to(torch::kFloat64);
+    const Tensor all_r = comm_.gather_rows(positions.contiguous()), all_q = comm_.gather_rows(q);
+    const int64_t total = all_r.size(0), offset = first_row(n, positions.options());
+
+    LongRange out;
+    Tensor phi = torch::zeros_like(q);
+    out.forces = torch::zeros_like(positions);
+    Tensor virial = torch::zeros({n, 3, 3}, positions.options());
+    const double a = 1.0 / (std::sqrt(2.0) * p_.sigma), prefactor = p_.norm / TWO_PI;
+    const int64_t tile = std::max<int64_t>(1, (1 << 20) / std::max<int64_t>(total, 1));
+    for (int64_t first = 0; first < n; first += tile) {
+      const int64_t size = std::min(tile, n - first);
+      const Tensor d = positions.narrow(0, first, size).unsqueeze(1) - all_r.unsqueeze(0);    // r_i - r_j [t, N, 3]
+      // the diagonal gets a harmless distance and no weight
+      const Tensor own = torch::arange(offset + first, offset + first + size, all_r.options().dtype(torch::kInt64));
+      const Tensor other = torch::ones({size, total}, all_r.options()).scatter_(1, own.unsqueeze(1), 0.0);
+      const Tensor r = (d.square().sum(-1) + (1.0 - other)).sqrt();
+      const Tensor erf = torch::erf(a * r);
+      const Tensor v = prefactor * other * erf / r;                                            // [t, N]
+      const Tensor slope = prefactor * other *
+          (2.0 * a / std::sqrt(M_PI) * torch::exp(-(a * a) * r.square()) / r - erf / r.square());    // dv/dr
+      phi.narrow(0, first, size) += v.matmul(all_q);
+      const Tensor qq = q.narrow(0, first, size).matmul(all_q.t());                            // sum_c q_i q_j
+      const Tensor pull = -(qq * slope / r).unsqueeze(2) * d;                                  // force on i from j
+      out.forces.narrow(0, first, size) += pull.sum(1);
+      // half of each pair's r (x) F to either atom
+      virial.narrow(0, first, size) += 0.5 * d.transpose(1, 2).matmul(pull);
+    }
+    if (!p_.remove_self)
+      phi += 2.0 * p_.norm / (p_.sigma * std::pow(TWO_PI, 1.5)) * q;
+    out.energy = 0.5 * (q * phi).sum(1);
+    out.potential = phi.to(charges.options());
+    out.virial = virial.sum(0).to(torch::kCPU);
+    if (atom_virial) out.atom_virial = virial;
+    return out;
+  }
+
+  std::string description() const override { return "pair sum, open boundaries"; }
+
+ private:
+  LongRangeParameters p_;
+  const Communicator &comm_;
+
+  // Index of this rank's first atom in the gathered rows.
+  int64_t first_row(int64_t n, const torch::TensorOptions &options) const
+  {
+    const Tensor counts = comm_.gather_rows(torch::full({1}, n, options.dtype(torch::kInt64)));
+    return counts.narrow(0, 0, comm_.rank()).sum().item<int64_t>();
+  }
+};
+
+}    // namespace
+
+std::unique_ptr<LongRangeSolver> make_open_sum(const LongRangeParameters &parameters,
+                                               const Communicator &communicator)
+{
+  return std::make_unique<OpenSum>(parameters, communicator);
+}
+
+}    // namespace les

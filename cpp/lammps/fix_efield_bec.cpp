@@ -1,0 +1,319 @@
+// Electric field on a system described by Born effective charges: F_ib = sum_a E_a Z_iab
+// (Zhong et al., npj Comput. Mater. (2025)).
+//
+// The field force is not the gradient of a function of the positions (no acoustic sum rule is built into Z), so the energy of
+// the fix is minus the work that the field has done along the path, by the trapezoidal rule; the itinerant polarization is the same integral of Z.
+
+#include "fix_efield_bec.h"
+
+#include "current.h"
+#include "keywords.h"
+#include "pair_les.h"
+
+#include "atom.h"
+#include "comm.h"
+#include "domain.h"
+#include "error.h"
+#include "force.h"
+#include "input.h"
+#include "modify.h"
+#include "region.h"
+#include "update.h"
+#include "variable.h"
+
+#if __has_include("respa.h")
+#include "respa.h"
+#define LES_HAVE_RESPA
+#endif
+
+#include <cstring>
+
+using namespace LAMMPS_NS;
+using namespace FixConst;
+
+/* ----------------------------------------------------------------------
+   fix ID group efield/bec Ex Ey Ez [region R] [neutral yes|no]
+------------------------------------------------------------------------- */
+
+FixEfieldBEC::FixEfieldBEC(LAMMPS *lmp, int narg, char **arg) :
+    Fix(lmp, narg, arg), region(nullptr), neutral(true), pair(nullptr), ilevel_respa(0), have_path(false), work(0.0),
+    polarization{0.0, 0.0, 0.0}, net_force{0.0, 0.0, 0.0}, summed_at{-1, -1}, sums{}, current{}
+{
+  if (narg < 6) error->all(FLERR, "fix efield/bec: expected three components of the field (V/A), got {}", narg - 3);
+  for (int a = 0; a < 3; a++) {
+    const char *text = arg[3 + a];
+    if (utils::strmatch(text, "^v_")) field[a].variable = text + 2;
+    else field[a].value = utils::numeric(FLERR, text, false, lmp);
+  }
+  les::Keywords args(lmp, "fix efield/bec", {"region", "neutral"}, narg, arg, 6);
+  while (args.next()) {
+    if (args.is("region")) region_id = args.text();
+    else neutral = args.yes_or_no();
+  }
+  if (!region_id.empty() && !domain->get_region_by_id(region_id))
+    error->all(FLERR, "fix efield/bec: region {} does not exist", region_id);
+
+  dynamic_group_allow = 1;
+  scalar_flag = vector_flag = 1;
+  size_vector = 9;
+  global_freq = 1;
+  extscalar = extvector = 1;
+  energy_global_flag = 1;
+  virial_global_flag = virial_peratom_flag = 1;
+  respa_level_support = 1;
+  restart_global = 1;
+  create_attribute = 1;
+  maxexchange = PATH_POINT_SIZE;
+
+  FixEfieldBEC::grow_arrays(atom->nmax);
+  atom->add_callback(Atom::GROW);
+}
+
+FixEfieldBEC::~FixEfieldBEC()
+{
+  if (copymode) return;
+  if (modify->get_fix_by_id(id)) atom->delete_callback(id, Atom::GROW);
+}
+
+int FixEfieldBEC::setmask() { return POST_FORCE | POST_FORCE_RESPA | MIN_POST_FORCE; }
+
+void FixEfieldBEC::init()
+{
+  pair = PairLES::find(lmp, "fix efield/bec");
+  if (pair->channels() == 0) error->all(FLERR, "fix efield/bec: the model of pair_style les has no charges");
+  pair->compute_born_every_step();
+
+  for (auto &component : field) {
+    if (component.variable.empty()) continue;
+    component.index = input->variable->find(component.variable.c_str());
+    if (component.index < 0) error->all(FLERR, "fix efield/bec: variable {} does not exist", component.variable);
+    component.per_atom = input->variable->atomstyle(component.index);
+    if (!component.per_atom && !input->variable->equalstyle(component.index))
+      error->all(FLERR, "fix efield/bec: variable {} is neither equal- nor atom-style", component.variable);
+  }
+  if (!region_id.empty()) {
+    region = domain->get_region_by_id(region_id);
+    if (!region) error->all(FLERR, "fix efield/bec: region {} does not exist", region_id);
+  }
+  if (comm->me == 0) {
+    for (const auto *other : modify->get_fix_list())
+      if (utils::strmatch(other->style, "^efield(/|$)") && !utils::strmatch(other->style, "^efield/bec"))
+        error->warning(FLERR, "fix {} {} acts on atom charges, which pair_style les does not use; it does nothing to the model",
+                       other->id, other->style);
+  }
+  if (utils::strmatch(update->integrate_style, "^respa")) {
+#ifdef LES_HAVE_RESPA
+    ilevel_respa = dynamic_cast<Respa *>(update->integrate)->nlevels - 1;
+    if (respa_level >= 0) ilevel_respa = MIN(respa_level, ilevel_respa);
+#else
+    error->all(FLERR, "fix efield/bec: this plugin was built without LAMMPS's respa.h, so it cannot be used with run_style respa; "
+                      "build it against a LAMMPS source tree");
+#endif
+  }
+}
+
+// The path starts anew with each run: what happened to the atoms between runs is not the field's work.
+void FixEfieldBEC::first_evaluation(int vflag)
+{
+  have_path = false;
+  post_force(vflag);
+}
+
+void FixEfieldBEC::setup(int vflag)
+{
+#ifdef LES_HAVE_RESPA
+  if (auto *respa = dynamic_cast<Respa *>(update->integrate)) {
+    respa->copy_flevel_f(ilevel_respa);
+    first_evaluation(vflag);
+    respa->copy_f_flevel(ilevel_respa);
+    return;
+  }
+#endif
+  first_evaluation(vflag);
+}
+
+void FixEfieldBEC::min_setup(int vflag) { first_evaluation(vflag); }
+void FixEfieldBEC::min_post_force(int vflag) { post_force(vflag); }
+
+void FixEfieldBEC::post_force_respa(int vflag, int ilevel, int /*iloop*/)
+{
+  if (ilevel == ilevel_respa) post_force(vflag);
+}
+
+/* ---------------------------------------------------------------------- */
+
+void FixEfieldBEC::evaluate_field()
+{
+  bool variables = false;
+  for (const auto &component : field) variables = variables || !component.variable.empty();
+  if (!variables) return;
+  modify->clearstep_compute();
+  for (int a = 0; a < 3; a++) {
+    if (field[a].variable.empty()) continue;
+    if (field[a].per_atom) {
+      field_at.resize(3 * static_cast<size_t>(atom->nmax));
+      input->variable->compute_atom(field[a].index, igroup, &field_at[a], 3, 0);
+    } else {
+      field[a].value = input->variable->compute_equal(field[a].index);
+    }
+  }
+  modify->addstep_compute(update->ntimestep + 1);
+}
+
+double FixEfieldBEC::field_on(int i, int a) const
+{
+  return field[a].per_atom ? field_at[3 * static_cast<size_t>(i) + a] : field[a].value;
+}
+
+bool FixEfieldBEC::feels_field(int i)
+{
+  const double *x = atom->x[i];
+  return (atom->mask[i] & groupbit) && (!region || region->match(x[0], x[1], x[2]));
+}
+
+void FixEfieldBEC::post_force(int vflag)
+{
+  const double *z = pair->born();
+  const int nlocal = atom->nlocal;
+  const double volt = force->qe2f;    // force units per e V/A
+  double **x = atom->x;
+  if (region) region->prematch();
+  evaluate_field();
+  v_init(vflag);
+
+  // field forces, and their mean over the atoms that feel the field
+  std::vector<double> applied(3 * static_cast<size_t>(nlocal), 0.0);
+  std::vector<char> feels(nlocal);
+  double mine[4] = {0.0, 0.0, 0.0, 0.0}, all[4];
+  for (int i = 0; i < nlocal; i++) {
+    feels[i] = feels_field(i);
+    if (!feels[i]) continue;
+    for (int b = 0; b < 3; b++) {
+      for (int a = 0; a < 3; a++) applied[3 * i + b] += volt * field_on(i, a) * z[9 * static_cast<size_t>(i) + 3 * a + b];
+      mine[b] += applied[3 * i + b];
+    }
+    mine[3] += 1.0;
+  }
+  MPI_Allreduce(mine, all, 4, MPI_DOUBLE, MPI_SUM, world);
+  for (int b = 0; b < 3; b++) net_force[b] = mine[b];
+
+  for (int i = 0; i < nlocal; i++) {
+    double *push = &applied[3 * static_cast<size_t>(i)];
+    if (feels[i]) {
+      for (int b = 0; b < 3; b++) {
+        if (neutral) push[b] -= all[b] / all[3];
+        atom->f[i][b] += push[b];
+      }
+      if (evflag) {
+        double u[3];
+        domain->unmap(x[i], atom->image[i], u);
+        double v[6] = {push[0] * u[0], push[1] * u[1], push[2] * u[2], push[0] * u[1], push[0] * u[2], push[1] * u[2]};
+        v_tally(i, v);
+      }
+    }
+    const double *zi = z + 9 * static_cast<size_t>(i);
+    if (have_path && (atom->mask[i] & groupbit)) extend_path(i, push, zi);
+    std::copy(x[i], x[i] + 3, path[i].x);
+    std::copy(push, push + 3, path[i].force);
+    std::copy(zi, zi + 9, path[i].z);
+  }
+  have_path = true;
+  summed_at[0] = summed_at[1] = -1;
+}
+
+// Trapezoidal rule from where the atom was last.
+void FixEfieldBEC::extend_path(int i, const double *force_now, const double *z_now)
+{
+  const PathPoint &last = path[i];
+  const double *x = atom->x[i];
+  double d[3] = {x[0] - last.x[0], x[1] - last.x[1], x[2] - last.x[2]};
+  domain->minimum_image(FLERR, d);
+  for (int b = 0; b < 3; b++) {
+    work += 0.5 * (last.force[b] + force_now[b]) * d[b];
+    for (int a = 0; a < 3; a++) polarization[a] += 0.5 * (last.z[3 * a + b] + z_now[3 * a + b]) * d[b];
+  }
+}
+
+/* ----------------------------------------------------------------------
+   output: scalar = minus the work done by the field; vector = net field force before neutral, itinerant polarization, current
+------------------------------------------------------------------------- */
+
+const double *FixEfieldBEC::totals()
+{
+  if (summed_at[0] != update->ntimestep) {
+    const double mine[7] = {work, polarization[0], polarization[1], polarization[2], net_force[0], net_force[1], net_force[2]};
+    MPI_Allreduce(mine, sums, 7, MPI_DOUBLE, MPI_SUM, world);
+    summed_at[0] = update->ntimestep;
+  }
+  return sums;
+}
+
+double FixEfieldBEC::compute_scalar() { return -totals()[0]; }
+
+double FixEfieldBEC::compute_vector(int n)
+{
+  if (n < 3) return totals()[4 + n];
+  if (n < 6) return totals()[1 + n - 3];
+  if (summed_at[1] != update->ntimestep) {
+    les::current(pair->born(), atom->v, atom->mask, groupbit, atom->nlocal, world, current);
+    summed_at[1] = update->ntimestep;
+  }
+  return current[n - 6];
+}
+
+/* ----------------------------------------------------------------------
+   restart: the totals; what is remembered per atom is evaluated anew at the same positions
+------------------------------------------------------------------------- */
+
+void FixEfieldBEC::write_restart(FILE *fp)
+{
+  summed_at[0] = -1;
+  const double *all = totals();
+  if (comm->me == 0) {
+    const int size = 4 * sizeof(double);
+    fwrite(&size, sizeof(int), 1, fp);
+    fwrite(all, sizeof(double), 4, fp);
+  }
+}
+
+void FixEfieldBEC::restart(char *buf)
+{
+  double all[4];
+  memcpy(all, buf, sizeof(all));
+  const bool keep = comm->me == 0;    // one rank holds what was before
+  work = keep ? all[0] : 0.0;
+  for (int a = 0; a < 3; a++) polarization[a] = keep ? all[1 + a] : 0.0;
+}
+
+/* ----------------------------------------------------------------------
+   where each atom was: moves with the atoms
+------------------------------------------------------------------------- */
+
+void FixEfieldBEC::grow_arrays(int nmax) { path.resize(nmax); }
+
+void FixEfieldBEC::copy_arrays(int i, int j, int /*delflag*/) { path[j] = path[i]; }
+
+// A new atom starts its path where it is, without force or charge to look back on.
+void FixEfieldBEC::set_arrays(int i)
+{
+  path[i] = PathPoint{};
+  std::copy(atom->x[i], atom->x[i] + 3, path[i].x);
+}
+
+int FixEfieldBEC::pack_exchange(int i, double *buf)
+{
+  static_assert(sizeof(PathPoint) == PATH_POINT_SIZE * sizeof(double));
+  memcpy(buf, &path[i], sizeof(PathPoint));
+  return PATH_POINT_SIZE;
+}
+
+int FixEfieldBEC::unpack_exchange(int i, double *buf)
+{
+  memcpy(&path[i], buf, sizeof(PathPoint));
+  return PATH_POINT_SIZE;
+}
+
+double FixEfieldBEC::memory_usage()
+{
+  return static_cast<double>(path.size() * sizeof(PathPoint) + field_at.size() * sizeof(double));
+}

@@ -1,0 +1,90 @@
+#include "local_graph.h"
+
+#include "neigh_list.h"
+
+#include <numeric>
+
+namespace les {
+
+using LAMMPS_NS::tagint;
+
+int LocalGraph::add(const Atoms &atoms, int i, int species)
+{
+  graph_index_[i] = n_all();
+  lammps_index_.push_back(i);
+  species_.push_back(species);
+  positions_.insert(positions_.end(), atoms.x[i], atoms.x[i] + 3);
+  return graph_index_[i];
+}
+
+void LocalGraph::find_owners(const Atoms &atoms)
+{
+  std::unordered_map<tagint, int> owned;
+  owned.reserve(atoms.nlocal);
+  for (int i = 0; i < atoms.nlocal; i++) owned.emplace(atoms.tag[i], i);
+  owner_.resize(atoms.nall);
+  std::iota(owner_.begin(), owner_.end(), 0);
+  for (int i = atoms.nlocal; i < atoms.nall; i++) {
+    const auto found = owned.find(atoms.tag[i]);
+    if (found != owned.end()) owner_[i] = found->second;
+  }
+}
+
+void LocalGraph::build(const Atoms &atoms, const LAMMPS_NS::NeighList &list,
+                       const std::vector<int> &species_of_type, double cutoff, int layers,
+                       bool merge_images)
+{
+  lammps_index_.clear();
+  positions_.clear();
+  species_.clear();
+  vectors_.clear();
+  center_.clear();
+  neighbor_.clear();
+  graph_index_.assign(atoms.nall, -1);
+  if (merge_images && owner_.size() != static_cast<size_t>(atoms.nall)) find_owners(atoms);
+
+  for (int i = 0; i < atoms.nlocal; i++)
+    if (species_of_type[atoms.type[i]] >= 0) add(atoms, i, species_of_type[atoms.type[i]]);
+  n_owned_ = n_all();
+
+  const double cutoff_squared = cutoff * cutoff;
+  int first = 0;
+  for (int ring = 0; ring < layers; ring++) {
+    const int last = n_all();    // atoms reached so far; their edges reach the next ring
+    for (int c = first; c < last; c++) {
+      const int i = lammps_index_[c];
+      const double *xi = atoms.x[i];
+      const int *neighbors = list.firstneigh[i];
+      for (int n = 0; n < list.numneigh[i]; n++) {
+        const int j = neighbors[n] & NEIGHMASK;
+        const int species = species_of_type[atoms.type[j]];
+        if (species < 0) continue;
+        const double d[3] = {atoms.x[j][0] - xi[0], atoms.x[j][1] - xi[1], atoms.x[j][2] - xi[2]};
+        if (d[0] * d[0] + d[1] * d[1] + d[2] * d[2] >= cutoff_squared) continue;
+        const int known = merge_images ? owner_[j] : j;
+        const int g = graph_index_[known] >= 0 ? graph_index_[known] : add(atoms, known, species);
+        center_.push_back(c);
+        neighbor_.push_back(g);
+        vectors_.insert(vectors_.end(), d, d + 3);
+      }
+    }
+    first = last;
+  }
+}
+
+namespace {
+template <class T> torch::Tensor copy(const std::vector<T> &v, torch::IntArrayRef shape)
+{
+  return torch::from_blob(const_cast<T *>(v.data()), shape, torch::CppTypeToScalarType<T>::value).clone();
+}
+}    // namespace
+
+torch::Tensor LocalGraph::positions() const { return copy(positions_, {n_all(), 3}); }
+torch::Tensor LocalGraph::species() const { return copy(species_, {n_all()}); }
+torch::Tensor LocalGraph::edge_vectors() const { return copy(vectors_, {n_edges(), 3}); }
+torch::Tensor LocalGraph::edge_index() const
+{
+  return torch::stack({copy(center_, {n_edges()}), copy(neighbor_, {n_edges()})});
+}
+
+}    // namespace les

@@ -1,0 +1,59 @@
+// The one translator between LAMMPS's atoms, ghosts and neighbor lists and the tensors of the model.
+//
+// "Graph atoms" are the atoms that the model sees on this rank: first the owned ones (in LAMMPS order, types mapped to NULL left
+// out), then ghosts in the order in which edges reach them. LAMMPS indices run over owned and ghost atoms.
+#pragma once
+
+#include "lmptype.h"
+
+#include <torch/types.h>
+
+#include <unordered_map>
+#include <vector>
+
+namespace LAMMPS_NS {
+class NeighList;
+}
+
+namespace les {
+
+class LocalGraph {
+ public:
+  struct Atoms {                        // a view of LAMMPS's arrays, indexed by LAMMPS index
+    double **x = nullptr;
+    const int *type = nullptr;
+    const LAMMPS_NS::tagint *tag = nullptr;
+    int nlocal = 0, nall = 0;
+  };
+
+  // species_of_type[type] = species index of the model, -1 for NULL; the list is full, and holds ghosts where layers > 1.
+  // Edges are given for all atoms that fewer than `layers` edges reach from owned ones.
+  // merge_images: a ghost whose owner lives on this rank is taken to be its owner (only useful for layers > 1).
+  void build(const Atoms &atoms, const LAMMPS_NS::NeighList &list,
+             const std::vector<int> &species_of_type, double cutoff, int layers, bool merge_images);
+  // The owners of ghosts changed (new neighbor list): look them up again at the next build.
+  void forget_owners() { owner_.clear(); }
+
+  int n_owned() const { return n_owned_; }
+  int n_all() const { return static_cast<int>(lammps_index_.size()); }
+  int64_t n_edges() const { return static_cast<int64_t>(center_.size()); }
+  int lammps_index(int graph_index) const { return lammps_index_[graph_index]; }    // [n_all]
+
+  torch::Tensor positions() const;       // [n_all, 3] f64, images unwrapped
+  torch::Tensor species() const;         // [n_all] i64
+  torch::Tensor edge_vectors() const;    // [E, 3] f64, r_cj = x_j - x_c, sorted by center
+  torch::Tensor edge_index() const;      // [2, E] i64 graph indices, center and neighbor
+
+ private:
+  int n_owned_ = 0;
+  std::vector<int> lammps_index_;                  // [n_all] graph -> LAMMPS
+  std::vector<int> graph_index_;                   // [nall] LAMMPS -> graph, -1 if not in the graph
+  std::vector<int> owner_;                         // [nall] LAMMPS index of the owner if this rank owns it, else itself
+  std::vector<double> positions_, vectors_;        // [3 n_all], [3 E]
+  std::vector<int64_t> species_, center_, neighbor_;
+
+  int add(const Atoms &atoms, int i, int species);
+  void find_owners(const Atoms &atoms);
+};
+
+}    // namespace les

@@ -1,0 +1,58 @@
+/* -*- c++ -*- ----------------------------------------------------------
+   pair_style les: Latent Ewald Summation models, see docs/pair_les.md
+------------------------------------------------------------------------- */
+
+#ifdef PAIR_CLASS
+// clang-format off
+PairStyle(les,PairLES);
+// clang-format on
+#else
+
+#ifndef LMP_PAIR_LES_H
+#define LMP_PAIR_LES_H
+
+#include "pair.h"
+
+#include <memory>
+
+namespace LAMMPS_NS {
+
+class PairLES : public Pair {
+ public:
+  PairLES(class LAMMPS *);
+  ~PairLES() override;
+  void settings(int, char **) override;
+  void coeff(int, char **) override;
+  void init_style() override;
+  double init_one(int, int) override;
+  void compute(int, int) override;
+  int pack_reverse_comm(int, int, double *) override;
+  void unpack_reverse_comm(int, int *, double *) override;
+  double memory_usage() override;
+
+  // The only pair style les of this run; an error that names `caller` where there is none, or more than one.
+  static PairLES *find(class LAMMPS *, const char *caller);
+
+  // What fix efield/bec and the computes read: values at the positions of the last force evaluation, which must have been
+  // in this step. born() is collective, and computed on demand; indices are LAMMPS's.
+  void compute_born_every_step();         // to be called in init(): saves a second evaluation of the network
+  const double *born();                   // [nlocal][9] e, xx xy xz yx ..., P component first
+  const double *charges();                // [nlocal][channels] e, sign settled, without sqrt(epsilon_inf)
+  const double *potentials();             // [nlocal][channels] V
+  int channels() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl;
+
+  void check_evaluated(const char *what);
+  void check_input();
+  void add_to_lammps();
+  void evaluate_born();
+  [[noreturn]] void stop(const char *doing, const std::string &reason);
+};
+
+}    // namespace LAMMPS_NS
+
+#endif
+#endif

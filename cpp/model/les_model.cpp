@@ -1,0 +1,81 @@
+#include "les_model.h"
+
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/jit/runtime/graph_executor.h>
+
+#include <filesystem>
+
+namespace les {
+
+namespace {
+
+const char *const METADATA_FILE = "lammps_les.json";
+
+// First line of a torch exception: the rest is a C++ stack.
+std::string first_line(const std::string &text) { return text.substr(0, text.find('\n')); }
+
+}    // namespace
+
+LesModel::LesModel(const std::string &path, torch::Device device) : device_(device)
+{
+  if (!std::filesystem::is_regular_file(path))
+    throw ModelFileError("model file " + path + " does not exist or is not a file; write one with 'lammps-les export'");
+
+  torch::jit::ExtraFilesMap extra{{METADATA_FILE, ""}};
+  try {
+    module_ = torch::jit::load(path, device, extra);
+  } catch (const std::exception &e) {
+    throw ModelFileError("model file " + path + " cannot be read as a TorchScript archive (truncated, or not written by "
+                         "'lammps-les export'): " + first_line(e.what()));
+  }
+  if (extra[METADATA_FILE].empty())
+    throw ModelFileError("model file " + path + " holds no " + METADATA_FILE + ": it was not written by 'lammps-les export'");
+  metadata_ = parse_metadata(extra[METADATA_FILE], path);
+  if (!module_.find_method("latents"))
+    throw ModelFileError("model file " + path + " has no method 'latents'; export the model again with 'lammps-les export'");
+  dtype_ = metadata_.dtype == "float64" ? torch::kFloat64 : torch::kFloat32;
+  module_.eval();
+}
+
+Latents LesModel::latents(const torch::Tensor &edge_vectors, const torch::Tensor &edge_index,
+                          const torch::Tensor &species, int64_t n_centers) const
+{
+  // The profiling executor compiles anew whenever the number of edges changes, which it does nearly every step; memory would
+  // grow and steps would stall. The plain interpreter does neither.
+  torch::jit::GraphOptimizerEnabledGuard no_specialisation(false);
+
+  Latents out;
+  out.edge_vectors = edge_vectors.to(dtype_).detach().requires_grad_(true);
+  auto result = module_.get_method("latents")({out.edge_vectors, edge_index, species, n_centers}).toGenericDict();
+  for (const auto &entry : result) {
+    const auto key = entry.key().toStringRef();
+    if (key == "energy") out.energy = entry.value().toTensor();
+    else if (key == "charge") out.charge = entry.value().toTensor();
+    else throw ModelFileError("the model gives '" + key + "', which this lammps-les cannot use; install a newer lammps-les");
+  }
+  if (!out.energy.defined() || !out.charge.defined() || out.energy.sizes() != torch::IntArrayRef{n_centers} ||
+      out.charge.sizes() != torch::IntArrayRef({n_centers, metadata_.channels}))
+    throw ModelFileError("the model does not give energy [n_centers] and charge [n_centers, channels]; export it again");
+  return out;
+}
+
+torch::Tensor LesModel::pull_back(const Latents &latents, bool with_energy,
+                                  const torch::Tensor &charge_weights, bool keep_graph) const
+{
+  std::vector<torch::Tensor> outputs, weights;
+  if (with_energy && latents.energy.requires_grad()) {
+    outputs.push_back(latents.energy);
+    weights.push_back(torch::ones_like(latents.energy));
+  }
+  if (latents.charge.requires_grad() && latents.charge.numel() > 0) {
+    outputs.push_back(latents.charge);
+    weights.push_back(charge_weights.to(latents.charge.options()).detach());
+  }
+  const auto zero = [&] { return torch::zeros_like(latents.edge_vectors, torch::kFloat64); };
+  if (outputs.empty()) return zero();
+  const auto gradient = torch::autograd::grad(outputs, {latents.edge_vectors}, weights, keep_graph,
+                                              /*create_graph=*/false, /*allow_unused=*/true)[0];
+  return gradient.defined() ? gradient.to(torch::kFloat64) : zero();
+}
+
+}    // namespace les

@@ -1,0 +1,43 @@
+// The short-range network of a model file: load, evaluate, pull back.
+#pragma once
+
+#include "metadata.h"
+
+#include <torch/script.h>
+
+namespace les {
+
+// Outputs of one evaluation; they keep the autograd graph alive until this object is gone.
+struct Latents {
+  torch::Tensor edge_vectors;    // [E, 3], the leaf that everything is differentiated by
+  torch::Tensor energy;          // [n_centers] eV, short range, without atomic energies
+  torch::Tensor charge;          // [n_centers, channels] file units
+};
+
+class LesModel {
+ public:
+  // Throws ModelFileError for a file that is missing, truncated, foreign or of another version.
+  LesModel(const std::string &path, torch::Device device);
+
+  const Metadata &metadata() const { return metadata_; }
+  torch::ScalarType dtype() const { return dtype_; }
+  torch::Device device() const { return device_; }
+
+  // edge_vectors [E, 3] (any float type, cast to the model's), edge_index [2, E] (center, neighbor; sorted by center),
+  // species [n_all], all on the model's device. Throws ModelFileError where the output breaks the contract.
+  Latents latents(const torch::Tensor &edge_vectors, const torch::Tensor &edge_index,
+                  const torch::Tensor &species, int64_t n_centers) const;
+
+  // d(sum of energies + sum of charge_weights * charges)/d(edge_vectors) -> [E, 3] f64. Without energies: `with_energy` false.
+  // `keep_graph`: more pull-backs of the same latents follow.
+  torch::Tensor pull_back(const Latents &latents, bool with_energy,
+                          const torch::Tensor &charge_weights, bool keep_graph) const;
+
+ private:
+  Metadata metadata_;
+  torch::ScalarType dtype_ = torch::kFloat32;
+  torch::Device device_;
+  mutable torch::jit::Module module_;
+};
+
+}    // namespace les

@@ -1,0 +1,78 @@
+// lammps_les._core: the C++ solvers and the assembly of Born effective charges, on torch tensors, in one process.
+
+#include "born.h"
+#include "long_range.h"
+
+#include <torch/extension.h>
+
+namespace py = pybind11;
+using torch::Tensor;
+
+namespace {
+
+const les::SerialCommunicator serial;
+
+py::dict long_range(const Tensor &positions, const Tensor &charges, const std::optional<Tensor> &cell, double sigma, double dl,
+                    double norm, bool remove_self, double self_factor, bool atom_virial)
+{
+  TORCH_CHECK(positions.dim() == 2 && positions.size(1) == 3 && positions.scalar_type() == torch::kFloat64,
+              "long_range: expected positions [n, 3] in float64");
+  TORCH_CHECK(charges.dim() == 2 && charges.size(0) == positions.size(0), "long_range: expected charges [n, channels]");
+  const les::LongRangeParameters parameters{sigma, dl, norm, remove_self, self_factor};
+  const auto solver = cell ? les::make_direct_sum(parameters, serial) : les::make_open_sum(parameters, serial);
+  const Tensor box = cell ? cell->to(torch::kCPU, torch::kFloat64) : torch::eye(3, torch::kFloat64);
+  solver->setup(box);
+  const les::LongRange out = solver->compute(positions, charges, box, atom_virial);
+  py::dict result;
+  result["energy"] = out.energy;
+  result["potential"] = out.potential;
+  result["forces"] = out.forces;
+  result["virial"] = out.virial;
+  if (atom_virial) result["atom_virial"] = out.atom_virial;
+  return result;
+}
+
+Tensor born(const Tensor &positions, int64_t n_owned, const Tensor &edge_vectors, const Tensor &edge_index,
+            const Tensor &coupling_charges, const std::function<Tensor(Tensor, bool)> &pull_back,
+            const std::optional<Tensor> &cell, const std::string &form, int layers, bool remove_mean)
+{
+  TORCH_CHECK(form == "local" || form == "phase", "born_effective_charges: form is 'local' or 'phase', not '", form, "'");
+  const les::BornSettings settings{form == "local" ? les::BornForm::Local : les::BornForm::Phase, layers, remove_mean,
+                                   cell.has_value(), cell ? *cell : torch::eye(3, torch::kFloat64)};
+  return les::born_effective_charges(settings, {positions, n_owned, edge_vectors, edge_index}, coupling_charges, pull_back, serial);
+}
+
+}    // namespace
+
+PYBIND11_MODULE(_core, m)
+{
+  m.doc() = "C++ long-range solvers and Born effective charges of lammps-les; formulas in export/FORMAT.md.";
+  m.def("long_range", &long_range, py::arg("positions"), py::arg("charges"), py::arg("cell"), py::kw_only(), py::arg("sigma"),
+        py::arg("dl"), py::arg("norm"), py::arg("remove_self"), py::arg("self_factor") = 1.0, py::arg("atom_virial") = false,
+        R"(Long-range energy of latent charges: reciprocal sum, or pair sum where `cell` is None.
+
+Args:
+    positions: [n, 3] float64, A.
+    charges: [n, channels], file units; their type is the type of the sum.
+    cell: [3, 3], rows in A, any handedness; None for an open system.
+    sigma, dl, norm, remove_self, self_factor: as in the model file.
+    atom_virial: also return "atom_virial".
+
+Returns:
+    dict of "energy" [n] eV (shares; their sum is the energy), "potential" [n, channels] = dE/dq, "forces" [n, 3] eV/A at fixed
+    charges, "virial" [3, 3] eV = -dE/d(strain) at fixed charges, "atom_virial" [n, 3, 3].)");
+  m.def("born_effective_charges", &born, py::arg("positions"), py::arg("n_owned"), py::arg("edge_vectors"), py::arg("edge_index"),
+        py::arg("coupling_charges"), py::arg("pull_back"), py::arg("cell"), py::kw_only(), py::arg("form") = "local",
+        py::arg("layers") = 1, py::arg("remove_mean") = true,
+        R"(Born effective charges [n_all, 3, 3] in e, indices [atom, P, r]; rows of images are to be added to their owners.
+
+Args:
+    positions: [n_all, 3] float64, A; owned atoms first.
+    n_owned: number of owned atoms.
+    edge_vectors: [E, 3] float64, r_cj = r_j - r_c.
+    edge_index: [2, E] int64, center and neighbor.
+    coupling_charges: [n_owned] float64, sqrt(epsilon_inf) charge_unit charge_sign q, e.
+    pull_back: function (weights [n_owned], last: bool) -> d(sum weights Q)/d(edge_vectors) [E, 3].
+    cell: [3, 3] float64, or None for an open system.
+    form: "local" or "phase".)");
+}

@@ -1,0 +1,138 @@
+#include "born.h"
+
+#include <cmath>
+
+namespace les {
+
+using torch::Tensor;
+
+namespace {
+
+constexpr double TWO_PI = 2.0 * M_PI;
+
+// d(sum weights Q)/dr of every atom held here, from its edge gradients: + on the neighbor, - on the center.  [n_all, 3]
+Tensor on_atoms(const AtomsAndEdges &atoms, const Tensor &edge_gradient)
+{
+  Tensor out = torch::zeros_like(atoms.positions);
+  add_rows(out, atoms.edge_index[1], edge_gradient, 1.0);
+  add_rows(out, atoms.edge_index[0], edge_gradient, -1.0);
+  return out;
+}
+
+Tensor tensor_product(const Tensor &a, const Tensor &b) { return a.unsqueeze(2) * b.unsqueeze(1); }    // [., 3, 3]
+
+// The phase form lives on the three lattice axes m; `lattice` turns axis components into Cartesian ones.
+struct PhaseBasis {
+  Tensor lattice;    // [3, 3] cell / 2 pi, rows m
+  Tensor inverse;    // [3, 3] 2 pi times the inverse cell: angles = r inverse
+
+  PhaseBasis(const Tensor &cell, const torch::TensorOptions &options) :
+      lattice((cell / TWO_PI).to(options)), inverse((TWO_PI * torch::inverse(cell)).to(options))
+  {
+  }
+  Tensor angles(const Tensor &r) const { return r.matmul(inverse); }                 // [., m]
+  Tensor cartesian(const Tensor &axes) const { return axes.matmul(lattice); }        // [., a]
+};
+
+// sum_j w_a(r_j - r) over the atoms of the whole system, at every r held here.  [n_all, 3]
+Tensor weight_sums(const BornSettings &s, const AtomsAndEdges &atoms, double n_total, const Communicator &comm)
+{
+  const Tensor owned = atoms.positions.narrow(0, 0, atoms.n_owned);
+  if (!s.periodic) return comm.sum(owned.sum(0)) - n_total * atoms.positions;
+  const PhaseBasis basis(s.cell, atoms.positions.options());
+  const Tensor angle = basis.angles(atoms.positions);
+  const Tensor own = angle.narrow(0, 0, atoms.n_owned);
+  const Tensor total = comm.sum(torch::stack({own.cos().sum(0), own.sin().sum(0)}));    // re, im [2, 3]
+  // Im[exp(-i angle) total]
+  return basis.cartesian(angle.cos() * total[1] - angle.sin() * total[0]);
+}
+
+// One layer: Z_j += w(-r_cj) (x) h_cj
+void add_one_layer(Tensor &z, Tensor &q_response, const BornSettings &s, const AtomsAndEdges &atoms,
+                   const ChargePullBack &pull_back, bool phase, bool mean_response)
+{
+  const Tensor ones = torch::ones({atoms.n_owned}, atoms.positions.options());
+  const Tensor h = pull_back(ones, true);
+  Tensor w = atoms.edge_vectors;
+  if (phase && s.periodic) {
+    const PhaseBasis basis(s.cell, w.options());
+    w = basis.cartesian(basis.angles(w).sin());
+  }
+  add_rows(z, atoms.edge_index[1], tensor_product(w, h), -1.0);
+  if (mean_response) q_response = on_atoms(atoms, h);
+}
+
+// More layers: w(r_j - r_i) = r_j - r_i, or Im[exp(i r_j) exp(-i r_i)] on the lattice axes
+void add_deep(Tensor &z, Tensor &q_response, const BornSettings &s, const AtomsAndEdges &atoms,
+              const ChargePullBack &pull_back, bool phase)
+{
+  const Tensor &r = atoms.positions;
+  const auto pulled = [&](const Tensor &f, bool last) {
+    return on_atoms(atoms, pull_back(f.narrow(0, 0, atoms.n_owned), last));
+  };
+  const Tensor ones = torch::ones({r.size(0)}, r.options());
+  q_response = pulled(ones, false);
+  if (phase && s.periodic) {
+    const PhaseBasis basis(s.cell, r.options());
+    const Tensor angle = basis.angles(r), cosine = angle.cos(), sine = angle.sin();
+    for (int m = 0; m < 3; m++) {
+      const Tensor axis = cosine.select(1, m).unsqueeze(1) * pulled(sine.select(1, m), false) -
+          sine.select(1, m).unsqueeze(1) * pulled(cosine.select(1, m), m == 2);    // [n_all, b]
+      z += tensor_product(basis.lattice[m].unsqueeze(0).expand_as(axis), axis);
+    }
+    return;
+  }
+  // relative to a point amid the atoms, so that r_j - r_i does not drown in rounding
+  const Tensor origin = r.size(0) ? r.mean(0) : torch::zeros({3}, r.options());
+  const Tensor x = r - origin;
+  for (int a = 0; a < 3; a++)
+    z.select(1, a) += pulled(x.select(1, a), a == 2) - x.select(1, a).unsqueeze(1) * q_response;
+}
+
+}    // namespace
+
+void add_rows(Tensor &out, const Tensor &index, const Tensor &rows, double scale)
+{
+  if (!out.is_cpu()) {
+    out.index_add_(0, index, rows, scale);
+    return;
+  }
+  const Tensor source = rows.contiguous(), target = index.contiguous();
+  TORCH_CHECK(out.is_contiguous() && out.scalar_type() == torch::kFloat64 && source.scalar_type() == torch::kFloat64);
+  const int64_t n = target.size(0), width = n ? source.numel() / n : 0;
+  const int64_t *to = target.data_ptr<int64_t>();
+  const double *from = source.data_ptr<double>();
+  double *sum = out.data_ptr<double>();
+  for (int64_t e = 0; e < n; e++)
+    for (int64_t k = 0; k < width; k++) sum[to[e] * width + k] += scale * from[e * width + k];
+}
+
+Tensor born_effective_charges(const BornSettings &s, const AtomsAndEdges &atoms, const Tensor &coupling_charges,
+                              const ChargePullBack &pull_back, const Communicator &comm)
+{
+  const auto options = atoms.positions.options();
+  const int64_t n_all = atoms.positions.size(0);
+  const bool phase = s.form == BornForm::Phase;
+  const bool mean_response = phase && s.remove_mean;
+
+  const Tensor own = torch::stack({coupling_charges.sum(), torch::full({}, static_cast<double>(atoms.n_owned), options)});
+  const Tensor totals = comm.sum(own).to(torch::kCPU);
+  const double n_total = totals[1].item<double>();
+  const double mean = s.remove_mean && n_total > 0 ? totals[0].item<double>() / n_total : 0.0;
+
+  Tensor z = torch::zeros({n_all, 3, 3}, options);
+  Tensor q_response;    // dQ_tot/dr [n_all, 3], this rank's charges
+  if (s.layers == 1)
+    add_one_layer(z, q_response, s, atoms, pull_back, phase, mean_response);
+  else
+    add_deep(z, q_response, s, atoms, pull_back, phase);
+
+  if (mean_response)    // collective: no rank may leave it out
+    z -= tensor_product(weight_sums(s, atoms, n_total, comm), q_response) / n_total;
+
+  z.narrow(0, 0, atoms.n_owned) +=
+      (coupling_charges - mean).view({-1, 1, 1}) * torch::eye(3, options).unsqueeze(0);
+  return z;
+}
+
+}    // namespace les

@@ -1,0 +1,47 @@
+// Born effective charges Z_iab = dP_a/dr_ib from pulled-back charges; formulas in export/FORMAT.md.
+//
+// With Q_i the coupling charges (file charges times charge_unit sign sqrt(epsilon_inf)) and w the weight of the form,
+//
+//   Z_iab = q~_i delta_ab + sum_j w_a(r_j - r_i) dQ_j/dr_ib  [phase form:  - (sum_j w_a(r_j - r_i)) (dQ_tot/dr_ib) / N ]
+//
+// Networks of one layer: every edge (c, j) belongs to the charge of c alone, so one pull-back of sum Q gives the whole tensor.
+// More layers: w is separated into functions of r_j and of r_i, with one pull-back for each function.
+#pragma once
+
+#include "communicator.h"
+
+#include <functional>
+
+namespace les {
+
+enum class BornForm { Local, Phase };
+
+// The atoms that this rank holds. Owned atoms come first; the others are images of atoms, with coordinates of their own.
+struct AtomsAndEdges {
+  torch::Tensor positions;       // [n_all, 3] f64, A; in the local form of a deep model unwrapped: r_j = r_c + r_cj along edges
+  int64_t n_owned = 0;
+  torch::Tensor edge_vectors;    // [E, 3] f64, r_cj = r_j - r_c, A
+  torch::Tensor edge_index;      // [2, E] center, neighbor
+};
+
+struct BornSettings {
+  BornForm form = BornForm::Local;
+  int layers = 1;
+  bool remove_mean = true;
+  bool periodic = true;
+  torch::Tensor cell;    // [3, 3] f64 host, rows in A
+};
+
+// weights [n_owned] -> d(sum_i weights_i Q_i)/d(edge_vectors) [E, 3] f64; called 1, 4 or 7 times. `last` on the last call.
+using ChargePullBack = std::function<torch::Tensor(const torch::Tensor &weights, bool last)>;
+
+// Collective. Returns [n_all, 3, 3] f64 in e, indices [atom, P, r]: rows of images are to be added to their owners.
+//   coupling_charges [n_owned] f64: Q_i
+torch::Tensor born_effective_charges(const BornSettings &settings, const AtomsAndEdges &atoms,
+                                     const torch::Tensor &coupling_charges,
+                                     const ChargePullBack &pull_back, const Communicator &comm);
+
+// out[index[e]] += scale * rows[e]; out [n, ...] and rows [E, ...] f64.
+void add_rows(torch::Tensor &out, const torch::Tensor &index, const torch::Tensor &rows, double scale);
+
+}    // namespace les
