@@ -147,8 +147,8 @@ def load_model(
     """Load a model file: the module with methods ``latents`` and ``forward``, and its metadata.
 
     Raises:
-        ModelFileError: as ``read_metadata``; also where the module cannot be loaded or lacks a
-            method of FORMAT.md.
+        ModelFileError: as ``read_metadata``; also where the module cannot be loaded, lacks a method
+            of FORMAT.md, or gives outputs that this version does not know.
     """
     metadata = read_metadata(path)
     try:
@@ -161,4 +161,31 @@ def load_model(
             raise ModelFileError(
                 f"model file {path} has no method '{method}' (FORMAT.md). Export the model again"
             )
-    return module.eval(), metadata
+    module.eval()
+    _check_outputs(path, module, metadata)
+    return module, metadata
+
+
+def _check_outputs(path: str | Path, module: torch.jit.ScriptModule, metadata: Metadata) -> None:
+    """Ask the network for no atoms, and see whether it answers as FORMAT.md says."""
+    device = next(module.buffers()).device
+    none = torch.zeros((2, 0), dtype=torch.int64, device=device)
+    edges = torch.zeros((0, 3), dtype=metadata.torch_dtype, device=device)
+    try:
+        latent = module.latents(edges, none, none[0], 0)
+    except torch.jit.Error as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise ModelFileError(f"model file {path} fails without atoms: {reason}") from None
+    expected = {"energy": (0,), "charge": (0, metadata.channels)}
+    if set(latent) != set(expected):
+        raise ModelFileError(
+            f"model file {path} gives {', '.join(sorted(latent))}; this program knows "
+            f"{', '.join(sorted(expected))}. Update lammps-les"
+        )
+    for name, shape in expected.items():
+        value = latent[name]
+        if tuple(value.shape) != shape or value.dtype != metadata.torch_dtype:
+            raise ModelFileError(
+                f"model file {path}: '{name}' of no atoms should be {metadata.dtype} of shape "
+                f"{list(shape)}, got {str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
+            )

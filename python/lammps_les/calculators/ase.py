@@ -1,0 +1,156 @@
+"""ASE calculator for model files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from ase import Atoms
+from ase.calculators.calculator import (
+    CalculationFailed,
+    Calculator,
+    CalculatorSetupError,
+    all_changes,
+)
+from ase.stress import full_3x3_to_voigt_6_stress
+
+from lammps_les.calculators.system import evaluate_system
+from lammps_les_export.contract import load_model
+
+
+class LesCalculator(Calculator):
+    """Energy, forces, stress, charges and Born effective charges of a LES model, with a field.
+
+    Results, in ASE units and signs: ``energy`` = ``free_energy`` [eV], ``energies`` [N] (short
+    range and 1/2 q phi), ``forces`` [eV/A], ``stress`` [eV/A^3, Voigt, (1/V) dE/d(strain)],
+    ``charges`` [e] (Q = charge_unit sqrt(epsilon_inf) sum_c sign_c q_c, mean not removed) and
+    ``born_effective_charges`` [e], [atom, P component, r component].
+
+    A uniform field E adds F_ib = sum_a E_a Z_iab to the forces, and to nothing else: in a periodic
+    system the energy in a field is minus the work done along the path, so ``energy`` stays the
+    energy without field and is not conserved in a field; ``stress`` has no field part either.
+
+    Args:
+        model: model file (FORMAT.md).
+        field: uniform electric field in V/A, three numbers, or None.
+        born: form of the Born effective charges, ``local`` or ``phase``.
+        neutral: remove the mean field force, so that the field does not move the center of the
+            atoms; the sum of the Born effective charges of a LES model is not zero.
+        epsilon_inf: replaces the value of the model file.
+        device: ``cpu``, ``cuda``, ``cuda:N``.
+
+    Raises:
+        ModelFileError: the file is no model file of a known version.
+        CalculatorSetupError: wrong field or form; an element that the model does not know; mixed
+            boundaries.
+        CalculationFailed: the model raised, or gave an energy or force that is not finite.
+    """
+
+    implemented_properties: ClassVar[list[str]] = [
+        "energy",
+        "free_energy",
+        "energies",
+        "forces",
+        "stress",
+        "charges",
+        "born_effective_charges",
+    ]
+
+    def __init__(
+        self,
+        model: str | Path,
+        field: Sequence[float] | None = None,
+        born: str = "local",
+        neutral: bool = True,
+        epsilon_inf: float | None = None,
+        device: str = "cpu",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if born not in ("local", "phase"):
+            raise CalculatorSetupError(f"born must be 'local' or 'phase', got {born!r}")
+        if field is not None and np.shape(field) != (3,):
+            raise CalculatorSetupError(f"field must be three numbers in V/A, got {field!r}")
+        self.model_file = Path(model)
+        self.model, self.metadata = load_model(model, device)
+        if epsilon_inf is not None:
+            if epsilon_inf <= 0:
+                raise CalculatorSetupError(f"epsilon_inf must be positive, got {epsilon_inf}")
+            self.metadata = self.metadata.model_copy(update={"epsilon_inf": float(epsilon_inf)})
+        self.field = None if field is None else np.asarray(field, dtype=float)
+        self.born = born
+        self.neutral = neutral
+        self.device = device
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = tuple(all_changes),
+    ) -> None:
+        """Fill ``results``; Born effective charges only where asked for or needed by a field."""
+        super().calculate(atoms, properties, system_changes)
+        atoms = self.atoms
+        periodic = self._periodic(atoms)
+        need_born = self.field is not None or "born_effective_charges" in properties
+        try:
+            result = evaluate_system(
+                self.model,
+                self.metadata,
+                atoms.get_positions(),
+                self._species(atoms),
+                atoms.cell.array,
+                periodic,
+                self.born if need_born else None,
+                self.device,
+            )
+        except torch.jit.Error as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise CalculationFailed(f"model file {self.model_file}: {reason}") from error
+        energies = result.energies.cpu().numpy()
+        forces = result.forces.cpu().numpy()
+        if not (np.isfinite(energies).all() and np.isfinite(forces).all()):
+            raise CalculationFailed(
+                f"model file {self.model_file}: energy or forces are not finite; "
+                "are atoms too close, or far from the training data?"
+            )
+        results: dict[str, Any] = {
+            "energy": float(energies.sum()),
+            "free_energy": float(energies.sum()),
+            "energies": energies,
+            "forces": forces,
+            "charges": result.charges.cpu().numpy(),
+        }
+        if periodic:
+            virial = result.virial.cpu().numpy()
+            stress = -0.5 * (virial + virial.T) / atoms.get_volume()
+            results["stress"] = full_3x3_to_voigt_6_stress(stress)
+        if result.born is not None:
+            results["born_effective_charges"] = result.born.cpu().numpy()
+        if self.field is not None:
+            field_forces = np.einsum("a,iab->ib", self.field, results["born_effective_charges"])
+            if self.neutral:
+                field_forces = field_forces - field_forces.mean(axis=0)
+            results["forces"] = forces + field_forces
+        self.results = results
+
+    def _periodic(self, atoms: Atoms) -> bool:
+        if atoms.pbc.all() and atoms.cell.rank == 3:
+            return True
+        if atoms.pbc.any():
+            raise CalculatorSetupError(
+                "LES: boundaries must be periodic in all three directions (with three lattice "
+                f"vectors) or in none, got pbc {atoms.pbc.tolist()}; use a cell with vacuum"
+            )
+        return False
+
+    def _species(self, atoms: Atoms) -> np.ndarray:
+        index = {symbol: i for i, symbol in enumerate(self.metadata.species)}
+        unknown = sorted(set(atoms.get_chemical_symbols()) - set(index))
+        if unknown:
+            raise CalculatorSetupError(
+                f"model file {self.model_file} has species {' '.join(index)}; "
+                f"the structure has {' '.join(unknown)}"
+            )
+        return np.array([index[symbol] for symbol in atoms.get_chemical_symbols()], dtype=np.int64)

@@ -1,0 +1,50 @@
+"""Reference values of structures read by ASE."""
+
+import numpy as np
+from ase import Atoms
+from ase.stress import full_3x3_to_voigt_6_stress
+
+from lammps_les.keys import BORN_EFFECTIVE_CHARGES, STRESS, Quantity
+
+
+def label(
+    atoms: Atoms, quantity: Quantity, key: str | None = None, r_first: bool = False
+) -> np.ndarray | None:
+    """Reference value of a quantity, looked up in ``calc.results``, ``info`` and ``arrays``.
+
+    Args:
+        atoms: one structure.
+        quantity: of ``lammps_les.keys``; says shape and unit of the result.
+        key: name in the file; without one the aliases of the quantity are tried in order.
+        r_first: the file gives Born effective charges as [atom, r component, P component].
+
+    Returns:
+        the value, or None where the file has none under any of the names.
+
+    Raises:
+        ValueError: the value has a number of elements that does not fit the quantity.
+    """
+    results = atoms.calc.results if atoms.calc is not None else {}
+    for name in (key,) if key else quantity.aliases:
+        for place in (results, atoms.info, atoms.arrays):
+            if name in place:
+                value = np.asarray(place[name], dtype=float)
+                return _shaped(value, quantity, name, len(atoms), r_first)
+    return None
+
+
+def _shaped(
+    value: np.ndarray, quantity: Quantity, name: str, n_atoms: int, r_first: bool
+) -> np.ndarray:
+    if quantity is STRESS and value.size == 9:
+        value = full_3x3_to_voigt_6_stress(value.reshape(3, 3))
+    sizes = {"[]": (), "[6]": (6,), "[N]": (n_atoms,), "[N, 3]": (n_atoms, 3)}
+    shape = sizes.get(quantity.shape, (n_atoms, 3, 3))
+    if value.size != np.prod(shape, dtype=int):
+        raise ValueError(
+            f"label '{name}': expected {quantity.name} of shape {shape}, got {value.shape}"
+        )
+    value = value.reshape(shape)
+    if quantity is BORN_EFFECTIVE_CHARGES and r_first:
+        value = value.transpose(0, 2, 1)
+    return value

@@ -1,0 +1,157 @@
+"""The ASE calculator: against the exported module, differences, and closed forms."""
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from ase.calculators.calculator import CalculationFailed, CalculatorSetupError
+from ase.stress import full_3x3_to_voigt_6_stress
+
+from lammps_les.calculators import LesCalculator
+from lammps_les.data.neighbors import neighbor_list
+
+CELL = np.array([[4.3, 0.0, 0.0], [0.9, 5.1, 0.0], [-1.2, 0.4, 4.8]])
+CELLS = {"triclinic": CELL, "left_handed": CELL[[1, 0, 2]], "open": None}
+TOYS = ["constant", "linear", "two_channels", "harmonic", "two_layers", "three_layers"]
+
+
+def atoms(boundary: str = "triclinic") -> Atoms:
+    """Six atoms in a cell shorter than twice the cutoff, or in the open."""
+    positions = np.random.default_rng(5).random((6, 3)) @ CELL
+    kinds = ["H", "O"] * 3
+    cell = CELLS[boundary]
+    return Atoms(kinds, positions, cell=cell, pbc=cell is not None)
+
+
+@pytest.mark.parametrize("born", ["local", "phase"])
+@pytest.mark.parametrize("boundary", CELLS)
+@pytest.mark.parametrize("name", TOYS)
+def test_agrees_with_forward_of_the_module(toy_model, name, boundary, born):
+    """Formulas and one pull-back here, automatic differentiation of the whole energy there."""
+    structure = atoms(boundary)
+    calculator = LesCalculator(toy_model(name), born=born)
+    structure.calc = calculator
+    periodic = bool(structure.pbc.all())
+    edges = neighbor_list(
+        structure.positions, structure.cell.array, periodic, calculator.metadata.cutoff
+    )
+    species = [calculator.metadata.species.index(s) for s in structure.get_chemical_symbols()]
+    result = calculator.model(
+        torch.from_numpy(structure.positions),
+        torch.tensor(species),
+        torch.from_numpy(structure.cell.array.copy()),
+        torch.from_numpy(structure.pbc.copy()),
+        *edges,
+        True,
+        born,
+    )
+    tight = {"rtol": 0, "atol": 1e-10}
+    np.testing.assert_allclose(structure.get_potential_energy(), result["energy"], **tight)
+    np.testing.assert_allclose(structure.get_potential_energies().sum(), result["energy"], **tight)
+    np.testing.assert_allclose(structure.get_forces(), result["forces"], **tight)
+    tensor = calculator.get_property("born_effective_charges", structure)
+    np.testing.assert_allclose(tensor, result["bec"], **tight)
+    if periodic:
+        stress = full_3x3_to_voigt_6_stress(result["stress"].numpy())
+        np.testing.assert_allclose(structure.get_stress(), stress, **tight)
+
+
+@pytest.mark.parametrize("boundary", CELLS)
+def test_field_force_is_field_times_born_charge(toy_model, boundary):
+    field = np.array([0.1, -0.2, 0.05])
+    path = toy_model("linear")
+    structure = atoms(boundary)
+    structure.calc = LesCalculator(path)
+    force, energy = structure.get_forces(), structure.get_potential_energy()
+    tensor = structure.calc.get_property("born_effective_charges", structure)
+    structure.calc = LesCalculator(path, field=field, neutral=False)
+    expected = np.zeros((6, 3))
+    for a in range(3):
+        expected += field[a] * tensor[:, a, :]
+    np.testing.assert_allclose(structure.get_forces() - force, expected, atol=1e-12)
+    assert np.abs(expected).max() > 0.01
+    assert structure.get_potential_energy() == energy
+    structure.calc = LesCalculator(path, field=field)
+    net = (structure.get_forces() - force).sum(axis=0)
+    np.testing.assert_allclose(net, 0, atol=1e-12)
+
+
+def test_field_force_in_the_open_is_the_derivative_of_the_dipole_energy(toy_model):
+    """F = -d(-E.P)/dr with P = sum_j Q_j (r_j - r_0) where the total charge stays as it is."""
+    field = np.array([0.3, 0.1, -0.2])
+    structure = atoms("open")
+    structure.calc = LesCalculator(toy_model("linear"), field=field, born="phase", neutral=False)
+    bare = LesCalculator(toy_model("linear"))
+
+    def work(positions):
+        moved = structure.copy()
+        moved.positions = positions
+        q = bare.get_property("charges", moved)
+        return field @ ((q - q.mean()) @ positions)
+
+    forces = structure.get_forces() - bare.get_forces(structure)
+    for i, b in [(0, 0), (3, 1), (5, 2)]:
+        step = np.zeros((6, 3))
+        step[i, b] = 1e-4
+        slope = (work(structure.positions + step) - work(structure.positions - step)) / 2e-4
+        assert forces[i, b] == pytest.approx(slope, abs=1e-7)
+
+
+def test_charges_are_in_e(toy_model):
+    """0.4 and -0.8 file units of 1 e, times sqrt(1.8), or sqrt(epsilon_inf) given here."""
+    structure = atoms()
+    structure.calc = LesCalculator(toy_model("constant"))
+    np.testing.assert_allclose(structure.get_charges()[:2], [0.5366563146, -1.0733126292])
+    structure.calc = LesCalculator(toy_model("constant"), epsilon_inf=4.0)
+    np.testing.assert_allclose(structure.get_charges()[:2], [0.8, -1.6])
+
+
+def test_float32_model_gives_float64_results(toy_model):
+    structure = atoms()
+    structure.calc = LesCalculator(toy_model("two_layers", "float32"))
+    single = structure.get_forces()
+    structure.calc = LesCalculator(toy_model("two_layers"))
+    assert single.dtype == np.float64
+    np.testing.assert_allclose(single, structure.get_forces(), atol=2e-5)
+
+
+class TestRefusals:
+    """Wrong input and failing models."""
+
+    def test_unknown_element(self, toy_model):
+        structure = Atoms("HHe", [[0, 0, 0], [0, 0, 2]])
+        structure.calc = LesCalculator(toy_model("linear"))
+        with pytest.raises(CalculatorSetupError, match="has species H O; the structure has He"):
+            structure.get_forces()
+
+    @pytest.mark.parametrize("pbc", [(True, True, False), (False, False, True)])
+    def test_mixed_boundaries(self, toy_model, pbc):
+        structure = atoms()
+        structure.pbc = pbc
+        structure.calc = LesCalculator(toy_model("linear"))
+        with pytest.raises(CalculatorSetupError, match="in all three directions .* or in none"):
+            structure.get_forces()
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ({"born": "finite"}, "'local' or 'phase', got 'finite'"),
+            ({"field": [0.1]}, "three numbers in V/A"),
+            ({"epsilon_inf": 0.0}, "must be positive"),
+        ],
+    )
+    def test_wrong_argument(self, toy_model, arguments, message):
+        with pytest.raises(CalculatorSetupError, match=message):
+            LesCalculator(toy_model("linear"), **arguments)
+
+    def test_raising_model(self, toy_model):
+        structure = atoms()
+        structure.calc = LesCalculator(toy_model("raises"))
+        with pytest.raises(CalculationFailed, match="raised on purpose"):
+            structure.get_forces()
+
+    def test_non_finite_energy(self, toy_model):
+        structure = atoms()
+        structure.calc = LesCalculator(toy_model("non_finite"))
+        with pytest.raises(CalculationFailed, match="not finite"):
+            structure.get_forces()
