@@ -1,0 +1,349 @@
+"""CACE-LR and CACE-LES checkpoints (``torch.save`` of a whole module) as networks of this project.
+
+A checkpoint is a chain of modules that fill a dictionary. This reader works out which of its entries make the energy
+and carries those over; a module that it does not know, or one that has an influence it cannot reproduce, is refused.
+The network itself is read in :mod:`lammps_les_export.adapters.cace_network`.
+"""
+
+import hashlib
+import math
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from ase.data import chemical_symbols
+from lammps_les.models import LesNetwork, NetworkConfig
+from lammps_les.units import CACE_CHARGE_UNIT, NORM_CACE, NORM_COULOMB, NORM_LES_2025
+
+from lammps_les_export.adapters.cace_network import (
+    UnsupportedModelError,
+    expect,
+    read_readout,
+    read_representation,
+    refuse_unless,
+)
+from lammps_les_export.unpickler import Stub, load_pickle
+
+_CITATION = {
+    "cace-lr": "Cheng, npj Comput. Mater. 10, 157 (2024); Cheng, npj Comput. Mater. 11, 80 (2025)",
+    "cace-les": "Cheng, npj Comput. Mater. 10, 157 (2024); King et al., Nat. Commun. 16, 8763 (2025)",
+}
+_CHARGE_UNITS = {NORM_CACE: CACE_CHARGE_UNIT, NORM_LES_2025: 1.0, NORM_COULOMB: 1.0}
+
+_OF_THE_RESULT = "cace.modules."
+_IGNORED = {
+    _OF_THE_RESULT + name for name in ("forces.Forces", "grad.Grad", "polarization.Dephase")
+}
+"""Modules that differentiate the result and add nothing to the energy."""
+
+
+@dataclass(frozen=True)
+class ImportedModel:
+    """A checkpoint as a network and the facts about it that the file states.
+
+    Attributes:
+        network: in float64, the stored weights cast.
+        metadata: the fields of FORMAT.md by name, except those that the file cannot know: ``format_version``,
+            ``dtype``, ``charge_sign``, ``epsilon_inf``, ``atomic_energies``, and of ``provenance`` the date of export.
+        suggested: ``charge_sign`` (list) and ``epsilon_inf``, where the file holds them for its own polarization.
+    """
+
+    network: LesNetwork
+    metadata: dict[str, Any]
+    suggested: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _ShortRange:
+    """The readout of the energy, the environments it reads, and the weight of its result."""
+
+    readout: Stub
+    representation: Stub
+    weight: float
+
+
+@dataclass
+class _LongRange:
+    """What the module of the long-range sum says, and which readout gives its charges."""
+
+    settings: dict[str, Any]
+    charge_readout: Stub
+    charge_representation: Stub
+    charge_key: str
+    program: str
+    suggested: dict[str, Any]
+
+
+def read_cace(path: str | Path) -> ImportedModel:
+    """Read a checkpoint without importing the program that wrote it.
+
+    Args:
+        path: ``torch.save`` file of a CACE ``NeuralNetworkPotential``, or of a ``CombinePotential`` of a short-range
+            and a long-range one.
+
+    Raises:
+        UnsupportedModelError: a part of the model that has no counterpart here; nothing is dropped.
+        UnsafePickleError: the file asks for other names than a model needs.
+        ValueError: not a ``torch.save`` file.
+    """
+    path = Path(path)
+    root = load_pickle(path)
+    energy_readouts: list[_ShortRange] = []
+    long_range: list[_LongRange] = []
+    for potential, weight in _potentials(root):
+        _read_potential(potential, weight, energy_readouts, long_range)
+    refuse_unless(
+        len(energy_readouts) == 1 and len(long_range) <= 1,
+        f"expected one short-range energy and at most one long-range sum, found {len(energy_readouts)} "
+        f"and {len(long_range)}",
+    )
+    network = _network(energy_readouts[0], long_range[0] if long_range else None)
+    without_charges = {
+        "sigma": 1.0,
+        "dl": 2.0,
+        "norm": NORM_CACE,
+        "charge_unit": CACE_CHARGE_UNIT,
+        "remove_self": False,
+        "remove_mean": True,
+    }
+    settings = dict(long_range[0].settings if long_range else without_charges)
+    program = long_range[0].program if long_range else "cace-lr"
+    per_channel = settings.pop("self_once_per_channel", True)
+    metadata = {
+        "species": network.species,
+        "cutoff": network.cutoff,
+        "layers": network.layers,
+        "channels": network.channels,
+        "self_factor": 1.0 if per_channel else float(network.channels),
+        "provenance": {
+            "source": path.name,
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "program": "cace",
+            "version": "not stated in the file",
+            "citation": _CITATION[program],
+        },
+        **settings,
+    }
+    return ImportedModel(network, metadata, long_range[0].suggested if long_range else {})
+
+
+def _potentials(root: Any) -> list[tuple[Stub, float]]:
+    """The potentials that add up to the model, and their weights."""
+    refuse_unless(
+        isinstance(root, Stub),
+        f"the file holds a {type(root).__name__}, expected a whole CACE model",
+    )
+    if root.kind == "cace.models.atomistic.NeuralNetworkPotential":
+        return [(root, 1.0)]
+    refuse_unless(
+        root.kind == "cace.models.combined.CombinePotential",
+        f"the file holds a {root.kind}, expected a NeuralNetworkPotential or a CombinePotential",
+    )
+    expect(root, "operation", f"{root.kind}.default_operation")
+    potentials, keys = root.get("models").children(), root.get("potential_keys")
+    refuse_unless(
+        len(keys) == len(potentials),
+        "CombinePotential: one table of keys is needed for each potential",
+    )
+    found = []
+    for potential, table in zip(potentials, keys, strict=True):
+        energy, added = _energy_key(potential), [table[key] for key in root.get("out_keys")]
+        refuse_unless(
+            energy in added,
+            f"CombinePotential adds {added}, but the forces are those of {energy!r}",
+        )
+        weight = float(table.get("weight", 1.0))
+        refuse_unless(
+            weight > 0.0,
+            f"CombinePotential gives {energy!r} the weight {weight}, expected a positive one",
+        )
+        found.append((potential, weight))
+    return found
+
+
+def _energy_key(potential: Stub) -> str:
+    """The energy is what the forces are a derivative of."""
+    keys = {
+        m.get("energy_key")
+        for m in potential.get("output_modules").children()
+        if m.kind.endswith(".Forces")
+    }
+    refuse_unless(
+        len(keys) == 1, f"expected one module Forces, which names the energy; found {sorted(keys)}"
+    )
+    return keys.pop()
+
+
+def _read_potential(
+    potential: Stub,
+    weight: float,
+    energy_readouts: list[_ShortRange],
+    long_range: list[_LongRange],
+) -> None:
+    refuse_unless(
+        potential.kind == "cace.models.atomistic.NeuralNetworkPotential",
+        f"{potential.kind} as part of a sum",
+    )
+    for module in potential.get("input_modules").children():
+        refuse_unless(
+            module.kind == "cace.modules.preprocess.Preprocess", f"input module {module.kind}"
+        )
+    expect(potential, "do_postprocessing", False, default=False)
+    representation = potential.get("representation")
+    modules = potential.get("output_modules").children()
+    readouts: list[Stub] = []
+    sums: dict[str, list[str]] = {}
+    ewald: dict[str, Stub] = {}
+    polarizations: list[Stub] = []
+    for module in modules:
+        match module.kind.removeprefix(_OF_THE_RESULT):
+            case "atomwise.Atomwise":
+                readouts.append(module)
+            case "feature_mix.FeatureAdd":
+                sums[module.get("output_key")] = module.get("feature_keys")
+            case "ewald.EwaldPotential":
+                ewald[module.get("output_key")] = module
+            case "les_wrapper.LesWrapper":
+                ewald[module.get("energy_key")] = module
+            case "polarization.Polarization":
+                polarizations.append(module)
+            case _:
+                refuse_unless(module.kind in _IGNORED, f"output module {module.kind}")
+
+    energy_key = _energy_key(potential)
+    used: list[Stub] = []
+    for term in sums.pop(energy_key, [energy_key]):
+        if term in ewald:
+            found = _long_range(ewald.pop(term), readouts, representation)
+            found.suggested.update(_suggestions(polarizations, found))
+            found.settings["norm"] *= weight
+            found.settings["charge_unit"] *= math.sqrt(weight)
+            long_range.append(found)
+            used.append(found.charge_readout)
+        else:
+            matching = [m for m in readouts if m.get("output_key") == term]
+            refuse_unless(
+                len(matching) == 1, f"the energy contains {term!r}, which no known module computes"
+            )
+            expect(matching[0], "aggregation_mode", "sum")
+            energy_readouts.append(_ShortRange(matching[0], representation, weight))
+            used.append(matching[0])
+    idle = [
+        *sums,
+        *ewald,
+        *(m.get("output_key") for m in readouts if not any(m is u for u in used)),
+    ]
+    refuse_unless(not idle, f"the model also computes {idle}, which are no part of the energy")
+
+
+def _long_range(module: Stub, readouts: list[Stub], representation: Stub) -> _LongRange:
+    if module.kind == "cace.modules.les_wrapper.LesWrapper":
+        return _les_wrapper(module, representation)
+    for name, value in (("exponent", 1), ("external_field", None), ("charge_neutral_lambda", None)):
+        expect(module, name, value, default=value)
+    expect(module, "aggregation_mode", "sum")
+    charge_key = module.get("feature_key")
+    matching = [m for m in readouts if m.get("per_atom_output_key") == charge_key]
+    refuse_unless(
+        len(matching) == 1, f"no readout gives the charges {charge_key!r} of the long-range sum"
+    )
+    settings = _sum_settings(module) | {
+        "remove_mean": True,
+        "self_once_per_channel": not module.get("remove_self_interaction"),
+    }
+    return _LongRange(settings, matching[0], representation, charge_key, "cace-lr", {})
+
+
+def _les_wrapper(module: Stub, representation: Stub) -> _LongRange:
+    expect(module, "feature_key", "node_feats")
+    expect(module, "compute_energy", True)
+    les = module.get("les")
+    ewald = les.get("ewald")
+    for name in ("use_fixed_atomic_charges", "use_atomic_alpha", "use_epsilon_r_scaling"):
+        expect(les, name, False, default=False)
+    expect(ewald, "use_epsilon_r_scaling", False, default=False)
+    born = les.get("bec")
+    settings = _sum_settings(ewald) | {"remove_mean": bool(born.get("remove_mean"))}
+    suggested = (
+        {"epsilon_inf": float(born.get("epsilon_factor"))}
+        if born.get("epsilon_factor") != 1.0
+        else {}
+    )
+    return _LongRange(
+        settings,
+        les.get("atomwise"),
+        representation,
+        module.get("charge_key"),
+        "cace-les",
+        suggested,
+    )
+
+
+def _sum_settings(module: Stub) -> dict[str, Any]:
+    sigma, dl, norm = (float(module.get(name)) for name in ("sigma", "dl", "norm_factor"))
+    expect(module, "sigma_sq_half", sigma**2 / 2.0)
+    expect(module, "k_sq_max", (2.0 * math.pi / dl) ** 2)
+    return {
+        "sigma": sigma,
+        "dl": dl,
+        "norm": norm,
+        "charge_unit": _charge_unit(norm),
+        "remove_self": bool(module.get("remove_self_interaction")),
+    }
+
+
+def _charge_unit(norm: float) -> float:
+    for known, unit in _CHARGE_UNITS.items():
+        if math.isclose(norm, known, rel_tol=1e-6):
+            return unit
+    raise UnsupportedModelError(
+        f"the long-range sum has the norm {norm}; the size of its charges is known for {sorted(_CHARGE_UNITS)} only"
+    )
+
+
+def _suggestions(polarizations: list[Stub], found: _LongRange) -> dict[str, Any]:
+    """Sign and epsilon_inf of the factor by which the model makes its own polarization."""
+    suggested: dict[str, Any] = {}
+    for module in polarizations:
+        expect(module, "charge_key", found.charge_key)
+        factor = module.get("normalization_factor") / found.settings["charge_unit"]
+        found.settings["remove_mean"] = bool(module.get("remove_mean"))
+        suggested["epsilon_inf"] = factor**2
+        suggested["charge_sign"] = [math.copysign(1.0, factor)] * int(
+            found.charge_readout.get("n_out")
+        )
+    return suggested
+
+
+def _network(short_range: _ShortRange, long_range: _LongRange | None) -> LesNetwork:
+    main = read_representation(short_range.representation)
+    channels, charge, separate = 0, None, None
+    if long_range is not None:
+        channels = int(long_range.charge_readout.get("n_out"))
+        separate = read_representation(long_range.charge_representation)
+        refuse_unless(
+            separate.numbers == main.numbers,
+            f"the two representations list the elements {main.numbers} and {separate.numbers}",
+        )
+        if separate == main:
+            separate = None
+        charge = read_readout(long_range.charge_readout, (separate or main).config)
+    energy = read_readout(short_range.readout, main.config)
+    config = NetworkConfig(
+        species=tuple(chemical_symbols[z] for z in main.numbers),
+        channels=channels,
+        representation=main.config,
+        energy=replace(energy.config, scale=energy.config.scale * short_range.weight),
+        charge_representation=separate.config if separate else None,
+        **({"charge": charge.config} if charge else {}),
+    )
+    weights = {f"representation.{k}": v for k, v in main.weights.items()}
+    weights |= {f"energy_readout.{k}": v for k, v in energy.weights.items()}
+    if separate:
+        weights |= {f"charge_representation.{k}": v for k, v in separate.weights.items()}
+    if charge:
+        weights |= {f"charge_readout.{k}": v for k, v in charge.weights.items()}
+    network = LesNetwork(config).to(torch.float64)
+    network.load_state_dict(weights)
+    return network.eval()

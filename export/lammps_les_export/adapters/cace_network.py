@@ -1,0 +1,325 @@
+"""Representation and readouts of a CACE checkpoint in the parameter layout of :class:`lammps_les.models.LesNetwork`.
+
+The original numbers a feature (radial m, invariant p, sender a, receiver b, layer t), ours (t, p, a, b, m).
+"""
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from lammps_les.models.angular import invariant_tables, monomials
+from lammps_les.models.config import MessageConfig, ReadoutConfig, RepresentationConfig
+from torch import Tensor
+
+from lammps_les_export.unpickler import Stub
+
+_SILU = ("torch.nn.functional.silu", "torch.nn.modules.activation.SiLU")
+_IDENTITY = "torch.nn.modules.linear.Identity"
+_MISSING = object()
+
+
+class UnsupportedModelError(ValueError):
+    """The checkpoint has a part without counterpart here."""
+
+
+def refuse_unless(condition: bool, reason: str) -> None:
+    """Raise :class:`UnsupportedModelError` with ``reason``."""
+    if not condition:
+        raise UnsupportedModelError(f"CACE checkpoint not supported: {reason}")
+
+
+def expect(module: Stub, name: str, value: Any, default: Any = _MISSING) -> None:
+    """Refuse the model unless an attribute has the one value that is supported.
+
+    Args:
+        module: part of the checkpoint.
+        name: attribute.
+        value: floats are compared to 1e-6.
+        default: what older versions, which lack the attribute, did.
+    """
+    found = module.get(name) if default is _MISSING else module.get(name, default)
+    if isinstance(value, float) and isinstance(found, (int, float)):
+        same = math.isclose(found, value, rel_tol=1e-6)
+    else:
+        same = found == value
+    refuse_unless(same, f"{module.kind} has {name} = {found!r}, supported is {value!r}")
+
+
+@dataclass(frozen=True)
+class Part:
+    """Sizes and weights of one part of the network.
+
+    Attributes:
+        config: sizes.
+        weights: state dict in float64.
+        numbers: atomic numbers in the order of the species index; only for a representation.
+    """
+
+    config: Any
+    weights: dict[str, Tensor]
+    numbers: tuple[int, ...] = ()
+
+    def __eq__(self, other: object) -> bool:
+        """Equal sizes and equal weights, to the last bit."""
+        return (
+            isinstance(other, Part)
+            and (self.config, self.numbers, self.weights.keys())
+            == (other.config, other.numbers, other.weights.keys())
+            and all(torch.equal(w, other.weights[k]) for k, w in self.weights.items())
+        )
+
+
+def read_representation(cace: Stub) -> Part:
+    """Read a ``Cace`` module."""
+    refuse_unless(
+        cace.kind == "cace.representations.cace_representation.Cace", f"representation {cace.kind}"
+    )
+    expect(cace, "charge_spin_key", None, default=None)
+    numbers = _species(cace)
+    radial = cace.get("radial_basis")
+    refuse_unless(radial.kind == "cace.modules.radial.BesselRBF", f"radial basis {radial.kind}")
+    step = cace.get("cutoff_fn")
+    refuse_unless(
+        step.kind == "cace.modules.cutoff.PolynomialCutoff", f"cutoff function {step.kind}"
+    )
+    edges = cace.get("edge_coding")
+    refuse_unless(edges.kind == "cace.modules.type.EdgeEncoder", f"edge encoder {edges.kind}")
+    expect(edges, "directed", True)
+    angular = cace.get("angular_basis")
+    refuse_unless(
+        angular.kind == "cace.modules.angular.AngularComponent", f"angular basis {angular.kind}"
+    )
+    cutoff, max_l, max_nu = (
+        float(cace.get("cutoff")),
+        int(cace.get("max_l")),
+        int(cace.get("max_nu")),
+    )
+    for module in (radial, step):
+        refuse_unless(
+            float(module.get("cutoff")) == cutoff, f"{module.kind} has another cutoff than {cutoff}"
+        )
+    power = float(step.get("p"))
+    refuse_unless(power.is_integer() and power >= 2, f"polynomial cutoff of order {power}")
+    _check_invariants(cace.get("symmetrizer"), max_l, max_nu)
+
+    mixing = torch.stack(
+        cace.get("radial_transform").get("weights").parameters()
+    ).double()  # [l, b, m, (ab)]
+    per_channel = mixing.dim() == 4
+    mixing = mixing.permute(0, 3, 1, 2) if per_channel else mixing[:, None]
+    frequencies = radial.get("bessel_weights").double()
+    sender = cace.get("node_embedding_sender").get("embedding_weights").double()
+    receiver = cace.get("node_embedding_receiver").get("embedding_weights").double()
+    layers = [_read_layer(cace, m, max_l) for m in cace.get("message_passing_list").children()]
+    config = RepresentationConfig(
+        cutoff=cutoff,
+        embedding_size=sender.size(1),
+        n_bessel=frequencies.numel(),
+        n_radial=mixing.size(3),
+        max_l=max_l,
+        max_nu=max_nu,
+        cutoff_power=int(power),
+        mixing_per_channel=per_channel,
+        layers=len(layers) + 1,
+        messages=tuple(layer.config for layer in layers) or (MessageConfig(),),
+    )
+    weights = {
+        "sender": sender,
+        "receiver": receiver,
+        # the stored prefactor sqrt(2/cutoff) is rounded to the precision of the file; ours is not
+        "mixing": mixing * (radial.get("prefactor").double() / math.sqrt(2.0 / cutoff)),
+        "radial.frequencies": frequencies,
+    }
+    for index, layer in enumerate(layers):
+        for name, weight in layer.weights.items():
+            is_input = name == "invariant.perceptron.hidden.0.weight" or (
+                name == "invariant.perceptron.last.weight" and not layer.config.invariant_hidden
+            )
+            weights[f"messages.{index}.{name}"] = (
+                _reorder(weight, config, 1) if is_input else weight
+            )
+    return Part(config, weights, numbers)
+
+
+def _species(cace: Stub) -> tuple[int, ...]:
+    encoder = cace.get("node_onehot")
+    refuse_unless(
+        encoder.kind == "cace.modules.type.NodeEncoder", f"element encoder {encoder.kind}"
+    )
+    numbers = tuple(int(z) for z in cace.get("zs"))
+    listed = encoder.get("index_map").tolist()
+    refuse_unless(
+        [z for z, i in sorted(enumerate(listed), key=lambda item: item[1]) if i >= 0]
+        == list(numbers),
+        f"element encoder and list of elements {numbers} disagree",
+    )
+    return numbers
+
+
+def _check_invariants(symmetrizer: Stub, max_l: int, max_nu: int) -> None:
+    """Compare the stored table of products with ours, term by term."""
+    refuse_unless(
+        symmetrizer.kind == "cace.modules.symmetrize_basis.Symmetrizer",
+        f"symmetrizer {symmetrizer.kind}",
+    )
+    indices = monomials(max_l)
+    tables = invariant_tables(max_l, max_nu)
+    row_terms: dict[int, list[tuple[tuple[int, ...], int]]] = {}
+    for i, j, row, weight in tables.pairs:
+        row_terms.setdefault(row, []).append(((i, j), weight))
+    ours: dict[int, list[Counter[tuple[int, ...]]]] = {nu: [] for nu in range(2, max_nu + 1)}
+    if max_nu >= 2:
+        ours[2] = [_as_counter(row_terms[row]) for row in range(max_l)]
+    for nu, terms in ((3, tables.triples), (4, tables.quadruples)):
+        for first, row, p, weight in terms:
+            factors = [((first,), 1)] if nu == 3 else row_terms[first]
+            products = [(f + r, weight * v * w) for f, v in factors for r, w in row_terms[row]]
+            ours[nu] += [Counter()] if p == len(ours[nu]) else []
+            ours[nu][p].update(_as_counter(products))
+    stored = symmetrizer.get("vec_dict_allnu")
+    for nu, invariants in ours.items():
+        theirs = [
+            _as_counter(
+                [(tuple(indices.index(tuple(i)) for i in term[:-1]), term[-1]) for term in group]
+            )
+            for group in stored.get(nu, {}).values()
+        ]
+        refuse_unless(
+            theirs == invariants,
+            f"the table of products of {nu} factors is not that of the formula",
+        )
+    refuse_unless(
+        not set(stored) - set(ours), f"products of {sorted(set(stored) - set(ours))} factors"
+    )
+
+
+def _as_counter(terms: list[tuple[tuple[int, ...], int]]) -> Counter[tuple[int, ...]]:
+    counter: Counter[tuple[int, ...]] = Counter()
+    for factors, weight in terms:
+        counter[tuple(sorted(factors))] += weight
+    return counter
+
+
+def _read_layer(cace: Stub, modules: Stub, max_l: int) -> Part:
+    """One entry of the list of message-passing layers: [memory, attenuated, invariant], any of them None."""
+    weights: dict[str, Tensor] = {}
+    hidden: tuple[int, ...] = ()
+    per_l = per_channel = False
+    for module in modules.children():
+        if module is None:
+            continue
+        match module.kind.removeprefix("cace.modules.interaction."):
+            case "NodeMemory":
+                stacked = torch.stack(
+                    module.get("memory_coef").parameters()
+                ).double()  # [l, m, (ab)]
+                weights["memory"] = stacked.transpose(1, 2)[:, :, None]
+            case "MessageAr":
+                for ours, theirs in (("prefactor", "prefactor"), ("kappa", "invr0")):
+                    stacked = torch.stack(module.get(theirs).parameters()).double()  # [l, m, (ab)]
+                    weights[f"attenuated.{ours}"] = stacked.transpose(1, 2).flatten(1)
+            case "MessageBchi":
+                refuse_unless(
+                    module.get("hnet") is not None,
+                    "a message network without weights (never evaluated)",
+                )
+                expect(module, "residual", False, default=False)
+                network = _perceptron(module.get("hnet"))
+                weights |= {f"invariant.perceptron.{k}": v for k, v in network.weights.items()}
+                hidden = network.config.hidden
+                per_l = not module.get("shared_l", True)
+                per_channel = not module.get("shared_channels", True)
+            case _:
+                refuse_unless(False, f"message {module.kind}")
+    config = MessageConfig(
+        memory="memory" in weights,
+        attenuated="attenuated.kappa" in weights,
+        invariant="invariant.perceptron.last.weight" in weights,
+        invariant_hidden=hidden,
+        per_l=per_l,
+        per_channel=per_channel,
+        average_neighbors=float(cace.get("mp_norm_factor")) ** -2,
+    )
+    refuse_unless(config.attenuated or config.invariant, "a message-passing layer without messages")
+    return Part(config, weights)
+
+
+def read_readout(atomwise: Stub, representation: RepresentationConfig) -> Part:
+    """Read an ``Atomwise`` module of CACE or of the les library."""
+    refuse_unless(
+        atomwise.kind in ("cace.modules.atomwise.Atomwise", "les.module.atomwise.Atomwise"),
+        f"readout {atomwise.kind}",
+    )
+    refuse_unless(atomwise.get("outnet") is not None, "a readout without weights (never evaluated)")
+    refuse_unless(
+        atomwise.get("feature_key", None) in (None, "node_feats"), "a readout of other features"
+    )
+    expect(atomwise, "residual", False, default=False)
+    expect(atomwise, "post_process", None, default=None)
+    network = _perceptron(atomwise.get("outnet"))
+    has_linear = bool(atomwise.get("add_linear_nn"))
+    weights = {f"perceptron.{k}": v for k, v in network.weights.items()}
+    bias = network.config.bias
+    if has_linear:
+        linear, activation, linear_bias = _dense(atomwise.get("linear_nn"))
+        refuse_unless(activation == _IDENTITY, f"activation {activation} of the linear readout")
+        weights["linear.weight"] = linear
+        if linear_bias is not None:
+            weights["linear.bias"] = linear_bias
+        refuse_unless(
+            (linear_bias is not None) == bias, "constants in some layers of a readout only"
+        )
+    first = "perceptron.hidden.0.weight" if network.config.hidden else "perceptron.last.weight"
+    for name in (first, *(["linear.weight"] if has_linear else [])):
+        weights[name] = _reorder(weights[name], representation, representation.layers)
+    scale = float(atomwise.get("output_scaling_factor", 1.0))
+    return Part(ReadoutConfig(network.config.hidden, bias, has_linear, scale), weights)
+
+
+def _perceptron(sequential: Stub) -> Part:
+    """Read a ``Sequential`` of ``Dense`` layers: silu in between, none after the last."""
+    refuse_unless(
+        sequential.kind == "torch.nn.modules.container.Sequential",
+        f"network of kind {sequential.kind}",
+    )
+    layers = [_dense(layer) for layer in sequential.children()]
+    weights: dict[str, Tensor] = {}
+    for index, (weight, activation, bias) in enumerate(layers):
+        last = index == len(layers) - 1
+        allowed = (_IDENTITY,) if last else _SILU
+        refuse_unless(
+            activation in allowed, f"activation {activation} in layer {index + 1} of {len(layers)}"
+        )
+        name = "last" if last else f"hidden.{index}"
+        weights[f"{name}.weight"] = weight
+        if bias is not None:
+            weights[f"{name}.bias"] = bias
+    with_bias = {bias is not None for _, _, bias in layers}
+    refuse_unless(len(with_bias) == 1, "constants in some layers of a network only")
+    hidden = tuple(weight.size(0) for weight, _, _ in layers[:-1])
+    return Part(ReadoutConfig(hidden=hidden, bias=with_bias.pop(), linear=False), weights)
+
+
+def _dense(layer: Stub) -> tuple[Tensor, str, Tensor | None]:
+    """Weight, name of the activation, and constants."""
+    refuse_unless(
+        layer.kind in ("cace.modules.blocks.Dense", "les.module.blocks.Dense"),
+        f"layer {layer.kind}",
+    )
+    expect(layer, "use_batchnorm", False, default=False)
+    linear, bias = layer.get("linear").get("weight").double(), layer.get("linear").get("bias")
+    return linear, layer.get("activation").kind, bias if bias is None else bias.double()
+
+
+def _reorder(weight: Tensor, config: RepresentationConfig, layers: int) -> Tensor:
+    """Bring the columns of a first layer from the original's feature order to ours."""
+    channels = config.embedding_size**2
+    n_invariants = len(invariant_tables(config.max_l, config.max_nu).labels)
+    expected = config.n_radial * n_invariants * channels * layers
+    refuse_unless(
+        weight.size(1) == expected, f"a readout of {weight.size(1)} features, expected {expected}"
+    )
+    split = weight.view(-1, config.n_radial, n_invariants, channels, layers)
+    return split.permute(0, 4, 2, 3, 1).reshape(weight.size(0), expected)

@@ -1,0 +1,95 @@
+"""What a network is made of: plain values from which :class:`LesNetwork` builds its modules."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class MessageConfig:
+    """How features of neighbors enter the A basis of the next layer (Cheng 2024, section "Message passing").
+
+    Attributes:
+        memory: keep a share of the atom's own A basis.
+        attenuated: "Ar", the neighbors' A basis times p exp(-r/r0) f_cut(r).
+        invariant: "Bchi", the edge basis times a function h of the neighbor's invariants B.
+        invariant_hidden: widths of the hidden layers of h; empty = linear.
+        per_l: h differs between angular orders l.
+        per_channel: h differs between the embedding_size**2 element channels.
+        average_neighbors: messages are divided by its square root.
+    """
+
+    memory: bool = True
+    attenuated: bool = False
+    invariant: bool = True
+    invariant_hidden: tuple[int, ...] = ()
+    per_l: bool = False
+    per_channel: bool = False
+    average_neighbors: float = 10.0
+
+
+@dataclass(frozen=True)
+class RepresentationConfig:
+    """Atomic cluster expansion in Cartesian coordinates (CACE).
+
+    Attributes:
+        cutoff: radius [A] of one layer.
+        embedding_size: K, length of the vector that stands for an element; neighbor x center give K**2 channels.
+        n_bessel: radial functions before mixing.
+        n_radial: radial functions after mixing.
+        max_l: highest angular order.
+        max_nu: highest body order of the invariants, 1 to 4.
+        cutoff_power: p of the polynomial cutoff.
+        mixing_per_channel: radial mixing differs between the K**2 channels.
+        layers: 1 = no message passing.
+        messages: one entry for each layer after the first; a single entry serves all.
+    """
+
+    cutoff: float = 4.5
+    embedding_size: int = 2
+    n_bessel: int = 6
+    n_radial: int = 12
+    max_l: int = 3
+    max_nu: int = 3
+    cutoff_power: int = 6
+    mixing_per_channel: bool = True
+    layers: int = 1
+    messages: tuple[MessageConfig, ...] = (MessageConfig(),)
+
+
+@dataclass(frozen=True)
+class ReadoutConfig:
+    """Perceptron on the invariants of an atom, plus a linear term.
+
+    Attributes:
+        hidden: widths of the hidden layers; empty = linear only.
+        bias: whether the layers have constants. Without them an isolated atom gives 0.
+        linear: whether the linear term is added.
+        scale: factor on the result.
+    """
+
+    hidden: tuple[int, ...] = (32, 16)
+    bias: bool = True
+    linear: bool = True
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """A whole network.
+
+    Attributes:
+        species: element symbols; their order is the species index.
+        channels: latent charges per atom; 0 = energy only.
+        representation: the atomic environments, for the energy and, unless given separately, for the charges.
+        energy: readout of the energy [eV].
+        charge: readout of the charges [file units].
+        charge_representation: separate environments for the charges; same cutoff and layers.
+    """
+
+    species: tuple[str, ...]
+    channels: int = 1
+    representation: RepresentationConfig = field(default_factory=RepresentationConfig)
+    energy: ReadoutConfig = field(default_factory=ReadoutConfig)
+    charge: ReadoutConfig = field(
+        default_factory=lambda: ReadoutConfig(hidden=(24, 12), bias=False)
+    )
+    charge_representation: RepresentationConfig | None = None

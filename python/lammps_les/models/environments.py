@@ -1,0 +1,84 @@
+"""Edges of each atom in rows of equal length, so that sums over neighbors become batched matrix products."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Environments(NamedTuple):
+    """Padded neighbor lists of the atoms whose features are computed ("rows").
+
+    Attributes:
+        vectors: [3, n_rows, width] edge vectors [A]; empty places hold (cutoff, 0, 0), where every basis function is 0.
+        neighbor_species: [n_rows, width] species index; 0 in empty places.
+        neighbor_row: [n_rows, width] row of the neighbor; n_rows in empty places and for neighbors without a row.
+            Only filled for several layers.
+        row_species: [n_rows].
+    """
+
+    vectors: Tensor
+    neighbor_species: Tensor
+    neighbor_row: Tensor
+    row_species: Tensor
+
+
+def pad_edges(
+    edge_vectors: Tensor,
+    edge_index: Tensor,
+    species: Tensor,
+    n_centers: int,
+    layers: int,
+    cutoff: float,
+) -> Environments:
+    """Arrange edges by center.
+
+    With one layer the rows are atoms 0 ... n_centers-1. With more they are those and all other atoms that edges
+    name as centers; in both cases the first n_centers rows are the atoms asked for.
+
+    Args:
+        edge_vectors: [E, 3] r_cj = x_j - x_c [A].
+        edge_index: [2, E] center, neighbor; sorted by center.
+        species: [n_all].
+        n_centers: atoms asked for.
+        layers: of the network.
+        cutoff: length [A] of the vectors in empty places.
+    """
+    center, neighbor = edge_index[0], edge_index[1]
+    n_all = species.size(0)
+    if layers == 1:
+        n_rows = n_centers
+        n_edges = int(torch.count_nonzero(center < n_centers))
+        if n_edges < center.size(0):
+            edge_vectors, center, neighbor = (
+                edge_vectors[:n_edges],
+                center[:n_edges],
+                neighbor[:n_edges],
+            )
+        row, row_species, row_of_atom = center, species[:n_centers], center
+    else:
+        has_row = torch.zeros(n_all, dtype=torch.bool, device=species.device)
+        has_row[:n_centers] = True
+        has_row.index_fill_(0, center, True)
+        atoms = torch.nonzero(has_row)[:, 0]
+        n_rows = atoms.size(0)
+        row_of_atom = torch.full([n_all], n_rows, dtype=center.dtype, device=center.device)
+        row_of_atom[atoms] = torch.arange(n_rows, device=center.device)
+        row, row_species = row_of_atom[center], species[atoms]
+
+    count = torch.bincount(row, minlength=n_rows)
+    width = int(count.max()) if n_rows > 0 else 0
+    first = torch.cumsum(count, 0) - count
+    place = torch.arange(row.size(0), device=row.device) + (width * row - first[row])
+
+    empty = torch.zeros([n_rows * width, 3], dtype=edge_vectors.dtype, device=edge_vectors.device)
+    empty[:, 0] = cutoff
+    vectors = empty.index_copy(0, place, edge_vectors).t().contiguous().view(3, n_rows, width)
+    none = torch.zeros(n_rows * width, dtype=row.dtype, device=row.device)
+    neighbor_species = none.index_copy(0, place, species[neighbor]).view(n_rows, width)
+    neighbor_row = none
+    if layers > 1:
+        neighbor_row = (
+            (none + n_rows).index_copy(0, place, row_of_atom[neighbor]).view(n_rows, width)
+        )
+    return Environments(vectors, neighbor_species, neighbor_row, row_species)

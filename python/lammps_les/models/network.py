@@ -1,0 +1,88 @@
+"""The short-range network: energies and latent charges of atoms from edge vectors."""
+
+import torch
+from torch import Tensor, nn
+
+from lammps_les.models.config import NetworkConfig, ReadoutConfig, RepresentationConfig
+from lammps_les.models.readout import Readout
+from lammps_les.models.representation import CaceRepresentation
+
+
+def _readout(config: ReadoutConfig, n_features: int, n_out: int) -> Readout:
+    return Readout(n_features, n_out, config.hidden, config.bias, config.linear, config.scale)
+
+
+class LesNetwork(nn.Module):
+    """Energy and latent charges of atoms; the ``latents`` method of the model file.
+
+    Works with ``torch.jit.script``, in float32 and float64, and is differentiable any number of times in
+    ``edge_vectors`` and in its parameters.
+
+    Args:
+        config: sizes; kept as ``config`` on the module that is not scripted.
+
+    Attributes:
+        species: element symbols; the place in the list is the species index.
+        cutoff: radius [A] of one layer.
+        layers: an atom's results depend on atoms up to ``layers * cutoff`` away.
+        channels: latent charges per atom.
+
+    Raises:
+        ValueError: the two representations differ in cutoff or layers.
+    """
+
+    species: list[str]
+    cutoff: float
+    layers: int
+    channels: int
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.species = list(config.species)
+        self.cutoff = float(config.representation.cutoff)
+        self.layers = config.representation.layers
+        self.channels = config.channels
+        self.representation = self._represent(config.representation)
+        self.charge_representation = None
+        n_charge_features = self.representation.n_features
+        separate = config.charge_representation
+        if separate is not None:
+            for name in ("cutoff", "layers"):
+                ours, theirs = getattr(config.representation, name), getattr(separate, name)
+                if ours != theirs:
+                    raise ValueError(
+                        f"the representations of energy and charges have {name} {ours} and {theirs}"
+                    )
+            self.charge_representation = self._represent(separate)
+            n_charge_features = self.charge_representation.n_features
+        self.energy_readout = _readout(config.energy, self.representation.n_features, 1)
+        self.charge_readout = None
+        if config.channels > 0:
+            self.charge_readout = _readout(config.charge, n_charge_features, config.channels)
+
+    def _represent(self, config: RepresentationConfig) -> CaceRepresentation:
+        return CaceRepresentation(config, len(self.species))
+
+    def forward(
+        self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
+    ) -> dict[str, Tensor]:
+        """Short-range energies and latent charges of atoms 0 ... n_centers-1.
+
+        Args:
+            edge_vectors: [E, 3] r_cj = x_j - x_c [A], shorter than ``cutoff``.
+            edge_index: [2, E] int64, row 0 the center c, row 1 the neighbor j; sorted by center.
+            species: [n_all] int64, species index of every atom that an edge names.
+            n_centers: number of atoms asked for. Edges must be given for these and for all atoms reached from them by
+                fewer than ``layers`` edges.
+
+        Returns:
+            "energy" [n_centers] in eV and "charge" [n_centers, channels] in file units.
+        """
+        features = self.representation(edge_vectors, edge_index, species, n_centers)
+        energy = self.energy_readout(features)[:, 0]
+        charge = torch.zeros([n_centers, 0], dtype=energy.dtype, device=energy.device)
+        if self.charge_readout is not None:
+            if self.charge_representation is not None:
+                features = self.charge_representation(edge_vectors, edge_index, species, n_centers)
+            charge = self.charge_readout(features)
+        return {"energy": energy, "charge": charge}
