@@ -37,6 +37,7 @@ class Metadata(BaseModel):
     norm: _Finite
     remove_self: bool
     self_factor: _Finite
+    open_shift: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 0.0
     charge_unit: _Finite
     charge_sign: list[Annotated[float, Field(allow_inf_nan=False)]]
     epsilon_inf: _Positive

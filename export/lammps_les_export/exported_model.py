@@ -38,6 +38,7 @@ class ExportedModel(nn.Module):
         self.norm = float(metadata.norm)
         self.remove_self = metadata.remove_self
         self.self_factor = float(metadata.self_factor)
+        self.open_shift = float(metadata.open_shift)
         self.charge_unit = float(metadata.charge_unit)
         self.epsilon_inf = float(metadata.epsilon_inf)
         self.remove_mean = metadata.remove_mean
@@ -73,7 +74,7 @@ class ExportedModel(nn.Module):
         periodic = is_periodic(pbc)
         is_phase_form(born)  # refuses other names, also where no tensor is asked for
         parameters = LongRangeParameters(
-            self.sigma, self.dl, self.norm, self.remove_self, self.self_factor
+            self.sigma, self.dl, self.norm, self.remove_self, self.self_factor, self.open_shift
         )
         n = positions.size(0)
         leaf = positions.detach().clone().requires_grad_(True)

@@ -45,6 +45,9 @@ def write_model(
     network = copy.deepcopy(network).to(metadata.torch_dtype).eval()
     for parameter in network.parameters():
         parameter.requires_grad_(False)
+    for tensor in (*network.parameters(), *network.buffers()):
+        # views are written with their offset, and an empty one cannot be read again
+        tensor.data = tensor.data.clone(memory_format=torch.contiguous_format)
     module = torch.jit.script(ExportedModel(network, metadata))
     path = Path(path)
     unfinished = path.with_name(path.name + ".part")

@@ -75,6 +75,7 @@ def toy_metadata(network: ToyNetwork, dtype: str, **changes: Any) -> dict[str, A
         "norm": COULOMB_NORM,
         "remove_self": False,
         "self_factor": 1.0,
+        "open_shift": 0.0,
         "charge_unit": 1.0,
         "charge_sign": [1.0] * network.channels,
         "epsilon_inf": 1.0,

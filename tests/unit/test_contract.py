@@ -27,6 +27,7 @@ SCHEMA_OF = {
     "integer >= 1": {"type": "integer", "minimum": 1},
     "integer >= 0": {"type": "integer", "minimum": 0},
     "number": {"type": "number"},
+    "number >= 0": {"type": "number", "minimum": 0.0},
     "boolean": {"type": "boolean"},
     "list of strings": {"type": "array", "items": {"type": "string"}},
     '`"float32"` or `"float64"`': {"type": "string", "enum": ["float32", "float64"]},
@@ -60,7 +61,10 @@ def test_types_are_those_of_the_table_in_format_md(name, kind):
     assert {key: schema.get(key) for key in expected} == expected
 
 
-@pytest.mark.parametrize("name", Metadata.model_fields)
+REQUIRED = [name for name in Metadata.model_fields if name != "open_shift"]
+
+
+@pytest.mark.parametrize("name", REQUIRED)
 def test_missing_field_is_refused(name):
     fields = valid_fields()
     del fields[name]
@@ -90,6 +94,12 @@ def test_missing_field_is_refused(name):
 def test_wrong_value_is_refused(change, message):
     with pytest.raises(ModelFileError, match=message):
         parse_metadata({**valid_fields(), **change}, "model file x.pt")
+
+
+def test_open_shift_may_be_absent():
+    fields = valid_fields()
+    del fields["open_shift"]
+    assert parse_metadata(fields, "x").open_shift == 0.0
 
 
 def test_unknown_field_is_ignored():

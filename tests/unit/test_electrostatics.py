@@ -34,7 +34,7 @@ def system(boundary: str, channels: int = 2) -> tuple[Tensor, Tensor, Tensor, bo
 
 def parameters(remove_self: bool = True, **changes: float) -> LongRangeParameters:
     """Parameters of a model, none of them one."""
-    fields = {"sigma": 0.9, "dl": 1.7, "norm": 90.0, "remove_self": remove_self, "self_factor": 2.0}
+    fields = {"sigma": 0.9, "dl": 1.7, "norm": 90.0, "remove_self": remove_self, "self_factor": 2.0, "open_shift": 0.02}
     return LongRangeParameters(**{**fields, **changes})
 
 

@@ -44,7 +44,12 @@ def solve_long_range(
 ) -> LongRangeResponse:
     """Long-range part at fixed charges; the only place where the calculators call a solver."""
     parameters = LongRangeParameters(
-        metadata.sigma, metadata.dl, metadata.norm, metadata.remove_self, metadata.self_factor
+        metadata.sigma,
+        metadata.dl,
+        metadata.norm,
+        metadata.remove_self,
+        metadata.self_factor,
+        metadata.open_shift,
     )
     return long_range_response(positions, charges, cell, periodic, parameters)
 

@@ -19,7 +19,7 @@ def _pairs(positions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 def open_energy(positions: Tensor, charges: Tensor, parameters: LongRangeParameters) -> Tensor:
     """Long-range energy [eV] without boundaries, a scalar.
 
-    E_lr = sum_c (N/2pi) sum_{i<j} q_ic q_jc erf(r_ij / (sqrt2 sigma)) / r_ij
+    E_lr = sum_c (N/2pi) sum_{i<j} q_ic q_jc erf(r_ij / (sqrt2 sigma)) / (r_ij + open_shift)
            + [self kept] N sum_ic q_ic^2 / (sigma (2 pi)^1.5)
 
     Args:
@@ -30,7 +30,9 @@ def open_energy(positions: Tensor, charges: Tensor, parameters: LongRangeParamet
     i, j, _, distances = _pairs(positions)
     width = math.sqrt(2.0) * parameters.sigma
     products = (charges[i] * charges[j]).sum(dim=1)  # [P]
-    interaction = (products * torch.erf(distances / width) / distances).sum()
+    interaction = (
+        products * torch.erf(distances / width) / (distances + parameters.open_shift)
+    ).sum()
     energy = parameters.norm / (2.0 * math.pi) * interaction
     if not parameters.remove_self:
         energy = energy + self_interaction(parameters) * (charges * charges).sum()
@@ -42,7 +44,7 @@ def open_response(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Potential, forces and virial at fixed charges, by formula. Arguments as in ``open_energy``.
 
-    With g(r) = (N/2pi) erf(r / (sqrt2 sigma)) / r:
+    With g(r) = (N/2pi) erf(r / (sqrt2 sigma)) / (r + open_shift):
     phi_ic = sum_{j != i} g(r_ij) q_jc + [self kept] 2 N q_ic / (sigma (2 pi)^1.5)
     F_i = -sum_{j != i, c} q_ic q_jc g'(r_ij) (r_i - r_j) / r_ij
     W_ab = -sum_{i<j, c} q_ic q_jc g'(r_ij) (r_i - r_j)_a (r_i - r_j)_b / r_ij
@@ -53,9 +55,10 @@ def open_response(
     i, j, vectors, distances = _pairs(positions)
     width = math.sqrt(2.0) * parameters.sigma
     prefactor = parameters.norm / (2.0 * math.pi)
-    g = prefactor * torch.erf(distances / width) / distances  # [P]
+    divisor = distances + parameters.open_shift
+    g = prefactor * torch.erf(distances / width) / divisor  # [P]
     gaussian = 2.0 / (math.sqrt(math.pi) * width) * torch.exp(-((distances / width) ** 2))
-    slope = (prefactor * gaussian - g) / distances
+    slope = (prefactor * gaussian - g) / divisor
 
     potential = torch.zeros_like(charges)
     potential = potential.index_add(0, i, g[:, None] * charges[j])

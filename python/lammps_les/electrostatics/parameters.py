@@ -13,6 +13,7 @@ class LongRangeParameters(NamedTuple):
         norm: N [eV A per charge unit squared].
         remove_self: whether the self-interaction is left out.
         self_factor: how many times it is subtracted in a periodic system where it is left out.
+        open_shift: length [A] added to the distance that divides the open pair sum.
     """
 
     sigma: float
@@ -20,6 +21,7 @@ class LongRangeParameters(NamedTuple):
     norm: float
     remove_self: bool
     self_factor: float
+    open_shift: float = 0.0
 
 
 def self_interaction(parameters: LongRangeParameters) -> float:
