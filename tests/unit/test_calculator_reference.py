@@ -1,0 +1,57 @@
+"""Born effective charges of published models against the values of their original code.
+
+`shared/reference/README` says how the values were made: float64, the original code's own network and
+finite-k polarization; each file holds the structure and the results. The global sign of the charges
+is arbitrary in a checkpoint, so tensors are compared up to one sign for the whole file.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from lammps_les.calculators import LesCalculator
+from lammps_les_export import write_model
+from lammps_les_export.adapters import read_cace
+
+PHASE = [
+    "cace-lr_pbtio3__cubic333",
+    "cace-lr_superionic_2gcc_finetuned__s2cc_0",
+    "cace-lr_superionic_ef__s2cc_0",
+    "cace-lr_water_v1__liquid64",
+    "cace-lr_water_v2__dimer",
+    "cace-lr_water_v2__liquid64",
+    "cace-lr_water_v2__molecule",
+]
+CASES = [(name, "bec", "phase") for name in PHASE]
+CASES.append(("cace-lr_water_v2__liquid64", "bec_k0", "local"))
+
+
+def export(checkpoint: Path, path: Path) -> Path:
+    imported = read_cace(checkpoint)
+    fields = {
+        **imported.metadata,
+        "format_version": 1,
+        "dtype": "float64",
+        "charge_sign": [1.0] * imported.metadata["channels"],
+        "epsilon_inf": 1.0,
+        "atomic_energies": dict.fromkeys(imported.metadata["species"], 0.0),
+        "provenance": {**imported.metadata["provenance"], "date": "2025-01-01"},
+    }
+    write_model(path, imported.network, fields)
+    return path
+
+
+@pytest.mark.parametrize(("name", "key", "born"), CASES, ids=[f"{c[0]}-{c[1]}" for c in CASES])
+def test_born_effective_charges(shared, tmp_path, name, key, born):
+    reference = np.load(shared / "reference" / f"{name}.npz")
+    checkpoint = shared / "checkpoints" / f"{name.split('__')[0]}.pth"
+    model = export(checkpoint, tmp_path / "model.pt")
+    structure = Atoms(
+        reference["numbers"], reference["positions"], cell=reference["cell"], pbc=reference["pbc"]
+    )
+    calculator = LesCalculator(model, born=born, epsilon_inf=float(reference["epsilon_inf"]))
+    tensor = calculator.get_property("born_effective_charges", structure)
+    expected = reference[key]
+    sign = np.sign(np.vdot(tensor, expected))
+    np.testing.assert_allclose(sign * tensor, expected, rtol=0, atol=1e-6)
