@@ -115,43 +115,44 @@ def test_float32_model_gives_float64_results(toy_model):
     np.testing.assert_allclose(single, structure.get_forces(), atol=2e-5)
 
 
-class TestRefusals:
-    """Wrong input and failing models."""
+def test_unknown_element_is_refused(toy_model):
+    structure = Atoms("HHe", [[0, 0, 0], [0, 0, 2]])
+    structure.calc = LesCalculator(toy_model("linear"))
+    with pytest.raises(CalculatorSetupError, match="has species H O; the structure has He"):
+        structure.get_forces()
 
-    def test_unknown_element(self, toy_model):
-        structure = Atoms("HHe", [[0, 0, 0], [0, 0, 2]])
-        structure.calc = LesCalculator(toy_model("linear"))
-        with pytest.raises(CalculatorSetupError, match="has species H O; the structure has He"):
-            structure.get_forces()
 
-    @pytest.mark.parametrize("pbc", [(True, True, False), (False, False, True)])
-    def test_mixed_boundaries(self, toy_model, pbc):
-        structure = atoms()
-        structure.pbc = pbc
-        structure.calc = LesCalculator(toy_model("linear"))
-        with pytest.raises(CalculatorSetupError, match="in all three directions .* or in none"):
-            structure.get_forces()
+@pytest.mark.parametrize("pbc", [(True, True, False), (False, False, True)])
+def test_mixed_boundaries_are_refused(toy_model, pbc):
+    structure = atoms()
+    structure.pbc = pbc
+    structure.calc = LesCalculator(toy_model("linear"))
+    with pytest.raises(CalculatorSetupError, match="in all three directions .* or in none"):
+        structure.get_forces()
 
-    @pytest.mark.parametrize(
-        ("arguments", "message"),
-        [
-            ({"born": "finite"}, "'local' or 'phase', got 'finite'"),
-            ({"field": [0.1]}, "three numbers in V/A"),
-            ({"epsilon_inf": 0.0}, "must be positive"),
-        ],
-    )
-    def test_wrong_argument(self, toy_model, arguments, message):
-        with pytest.raises(CalculatorSetupError, match=message):
-            LesCalculator(toy_model("linear"), **arguments)
 
-    def test_raising_model(self, toy_model):
-        structure = atoms()
-        structure.calc = LesCalculator(toy_model("raises"))
-        with pytest.raises(CalculationFailed, match="raised on purpose"):
-            structure.get_forces()
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"born": "finite"}, "'local' or 'phase', got 'finite'"),
+        ({"field": [0.1]}, "three numbers in V/A"),
+        ({"epsilon_inf": 0.0}, "must be positive"),
+    ],
+)
+def test_wrong_argument_is_refused(toy_model, arguments, message):
+    with pytest.raises(CalculatorSetupError, match=message):
+        LesCalculator(toy_model("linear"), **arguments)
 
-    def test_non_finite_energy(self, toy_model):
-        structure = atoms()
-        structure.calc = LesCalculator(toy_model("non_finite"))
-        with pytest.raises(CalculationFailed, match="not finite"):
-            structure.get_forces()
+
+def test_raising_model_fails(toy_model):
+    structure = atoms()
+    structure.calc = LesCalculator(toy_model("raises"))
+    with pytest.raises(CalculationFailed, match="raised on purpose"):
+        structure.get_forces()
+
+
+def test_non_finite_energy_fails(toy_model):
+    structure = atoms()
+    structure.calc = LesCalculator(toy_model("non_finite"))
+    with pytest.raises(CalculationFailed, match="not finite"):
+        structure.get_forces()

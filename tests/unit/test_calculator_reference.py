@@ -1,7 +1,7 @@
 """Born effective charges of published models against the values of their original code.
 
-`shared/reference/README` says how the values were made: float64, the original code's own network and
-finite-k polarization; each file holds the structure and the results. The global sign of the charges
+The values were made in float64 with the network and the finite-k polarization of the original code;
+each file holds a structure and its results. The global sign of the charges
 is arbitrary in a checkpoint, so tensors are compared up to one sign for the whole file.
 """
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase import Atoms
+
 from lammps_les.calculators import LesCalculator
 from lammps_les_export import write_model
 from lammps_les_export.adapters import read_cace

@@ -118,52 +118,56 @@ def test_read_and_load(toy_model):
     assert latent["charge"].tolist() == [[-0.8]]
 
 
-class TestFilesThatAreNoModel:
-    """Each kind of wrong file has its own clear error."""
+def test_missing_file_is_refused(tmp_path):
+    with pytest.raises(ModelFileError, match="nothing.pt does not exist"):
+        read_metadata(tmp_path / "nothing.pt")
 
-    def test_missing(self, tmp_path):
-        with pytest.raises(ModelFileError, match="nothing.pt does not exist"):
-            read_metadata(tmp_path / "nothing.pt")
 
-    def test_truncated(self, tmp_path, toy_model):
-        content = toy_model("linear").read_bytes()
-        (tmp_path / "half.pt").write_bytes(content[: len(content) // 2])
-        with pytest.raises(ModelFileError, match="half.pt is no readable TorchScript archive"):
-            read_metadata(tmp_path / "half.pt")
+def test_truncated_file_is_refused(tmp_path, toy_model):
+    content = toy_model("linear").read_bytes()
+    (tmp_path / "half.pt").write_bytes(content[: len(content) // 2])
+    with pytest.raises(ModelFileError, match="half.pt is no readable TorchScript archive"):
+        read_metadata(tmp_path / "half.pt")
 
-    def test_text(self, tmp_path):
-        (tmp_path / "text.pt").write_text("hello")
-        with pytest.raises(ModelFileError, match="no readable TorchScript archive.*Copy it again"):
-            load_model(tmp_path / "text.pt")
 
-    def test_pickle(self, tmp_path):
-        torch.save({"a": torch.ones(2)}, tmp_path / "pickle.pt")
-        with pytest.raises(ModelFileError, match="a PyTorch file, but not a lammps-les model file"):
-            read_metadata(tmp_path / "pickle.pt")
+def test_text_file_is_refused(tmp_path):
+    (tmp_path / "text.pt").write_text("hello")
+    with pytest.raises(ModelFileError, match="no readable TorchScript archive.*Copy it again"):
+        load_model(tmp_path / "text.pt")
 
-    def test_other_archive(self, tmp_path):
-        with zipfile.ZipFile(tmp_path / "other.pt", "w") as archive:
-            archive.writestr("a", "b")
-        with pytest.raises(ModelFileError, match="an archive, but not a lammps-les model file"):
-            read_metadata(tmp_path / "other.pt")
 
-    def test_metadata_without_network(self, tmp_path):
-        with zipfile.ZipFile(tmp_path / "empty.pt", "w") as archive:
-            archive.writestr(f"empty/extra/{METADATA_FILE}", json.dumps(valid_fields()))
-        assert read_metadata(tmp_path / "empty.pt").layers == 1
-        with pytest.raises(ModelFileError, match="empty.pt cannot be loaded"):
-            load_model(tmp_path / "empty.pt")
+def test_pickle_is_refused(tmp_path):
+    torch.save({"a": torch.ones(2)}, tmp_path / "pickle.pt")
+    with pytest.raises(ModelFileError, match="a PyTorch file, but not a lammps-les model file"):
+        read_metadata(tmp_path / "pickle.pt")
 
-    @pytest.mark.parametrize(("text", "message"), [("{", "is not JSON"), ("[]", "expected an obj")])
-    def test_metadata_that_are_no_object(self, tmp_path, text, message):
-        with zipfile.ZipFile(tmp_path / "bad.pt", "w") as archive:
-            archive.writestr(f"bad/extra/{METADATA_FILE}", text)
-        with pytest.raises(ModelFileError, match=message):
-            read_metadata(tmp_path / "bad.pt")
 
-    def test_module_without_the_methods(self, tmp_path):
-        module = torch.jit.script(torch.nn.Linear(1, 1))
-        extra = {METADATA_FILE: json.dumps(valid_fields())}
-        torch.jit.save(module, str(tmp_path / "linear.pt"), _extra_files=extra)
-        with pytest.raises(ModelFileError, match="no method 'latents'"):
-            load_model(tmp_path / "linear.pt")
+def test_other_archive_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "other.pt", "w") as archive:
+        archive.writestr("a", "b")
+    with pytest.raises(ModelFileError, match="an archive, but not a lammps-les model file"):
+        read_metadata(tmp_path / "other.pt")
+
+
+def test_metadata_without_network_are_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "empty.pt", "w") as archive:
+        archive.writestr(f"empty/extra/{METADATA_FILE}", json.dumps(valid_fields()))
+    assert read_metadata(tmp_path / "empty.pt").layers == 1
+    with pytest.raises(ModelFileError, match="empty.pt cannot be loaded"):
+        load_model(tmp_path / "empty.pt")
+
+
+@pytest.mark.parametrize(("text", "message"), [("{", "is not JSON"), ("[]", "expected an obj")])
+def test_metadata_that_are_no_object_are_refused(tmp_path, text, message):
+    with zipfile.ZipFile(tmp_path / "bad.pt", "w") as archive:
+        archive.writestr(f"bad/extra/{METADATA_FILE}", text)
+    with pytest.raises(ModelFileError, match=message):
+        read_metadata(tmp_path / "bad.pt")
+
+
+def test_module_without_the_methods_is_refused(tmp_path):
+    module = torch.jit.script(torch.nn.Linear(1, 1))
+    extra = {METADATA_FILE: json.dumps(valid_fields())}
+    torch.jit.save(module, str(tmp_path / "linear.pt"), _extra_files=extra)
+    with pytest.raises(ModelFileError, match="no method 'latents'"):
+        load_model(tmp_path / "linear.pt")

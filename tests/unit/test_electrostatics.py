@@ -34,7 +34,14 @@ def system(boundary: str, channels: int = 2) -> tuple[Tensor, Tensor, Tensor, bo
 
 def parameters(remove_self: bool = True, **changes: float) -> LongRangeParameters:
     """Parameters of a model, none of them one."""
-    fields = {"sigma": 0.9, "dl": 1.7, "norm": 90.0, "remove_self": remove_self, "self_factor": 2.0, "open_shift": 0.02}
+    fields = {
+        "sigma": 0.9,
+        "dl": 1.7,
+        "norm": 90.0,
+        "remove_self": remove_self,
+        "self_factor": 2.0,
+        "open_shift": 0.02,
+    }
     return LongRangeParameters(**{**fields, **changes})
 
 
@@ -53,42 +60,48 @@ def central_difference(energy, x: Tensor, step: float = 1e-4) -> Tensor:
 
 @pytest.mark.parametrize("remove_self", [True, False])
 @pytest.mark.parametrize("boundary", BOUNDARIES)
-class TestDerivatives:
-    """The formulas of the response against differences of the energy."""
+def test_forces(boundary, remove_self):
+    r, q, cell, periodic = system(boundary)
+    p = parameters(remove_self)
+    numeric = central_difference(lambda x: long_range_energy(x, q, cell, periodic, p), r)
+    forces = long_range_response(r, q, cell, periodic, p).forces
+    torch.testing.assert_close(forces, -numeric, rtol=0, atol=2e-8)
 
-    def test_forces(self, boundary, remove_self):
-        r, q, cell, periodic = system(boundary)
-        p = parameters(remove_self)
-        numeric = central_difference(lambda x: long_range_energy(x, q, cell, periodic, p), r)
-        forces = long_range_response(r, q, cell, periodic, p).forces
-        torch.testing.assert_close(forces, -numeric, rtol=0, atol=2e-8)
 
-    def test_potential(self, boundary, remove_self):
-        r, q, cell, periodic = system(boundary)
-        p = parameters(remove_self)
-        numeric = central_difference(lambda x: long_range_energy(r, x, cell, periodic, p), q)
-        potential = long_range_response(r, q, cell, periodic, p).potential
-        torch.testing.assert_close(potential, numeric, rtol=0, atol=2e-8)
+@pytest.mark.parametrize("remove_self", [True, False])
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+def test_potential(boundary, remove_self):
+    r, q, cell, periodic = system(boundary)
+    p = parameters(remove_self)
+    numeric = central_difference(lambda x: long_range_energy(r, x, cell, periodic, p), q)
+    potential = long_range_response(r, q, cell, periodic, p).potential
+    torch.testing.assert_close(potential, numeric, rtol=0, atol=2e-8)
 
-    def test_virial(self, boundary, remove_self):
-        r, q, cell, periodic = system(boundary)
-        p = parameters(remove_self)
 
-        def strained(strain):
-            deformation = torch.eye(3, dtype=torch.float64) + strain
-            return long_range_energy(r @ deformation.T, q, cell @ deformation.T, periodic, p)
+@pytest.mark.parametrize("remove_self", [True, False])
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+def test_virial(boundary, remove_self):
+    r, q, cell, periodic = system(boundary)
+    p = parameters(remove_self)
 
-        numeric = central_difference(strained, torch.zeros(3, 3, dtype=torch.float64), 1e-5)
-        virial = long_range_response(r, q, cell, periodic, p).virial
-        torch.testing.assert_close(virial, -numeric, rtol=0, atol=1e-6)
+    def strained(strain):
+        deformation = torch.eye(3, dtype=torch.float64) + strain
+        return long_range_energy(r @ deformation.T, q, cell @ deformation.T, periodic, p)
 
-    def test_energy_is_half_charge_times_potential(self, boundary, remove_self):
-        r, q, cell, periodic = system(boundary)
-        p = parameters(remove_self)
-        response = long_range_response(r, q, cell, periodic, p)
-        energy = long_range_energy(r, q, cell, periodic, p)
-        torch.testing.assert_close(0.5 * (q * response.potential).sum(), energy)
-        torch.testing.assert_close(response.energies.sum(), energy)
+    numeric = central_difference(strained, torch.zeros(3, 3, dtype=torch.float64), 1e-5)
+    virial = long_range_response(r, q, cell, periodic, p).virial
+    torch.testing.assert_close(virial, -numeric, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("remove_self", [True, False])
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+def test_energy_is_half_charge_times_potential(boundary, remove_self):
+    r, q, cell, periodic = system(boundary)
+    p = parameters(remove_self)
+    response = long_range_response(r, q, cell, periodic, p)
+    energy = long_range_energy(r, q, cell, periodic, p)
+    torch.testing.assert_close(0.5 * (q * response.potential).sum(), energy)
+    torch.testing.assert_close(response.energies.sum(), energy)
 
 
 @pytest.mark.parametrize("boundary", BOUNDARIES)

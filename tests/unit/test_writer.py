@@ -148,39 +148,39 @@ def test_charge_signs_turn_the_channels(tmp_path):
     assert float(tensors[0].abs().max()) > 0.1
 
 
-class TestRefusals:
-    """What the module and the writer do not take."""
+def test_mixed_boundaries_are_refused(toy_model):
+    module, metadata = load_model(toy_model("linear"))
+    r, species = atoms()
+    edge_index, shifts = neighbor_list(r.numpy(), CELL.numpy(), True, metadata.cutoff)
+    pbc = torch.tensor([True, True, False])
+    with pytest.raises(torch.jit.Error, match="in all three directions or in none"):
+        module(r, species, CELL, pbc, edge_index, shifts)
 
-    def test_mixed_boundaries(self, toy_model):
-        module, metadata = load_model(toy_model("linear"))
-        r, species = atoms()
-        edge_index, shifts = neighbor_list(r.numpy(), CELL.numpy(), True, metadata.cutoff)
-        pbc = torch.tensor([True, True, False])
-        with pytest.raises(torch.jit.Error, match="in all three directions or in none"):
-            module(r, species, CELL, pbc, edge_index, shifts)
 
-    def test_unknown_form(self, toy_model):
-        module, metadata = load_model(toy_model("linear"))
-        with pytest.raises(torch.jit.Error, match="'local' or 'phase'"):
-            run(module, metadata.cutoff, *atoms(), CELL, True, "finite")
+def test_unknown_form_is_refused(toy_model):
+    module, metadata = load_model(toy_model("linear"))
+    with pytest.raises(torch.jit.Error, match="'local' or 'phase'"):
+        run(module, metadata.cutoff, *atoms(), CELL, True, "finite")
 
-    def test_raising_network(self, toy_model):
-        module, metadata = load_model(toy_model("raises"))
-        with pytest.raises(torch.jit.Error, match="raised on purpose"):
-            run(module, metadata.cutoff, *atoms(), CELL)
 
-    @pytest.mark.parametrize(
-        ("field", "value"),
-        [("species", ["O", "H"]), ("cutoff", 4.1), ("layers", 2), ("channels", 2)],
-    )
-    def test_metadata_that_contradict_the_network(self, tmp_path, field, value):
-        network = toy_models()["linear"][0]
-        fields = {**toy_metadata(network, "float64"), field: value}
-        if field == "channels":
-            fields["charge_sign"] = [1.0, 1.0]
-        with pytest.raises(ModelFileError, match=f"'{field}' is .*, but the network has"):
-            write_model(tmp_path / "m.pt", network, fields)
-        assert not list(tmp_path.iterdir())
+def test_raising_network_raises(toy_model):
+    module, metadata = load_model(toy_model("raises"))
+    with pytest.raises(torch.jit.Error, match="raised on purpose"):
+        run(module, metadata.cutoff, *atoms(), CELL)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("species", ["O", "H"]), ("cutoff", 4.1), ("layers", 2), ("channels", 2)],
+)
+def test_metadata_that_contradict_the_network_are_refused(tmp_path, field, value):
+    network = toy_models()["linear"][0]
+    fields = {**toy_metadata(network, "float64"), field: value}
+    if field == "channels":
+        fields["charge_sign"] = [1.0, 1.0]
+    with pytest.raises(ModelFileError, match=f"'{field}' is .*, but the network has"):
+        write_model(tmp_path / "m.pt", network, fields)
+    assert not list(tmp_path.iterdir())
 
 
 def test_writing_leaves_the_network_alone(tmp_path):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -47,7 +47,7 @@ class LesCalculator(Calculator):
         CalculationFailed: the model raised, or gave an energy or force that is not finite.
     """
 
-    implemented_properties: ClassVar[list[str]] = [
+    implemented_properties = [
         "energy",
         "free_energy",
         "energies",
@@ -92,6 +92,8 @@ class LesCalculator(Calculator):
         """Fill ``results``; Born effective charges only where asked for or needed by a field."""
         super().calculate(atoms, properties, system_changes)
         atoms = self.atoms
+        if atoms is None:
+            raise CalculatorSetupError("LES: no atoms given")
         periodic = self._periodic(atoms)
         need_born = self.field is not None or "born_effective_charges" in properties
         try:

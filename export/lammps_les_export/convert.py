@@ -1,0 +1,143 @@
+"""From a trained network, however it is stored, to a model file."""
+
+import datetime
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from ase import Atoms
+
+from lammps_les import __version__
+from lammps_les_export.adapters import ImportedModel, read_cace
+from lammps_les_export.charge_sign import decide_charge_signs, water_molecule
+from lammps_les_export.contract import (
+    FORMAT_VERSION,
+    METADATA_FILE,
+    Metadata,
+    ModelFileError,
+)
+from lammps_les_export.writer import write_model
+
+
+class Conversion(NamedTuple):
+    """What was written, and what was decided on the way.
+
+    Attributes:
+        metadata: of the model file.
+        notes: one sentence for each decision that the source file did not settle.
+    """
+
+    metadata: Metadata
+    notes: list[str]
+
+
+def import_model(path: str | Path) -> ImportedModel:
+    """Read a trained network with the adapter for its kind of file.
+
+    Raises:
+        ModelFileError: no such file, or a file that is a model file already.
+        ValueError: what the adapter refuses.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ModelFileError(f"model {path} does not exist")
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if any(name.endswith(f"/extra/{METADATA_FILE}") for name in archive.namelist()):
+                raise ModelFileError(f"{path} is a model file already; `lammps-les info` shows it")
+    return read_cace(path)
+
+
+def export_model(
+    source: str | Path,
+    target: str | Path,
+    *,
+    dtype: str = "float32",
+    epsilon_inf: float | None = None,
+    charge_sign: Sequence[float] | None = None,
+    structures: Sequence[Atoms] | None = None,
+    atomic_energies: Mapping[str, float] | None = None,
+) -> Conversion:
+    """Write a trained network as a model file.
+
+    Args:
+        source: file of the trained network.
+        target: model file to write.
+        dtype: ``float32`` or ``float64``, the type in which the network runs.
+        epsilon_inf: high-frequency dielectric constant; without one that of the source, else 1.
+        charge_sign: +1 or -1 for all channels, or one for each; without one they are decided by
+            the charges in ``structures`` (the more electronegative species negative), else taken
+            from the polarization that the source itself states, else decided by a water molecule.
+        structures: typical of what the network was trained on.
+        atomic_energies: eV per atom of every species; without them zero.
+
+    Raises:
+        ModelFileError: the source cannot be used, or a decision cannot be made.
+    """
+    imported = import_model(source)
+    species = list(imported.metadata["species"])
+    notes: list[str] = []
+    if epsilon_inf is None:
+        epsilon_inf = imported.suggested.get("epsilon_inf")
+        if epsilon_inf is None:
+            epsilon_inf = 1.0
+            notes.append("epsilon_inf is not known and set to 1; Born charges scale as its root")
+        else:
+            notes.append(f"epsilon_inf {epsilon_inf:g} taken from {Path(source).name}")
+    fields = {
+        **imported.metadata,
+        "format_version": FORMAT_VERSION,
+        "dtype": dtype,
+        "epsilon_inf": float(epsilon_inf),
+        "charge_sign": _charge_signs(imported, charge_sign, structures, notes),
+        "atomic_energies": _atomic_energies(species, atomic_energies, notes),
+        "provenance": {
+            **imported.metadata["provenance"],
+            "date": datetime.date.today().isoformat(),
+            "exported_by": f"lammps-les {__version__}",
+        },
+    }
+    return Conversion(write_model(target, imported.network, fields), notes)
+
+
+def _charge_signs(
+    imported: ImportedModel,
+    given: Sequence[float] | None,
+    structures: Sequence[Atoms] | None,
+    notes: list[str],
+) -> list[float]:
+    channels = imported.metadata["channels"]
+    if given is not None:
+        if len(given) not in (1, channels):
+            raise ModelFileError(
+                f"expected one charge sign, or one for each of {channels} channels; "
+                f"got {len(given)}"
+            )
+        return [float(sign) for sign in given] * (channels if len(given) == 1 else 1)
+    if channels == 0:
+        return []
+    if structures:
+        signs = decide_charge_signs(imported.network, structures)
+        how = f"mean charges in {len(structures)} structures and electronegativities"
+    elif "charge_sign" in imported.suggested:
+        signs = list(imported.suggested["charge_sign"])
+        how = "the polarization stated in the source file"
+    else:
+        signs = decide_charge_signs(imported.network, water_molecule(imported.network))
+        how = "the charges of a water molecule"
+    notes.append(f"charge sign {' '.join(f'{sign:+g}' for sign in signs)} decided by {how}")
+    return signs
+
+
+def _atomic_energies(
+    species: list[str], given: Mapping[str, float] | None, notes: list[str]
+) -> dict[str, float]:
+    if given is None:
+        notes.append("atomic energies are not known and set to 0; energies lack a constant")
+        return dict.fromkeys(species, 0.0)
+    if set(given) != set(species):
+        raise ModelFileError(
+            f"expected atomic energies of {' '.join(species)}, got those of {' '.join(given)}"
+        )
+    return {symbol: float(given[symbol]) for symbol in species}

@@ -1,0 +1,158 @@
+"""Predictions of a model beside the reference values of a data set."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from lammps_les.analysis.errors import Errors, energy_shifts, errors_of
+from lammps_les.calculators import LesCalculator
+from lammps_les.data.labels import label
+from lammps_les.keys import BORN_EFFECTIVE_CHARGES, ENERGY, FORCES, LABELS, STRESS, Quantity
+
+
+class Values(NamedTuple):
+    """Values of one quantity over a data set.
+
+    Attributes:
+        predicted: [M, ...], in the unit of the quantity.
+        reference: of the same shape.
+        elements: [M] symbols, the element of each entry; empty for values of whole structures.
+    """
+
+    predicted: np.ndarray
+    reference: np.ndarray
+    elements: np.ndarray
+
+
+class Row(NamedTuple):
+    """A line of the table of errors."""
+
+    quantity: str
+    unit: str
+    errors: Errors
+
+
+@dataclass
+class Comparison:
+    """Predictions and reference values, structure by structure, for what the data set has.
+
+    Attributes:
+        structures: without their reference values.
+        predicted: of each structure, by name of the quantity.
+        reference: likewise; a quantity is absent where the data set has none.
+    """
+
+    structures: list[Atoms] = field(default_factory=list)
+    predicted: list[dict[str, np.ndarray]] = field(default_factory=list)
+    reference: list[dict[str, np.ndarray]] = field(default_factory=list)
+
+    def values(self, quantity: Quantity, shift_energies: bool = False) -> Values | None:
+        """Values of a quantity from all structures that carry it; energies per atom.
+
+        Args:
+            quantity: one of ``lammps_les.keys.LABELS``.
+            shift_energies: add the per-element energies that fit the reference best.
+        """
+        name = quantity.name
+        frames = [i for i, reference in enumerate(self.reference) if name in reference]
+        if not frames:
+            return None
+        predicted = [self.predicted[i][name] for i in frames]
+        reference = [self.reference[i][name] for i in frames]
+        if quantity is ENERGY:
+            size = np.array([len(self.structures[i]) for i in frames])
+            p, r = np.array(predicted), np.array(reference)
+            if shift_energies:
+                p = p + self._energy_shift(frames, r - p)
+            return Values(p / size, r / size, np.array([]))
+        if quantity is STRESS:
+            return Values(np.array(predicted), np.array(reference), np.array([]))
+        elements = [self.structures[i].get_chemical_symbols() for i in frames]
+        return Values(
+            np.concatenate(predicted), np.concatenate(reference), np.concatenate(elements)
+        )
+
+    def _energy_shift(self, frames: list[int], difference: np.ndarray) -> np.ndarray:
+        symbols = [self.structures[i].get_chemical_symbols() for i in frames]
+        elements = sorted({symbol for listed in symbols for symbol in listed})
+        composition = np.array([[listed.count(e) for e in elements] for listed in symbols], float)
+        return composition @ energy_shifts(difference, composition)
+
+    def rows(self, shift_energies: bool = False) -> list[Row]:
+        """Table of errors: one line a quantity, and one an element for Born charges."""
+        rows = []
+        for quantity in LABELS:
+            values = self.values(quantity, shift_energies)
+            if values is None:
+                continue
+            title, unit = quantity.name.replace("_", " "), quantity.unit
+            if quantity is ENERGY:
+                title += " per atom" + (", per-element shift removed" if shift_energies else "")
+            rows.append(Row(title, unit, errors_of(values.predicted, values.reference)))
+            if quantity is BORN_EFFECTIVE_CHARGES:
+                for element in sorted(set(values.elements)):
+                    mine = values.elements == element
+                    found = errors_of(values.predicted[mine], values.reference[mine])
+                    rows.append(Row(f"  {element}", unit, found))
+        return rows
+
+    def predictions(self) -> Iterator[Atoms]:
+        """Structures with the predictions as results, for writing as extended XYZ.
+
+        Born effective charges are the array ``BEC``, 9 columns, P component first.
+        """
+        for atoms, predicted in zip(self.structures, self.predicted, strict=True):
+            labeled = atoms.copy()
+            results = dict(predicted)
+            tensor = results.pop(BORN_EFFECTIVE_CHARGES.name, None)
+            if tensor is not None:
+                labeled.arrays["BEC"] = tensor.reshape(-1, 9)
+            labeled.calc = SinglePointCalculator(labeled, **results)
+            yield labeled
+
+
+def compare(
+    calculator: LesCalculator,
+    structures: Iterable[Atoms],
+    keys: Mapping[str, str] | None = None,
+    r_first: bool = False,
+) -> Comparison:
+    """Evaluate a model on labeled structures.
+
+    Args:
+        calculator: without field.
+        structures: with labels as ASE reads them.
+        keys: names of labels in the file by name of the quantity; else its aliases are tried.
+        r_first: the file gives Born effective charges as [atom, r component, P component].
+
+    Raises:
+        ValueError: a label that was asked for by name is in no structure, or has a wrong size.
+    """
+    keys = keys or {}
+    comparison = Comparison()
+    for atoms in structures:
+        reference = {}
+        for quantity in LABELS:
+            value = label(atoms, quantity, keys.get(quantity.name), r_first)
+            if value is not None:
+                reference[quantity.name] = value
+        wanted = [ENERGY.name, FORCES.name, "charges"]
+        if BORN_EFFECTIVE_CHARGES.name in reference:
+            wanted.append(BORN_EFFECTIVE_CHARGES.name)
+        if atoms.pbc.all():
+            wanted.append(STRESS.name)
+        bare = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+        calculator.calculate(bare, wanted)
+        comparison.structures.append(bare)
+        comparison.predicted.append({name: calculator.results[name] for name in wanted})
+        comparison.reference.append(reference)
+        if STRESS.name not in wanted:
+            reference.pop(STRESS.name, None)
+    for name, key in keys.items():
+        if not any(name in reference for reference in comparison.reference):
+            raise ValueError(f"no structure has a label '{key}' for {name}")
+    return comparison

@@ -1,0 +1,120 @@
+"""``lammps-les evaluate``."""
+
+import enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import track
+from rich.table import Table
+
+from lammps_les.cli.console import errors, note, output, short_errors
+from lammps_les.keys import BORN_EFFECTIVE_CHARGES, ENERGY, FORCES, STRESS
+
+
+class BecOrder(str, enum.Enum):
+    """Which index of a Born effective charge stands first in a file."""
+
+    p_first = "P-first"
+    r_first = "r-first"
+
+
+class BornForm(str, enum.Enum):
+    """Forms of the Born effective charges."""
+
+    local = "local"
+    phase = "phase"
+
+
+def _key_option(aliases: tuple[str, ...]) -> typer.models.OptionInfo:
+    return typer.Option(help=f"Name of the label in the file (default: {' or '.join(aliases)}).")
+
+
+@short_errors
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="Model file (.pt).")],
+    data: Annotated[Path, typer.Argument(help="Labeled structures, any format that ASE reads.")],
+    prefix: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", help="Prefix of the files written (default: DATA-MODEL, in place)."
+        ),
+    ] = None,
+    energy_key: Annotated[str | None, _key_option(ENERGY.aliases)] = None,
+    forces_key: Annotated[str | None, _key_option(FORCES.aliases)] = None,
+    stress_key: Annotated[str | None, _key_option(STRESS.aliases)] = None,
+    bec_key: Annotated[str | None, _key_option(BORN_EFFECTIVE_CHARGES.aliases)] = None,
+    bec_order: Annotated[
+        BecOrder, typer.Option(help="Which index of a Born effective charge the file has first.")
+    ] = BecOrder.p_first,
+    born: Annotated[
+        BornForm, typer.Option(help="Form of the predicted Born effective charges.")
+    ] = BornForm.local,
+    epsilon_inf: Annotated[
+        float | None, typer.Option(help="Replaces the value of the model file.")
+    ] = None,
+    shift_energies: Annotated[
+        bool,
+        typer.Option(
+            "--shift-energies", help="Remove the per-element energies that fit best, first."
+        ),
+    ] = False,
+    every: Annotated[int, typer.Option(min=1, help="Take every n-th structure only.")] = 1,
+    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
+) -> None:
+    """Compare a model with reference data: table of errors, parity plot, predictions.
+
+    Writes PREFIX-parity.png and PREFIX-predictions.xyz.
+
+    Example: [bold]lammps-les evaluate water.pt water.xyz --shift-energies[/]
+    """
+    import ase.io
+
+    from lammps_les.analysis.comparison import compare
+    from lammps_les.analysis.parity import plot_parity
+    from lammps_les.calculators import LesCalculator
+
+    calculator = LesCalculator(model, born=born.value, epsilon_inf=epsilon_inf, device=device)
+    try:
+        structures = ase.io.read(data, f"::{every}")
+    except Exception as error:  # ASE's readers raise anything
+        raise ValueError(f"{data} cannot be read as structures: {error}") from None
+    if not structures:
+        raise ValueError(f"{data} holds no structures")
+    keys = {
+        ENERGY.name: energy_key,
+        FORCES.name: forces_key,
+        STRESS.name: stress_key,
+        BORN_EFFECTIVE_CHARGES.name: bec_key,
+    }
+    comparison = compare(
+        calculator,
+        track(structures, "evaluating", console=errors, transient=True),
+        {name: key for name, key in keys.items() if key is not None},
+        bec_order is BecOrder.r_first,
+    )
+    prefix = prefix or Path(f"{data.stem}-{model.stem}")
+    prefix.parent.mkdir(parents=True, exist_ok=True)
+    predictions = Path(f"{prefix}-predictions.xyz")
+    ase.io.write(predictions, list(comparison.predictions()), format="extxyz")
+    rows = comparison.rows(shift_energies)
+    if not rows:
+        note(f"{data} has no labels under the names tried; only predictions were made")
+        output.print(f"wrote {predictions}", highlight=False, soft_wrap=True)
+        return
+    table = Table(title=f"{model} on {data} ({len(structures)} structures)", title_justify="left")
+    for name in ("quantity", "unit", "values", "RMSE", "MAE", "R2"):
+        table.add_column(name, justify="left" if name in ("quantity", "unit") else "right")
+    for row in rows:
+        e = row.errors
+        table.add_row(
+            row.quantity, row.unit, str(e.count), f"{e.rmse:.5g}", f"{e.mae:.5g}", f"{e.r2:.5f}"
+        )
+    output.print(table)
+    if not shift_energies and any(
+        row.unit == ENERGY.unit and row.errors.rmse > 1.0 for row in rows
+    ):
+        note("energies are far off: if they differ by atomic energies only, use --shift-energies")
+    parity = Path(f"{prefix}-parity.png")
+    plot_parity(comparison, parity, shift_energies)
+    output.print(f"wrote {parity} and {predictions}", highlight=False, soft_wrap=True)

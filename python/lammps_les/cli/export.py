@@ -1,0 +1,116 @@
+"""``lammps-les export``."""
+
+import enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from ase import Atoms
+
+from lammps_les.cli.console import note, output, short_errors
+
+
+class Dtype(str, enum.Enum):
+    """Types in which an exported network runs."""
+
+    float32 = "float32"
+    float64 = "float64"
+
+
+def parse_charge_sign(text: str) -> list[float] | None:
+    """Read ``auto`` (None), ``+1``, ``-1``, or one of these for each channel, with commas."""
+    if text == "auto":
+        return None
+    signs = {"+1": 1.0, "1": 1.0, "-1": -1.0}
+    parts = [part.strip() for part in text.split(",")]
+    if any(part not in signs for part in parts):
+        raise ValueError(f"--charge-sign must be auto, +1 or -1, got '{text}'")
+    return [signs[part] for part in parts]
+
+
+def parse_atomic_energies(text: str | None) -> dict[str, float] | None:
+    """Read ``H=-13.6,O=-432.1`` into eV by symbol."""
+    if text is None:
+        return None
+    energies = {}
+    for part in text.split(","):
+        symbol, _, value = part.partition("=")
+        try:
+            energies[symbol.strip()] = float(value)
+        except ValueError:
+            raise ValueError(
+                f"--atomic-energies must look like H=-13.6,O=-432.1, got '{text}'"
+            ) from None
+    return energies
+
+
+def read_structures(path: Path, at_most: int = 20) -> list[Atoms]:
+    """Read structures with ASE, evenly chosen where there are more than ``at_most``."""
+    import ase.io
+
+    try:
+        frames = ase.io.read(path, ":")
+    except Exception as error:  # ASE's readers raise anything
+        raise ValueError(f"{path} cannot be read as structures: {error}") from None
+    if not frames:
+        raise ValueError(f"{path} holds no structures")
+    return frames[:: -(-len(frames) // at_most)]
+
+
+@short_errors
+def export(
+    model: Annotated[Path, typer.Argument(help="Trained network, e.g. a CACE checkpoint (.pth).")],
+    target: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", help="Model file to write (default: MODEL with suffix .pt)."
+        ),
+    ] = None,
+    epsilon_inf: Annotated[
+        float | None,
+        typer.Option(
+            help="High-frequency dielectric constant (default: the network's own, else 1)."
+        ),
+    ] = None,
+    charge_sign: Annotated[
+        str,
+        typer.Option(
+            help="auto (the more electronegative species negative), +1, -1, or +1,-1,... by channel."
+        ),
+    ] = "auto",
+    structures: Annotated[
+        Path | None, typer.Option(help="Typical structures, from which auto finds the sign.")
+    ] = None,
+    dtype: Annotated[Dtype, typer.Option(help="Type in which the network runs.")] = Dtype.float32,
+    atomic_energies: Annotated[
+        str | None, typer.Option(help="eV per atom, e.g. H=-13.6,O=-432.1 (default: 0).")
+    ] = None,
+) -> None:
+    """Turn a trained network into a model file for LAMMPS and ASE.
+
+    Example: [bold]lammps-les export water.pth -o water.pt --epsilon-inf 1.83[/]
+    """
+    from lammps_les_export.convert import export_model
+
+    target = target or model.with_suffix(".pt")
+    if target == model:
+        raise ValueError(f"{target} would overwrite the network; choose a name with -o")
+    conversion = export_model(
+        model,
+        target,
+        dtype=dtype.value,
+        epsilon_inf=epsilon_inf,
+        charge_sign=parse_charge_sign(charge_sign),
+        structures=read_structures(structures) if structures else None,
+        atomic_energies=parse_atomic_energies(atomic_energies),
+    )
+    for text in conversion.notes:
+        note(text)
+    metadata = conversion.metadata
+    output.print(
+        f"wrote {target}: {' '.join(metadata.species)}, cutoff {metadata.cutoff:g} A, "
+        f"{metadata.layers} layer(s), {metadata.channels} charge(s) per atom, {metadata.dtype}",
+        highlight=False,
+        soft_wrap=True,
+        markup=False,
+    )
