@@ -97,7 +97,7 @@ void FixEfieldBEC::init()
   }
   if (comm->me == 0) {
     for (const auto *other : modify->get_fix_list())
-      if (utils::strmatch(other->style, "^efield(/|$)") && !utils::strmatch(other->style, "^efield/bec"))
+      if (utils::strmatch(other->style, "^efield") && !utils::strmatch(other->style, "^efield/bec"))
         error->warning(FLERR, "fix {} {} acts on atom charges, which pair_style les does not use; it does nothing to the model",
                        other->id, other->style);
   }

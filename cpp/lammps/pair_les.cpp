@@ -27,6 +27,7 @@
 #include <torch/cuda.h>
 
 #include <cmath>
+#include <cstring>
 
 using namespace LAMMPS_NS;
 using torch::Tensor;
@@ -51,6 +52,13 @@ torch::Device choose_device(DeviceChoice choice, int index, MPI_Comm world, Erro
   MPI_Comm_rank(node, &rank);
   MPI_Comm_free(&node);
   return torch::Device(torch::kCUDA, static_cast<torch::DeviceIndex>(rank % gpus));
+}
+
+// More than one pair_style les under pair_style hybrid. (A lone style answers to every sub-style number.)
+bool several(Force *force)
+{
+  const Pair *second = force->pair_match("les", 1, 2);
+  return second && second != force->pair_match("les", 1, 1);
 }
 
 // What a torch exception is about, without its C++ or TorchScript stack.
@@ -293,9 +301,9 @@ void PairLES::check_input()
 {
   if (force->newton_pair == 0) error->all(FLERR, "pair_style les requires newton pair on");
   if (atom->tag_enable == 0) error->all(FLERR, "pair_style les requires atom IDs (atom_modify id yes)");
-  if (utils::strmatch(update->unit_style, "^(metal|real)$") == 0)
+  if (strcmp(update->unit_style, "metal") != 0 && strcmp(update->unit_style, "real") != 0)
     error->all(FLERR, "pair_style les works in units metal or real, not {}", update->unit_style);
-  if (force->pair_match("les", 1, 2))
+  if (several(force))
     error->all(FLERR, "pair_style les can be used only once; map atom types to elements in one pair_coeff instead");
   const int periodic = domain->xperiodic + domain->yperiodic + domain->zperiodic;
   if (periodic != 0 && periodic != 3)
@@ -340,9 +348,9 @@ double PairLES::init_one(int i, int j)
 
 PairLES *PairLES::find(LAMMPS *lmp, const char *caller)
 {
-  if (lmp->force->pair_match("les", 1, 2))
+  if (several(lmp->force))
     lmp->error->all(FLERR, "{} needs exactly one pair_style les, but there are several", caller);
-  auto *pair = dynamic_cast<PairLES *>(lmp->force->pair_match("les", 1));
+  auto *pair = dynamic_cast<PairLES *>(lmp->force->pair_match("les", 1, 1));
   if (!pair) lmp->error->all(FLERR, "{} needs pair_style les, alone or in pair_style hybrid/overlay", caller);
   return pair;
 }

@@ -76,8 +76,10 @@ void add_deep(Tensor &z, Tensor &q_response, const BornSettings &s, const AtomsA
     const PhaseBasis basis(s.cell, r.options());
     const Tensor angle = basis.angles(r), cosine = angle.cos(), sine = angle.sin();
     for (int m = 0; m < 3; m++) {
-      const Tensor axis = cosine.select(1, m).unsqueeze(1) * pulled(sine.select(1, m), false) -
-          sine.select(1, m).unsqueeze(1) * pulled(cosine.select(1, m), m == 2);    // [n_all, b]
+      const Tensor c = cosine.select(1, m).unsqueeze(1), d = sine.select(1, m).unsqueeze(1);    // [n_all, 1]
+      const Tensor by_sine = pulled(sine.select(1, m), false);
+      const Tensor by_cosine = pulled(cosine.select(1, m), m == 2);
+      const Tensor axis = c * by_sine - d * by_cosine;    // [n_all, b]
       z += tensor_product(basis.lattice[m].unsqueeze(0).expand_as(axis), axis);
     }
     return;

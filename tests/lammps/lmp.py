@@ -47,7 +47,7 @@ class Run:
         """(1/V) dE/d(strain) [3, 3], eV/A^3, from LAMMPS's virial pressure in bar."""
         p = [self.values[f"p{c}"] for c in ("xx", "yy", "zz", "xy", "xz", "yz")]
         tensor = np.array([[p[0], p[3], p[4]], [p[3], p[1], p[5]], [p[4], p[5], p[2]]])
-        return -self.prism.tensor2_to_ase(tensor) / 1602176.6  # bar per eV/A^3, LAMMPS's nktv2p
+        return -self.prism.tensor2_to_ase(tensor) / 1602176.5  # bar per eV/A^3, LAMMPS's nktv2p
 
     @property
     def bec(self) -> np.ndarray:
