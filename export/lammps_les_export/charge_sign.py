@@ -5,16 +5,16 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from ase import Atoms
-from torch import nn
 
 from lammps_les.data.neighbors import neighbor_list
+from lammps_les.models import LesNetwork
 from lammps_les_export.contract import ModelFileError
 from lammps_les_export.electronegativity import PAULING
 
 _ADVICE = "give --structures FILE with typical structures, or --charge-sign +1 or -1"
 
 
-def mean_charges(network: nn.Module, structures: Sequence[Atoms]) -> tuple[np.ndarray, np.ndarray]:
+def mean_charges(network: LesNetwork, structures: Sequence[Atoms]) -> tuple[np.ndarray, np.ndarray]:
     """Mean charge of each species and how many atoms of it there are.
 
     Args:
@@ -52,7 +52,7 @@ def mean_charges(network: nn.Module, structures: Sequence[Atoms]) -> tuple[np.nd
 
 
 def decide_charge_signs(
-    network: nn.Module, structures: Sequence[Atoms], minimum: float = 0.5
+    network: LesNetwork, structures: Sequence[Atoms], minimum: float = 0.5
 ) -> list[float]:
     """Signs [channels] that make the more electronegative species the more negative ones.
 
@@ -89,22 +89,25 @@ def decide_charge_signs(
                 for symbol, mean in zip(symbols, means[known, channel], strict=True)
             )
             raise ModelFileError(
-                f"the sign of charge channel {channel + 1} cannot be decided: mean charges {listed} "
-                f"(file units) do not follow the electronegativities; {_ADVICE}"
+                f"the sign of charge channel {channel + 1} cannot be decided: mean charges "
+                f"{listed} (file units) do not follow the electronegativities; {_ADVICE}"
             )
         signs.append(-1.0 if correlation > 0 else 1.0)
     return signs
 
 
-def water_molecule(network: nn.Module) -> list[Atoms]:
-    """A structure that any model of hydrogen and oxygen alone knows well enough to show the sign.
+def water_molecule(network: LesNetwork) -> list[Atoms]:
+    """A structure in which a model of hydrogen and oxygen with one charge shows its sign.
+
+    With several channels a molecule does not do: they share the charge out as they like, and a
+    small one may turn its sign between gas and liquid.
 
     Raises:
-        ModelFileError: the network is not one of H and O; no structure can be made up for it.
+        ModelFileError: the network has other species or several channels.
     """
-    if set(network.species) != {"H", "O"}:
+    if set(network.species) != {"H", "O"} or network.channels != 1:
         raise ModelFileError(
             "the sign of the charges cannot be decided without structures for species "
-            f"{' '.join(network.species)}; {_ADVICE}"
+            f"{' '.join(network.species)} and {network.channels} channel(s); {_ADVICE}"
         )
     return [Atoms("OHH", [[0.0, 0.0, 0.0], [0.757, 0.586, 0.0], [-0.757, 0.586, 0.0]])]

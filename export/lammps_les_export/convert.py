@@ -68,7 +68,8 @@ def export_model(
         epsilon_inf: high-frequency dielectric constant; without one that of the source, else 1.
         charge_sign: +1 or -1 for all channels, or one for each; without one they are decided by
             the charges in ``structures`` (the more electronegative species negative), else taken
-            from the polarization that the source itself states, else decided by a water molecule.
+            from the polarization that the source itself states, else, for H and O with one channel,
+            decided by a water molecule.
         structures: typical of what the network was trained on.
         atomic_energies: eV per atom of every species; without them zero.
 

@@ -9,13 +9,13 @@ class Errors(NamedTuple):
     """Errors of predictions against reference values, over all components.
 
     Attributes:
-        count: how many values were compared.
+        values: how many were compared.
         rmse: root of the mean squared error, in the unit of the values.
         mae: mean absolute error.
         r2: 1 - sum (p - r)^2 / sum (r - mean r)^2; not a number where the reference is constant.
     """
 
-    count: int
+    values: int
     rmse: float
     mae: float
     r2: float
@@ -33,7 +33,7 @@ def errors_of(predicted: np.ndarray, reference: np.ndarray) -> Errors:
     difference = predicted - reference
     variance = float(((reference - reference.mean()) ** 2).sum())
     return Errors(
-        count=difference.size,
+        values=difference.size,
         rmse=float(np.sqrt((difference**2).mean())),
         mae=float(np.abs(difference).mean()),
         r2=1.0 - float((difference**2).sum()) / variance if variance > 0 else float("nan"),

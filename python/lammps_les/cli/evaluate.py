@@ -76,7 +76,7 @@ def evaluate(
 
     calculator = LesCalculator(model, born=born.value, epsilon_inf=epsilon_inf, device=device)
     try:
-        structures = ase.io.read(data, f"::{every}")
+        structures = list(ase.io.iread(data, f"::{every}"))
     except Exception as error:  # ASE's readers raise anything
         raise ValueError(f"{data} cannot be read as structures: {error}") from None
     if not structures:
@@ -108,7 +108,7 @@ def evaluate(
     for row in rows:
         e = row.errors
         table.add_row(
-            row.quantity, row.unit, str(e.count), f"{e.rmse:.5g}", f"{e.mae:.5g}", f"{e.r2:.5f}"
+            row.quantity, row.unit, str(e.values), f"{e.rmse:.5g}", f"{e.mae:.5g}", f"{e.r2:.5f}"
         )
     output.print(table)
     if not shift_energies and any(

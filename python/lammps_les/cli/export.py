@@ -32,16 +32,13 @@ def parse_atomic_energies(text: str | None) -> dict[str, float] | None:
     """Read ``H=-13.6,O=-432.1`` into eV by symbol."""
     if text is None:
         return None
-    energies = {}
-    for part in text.split(","):
-        symbol, _, value = part.partition("=")
-        try:
-            energies[symbol.strip()] = float(value)
-        except ValueError:
-            raise ValueError(
-                f"--atomic-energies must look like H=-13.6,O=-432.1, got '{text}'"
-            ) from None
-    return energies
+    pairs = [part.partition("=") for part in text.split(",")]
+    try:
+        return {symbol.strip(): float(value) for symbol, _, value in pairs}
+    except ValueError:
+        raise ValueError(
+            f"--atomic-energies must look like H=-13.6,O=-432.1, got '{text}'"
+        ) from None
 
 
 def read_structures(path: Path, at_most: int = 20) -> list[Atoms]:
@@ -49,7 +46,7 @@ def read_structures(path: Path, at_most: int = 20) -> list[Atoms]:
     import ase.io
 
     try:
-        frames = ase.io.read(path, ":")
+        frames = list(ase.io.iread(path, ":"))
     except Exception as error:  # ASE's readers raise anything
         raise ValueError(f"{path} cannot be read as structures: {error}") from None
     if not frames:
@@ -75,7 +72,7 @@ def export(
     charge_sign: Annotated[
         str,
         typer.Option(
-            help="auto (the more electronegative species negative), +1, -1, or +1,-1,... by channel."
+            help="auto (more electronegative species negative), +1, -1, or +1,-1,... by channel."
         ),
     ] = "auto",
     structures: Annotated[

@@ -1,0 +1,49 @@
+"""The command line: help, info, and errors without a traceback."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from lammps_les import __version__
+from lammps_les.cli import app
+from lammps_les_export import read_metadata
+
+COMMANDS = ["export", "info", "evaluate"]
+
+
+def run(*arguments) -> tuple[int, str]:
+    """Exit code and all output, with line breaks of the terminal taken out."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, " ".join(result.output.split())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_an_example(command):
+    code, text = run(command, "--help")
+    assert code == 0
+    assert f"Example: lammps-les {command} " in text
+
+
+def test_version():
+    assert run("--version") == (0, f"lammps-les {__version__}")
+
+
+def test_info_shows_every_field(toy_model):
+    code, text = run("info", toy_model("two_channels", "float32"))
+    assert code == 0
+    for name in json.loads(read_metadata(toy_model("two_channels")).model_dump_json()):
+        assert name in text
+    assert "charge_sign │ +1 -1 │" in text
+    assert "remove_self │ yes │" in text
+    assert "dtype │ float32 │" in text
+
+
+def test_info_of_no_model_is_one_line(tmp_path):
+    (tmp_path / "x.pt").write_text("hello")
+    code, text = run("info", tmp_path / "x.pt")
+    assert code == 1
+    assert text.startswith(f"error: {tmp_path}/x.pt is no readable TorchScript archive")
+    code, text = run("info", tmp_path / "[y].pt")
+    assert (code, text) == (1, f"error: model file {tmp_path}/[y].pt does not exist")

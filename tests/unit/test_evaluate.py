@@ -1,0 +1,200 @@
+"""``lammps-les evaluate``: errors that are put in must come out."""
+
+import ase.io
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from typer.testing import CliRunner
+
+from lammps_les.analysis.errors import energy_shifts, errors_of
+from lammps_les.calculators import LesCalculator
+from lammps_les.cli import app
+from lammps_les.data.labels import label
+from lammps_les.keys import BORN_EFFECTIVE_CHARGES, ENERGY, STRESS
+
+CELL = np.array([[4.3, 0.0, 0.0], [0.9, 5.1, 0.0], [-1.2, 0.4, 4.8]])
+
+
+def run(*arguments) -> tuple[int, str]:
+    """Exit code and output; the table wide enough not to break lines."""
+    runner = CliRunner(env={"COLUMNS": "160", "TERMINAL_WIDTH": "160"})
+    result = runner.invoke(app, ["evaluate", *[str(argument) for argument in arguments]])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.output
+
+
+def table(text: str) -> dict[str, list[float]]:
+    """Values, RMSE, MAE, R2 by quantity."""
+    rows = [line.strip("│ ").split("│") for line in text.splitlines() if line.startswith("│")]
+    return {row[0].strip(): [float(cell) for cell in row[2:]] for row in rows}
+
+
+def labeled(path, model, frames=3, force=0.0, energy=(0.0, 0.0), born=0.0, transpose=False):
+    """Write structures labeled by a model, with errors added to the labels.
+
+    Every force component is off by `force`, every energy by so much an H and an O, every component
+    of the Born charges of O by `born`.
+    """
+    calculator = LesCalculator(model)
+    generator = np.random.default_rng(3)
+    structures = []
+    for frame in range(frames):
+        n_h, n_o = 3 + frame, 2
+        kinds = ["H"] * n_h + ["O"] * n_o
+        atoms = Atoms(kinds, generator.random((len(kinds), 3)) @ CELL, cell=CELL, pbc=True)
+        calculator.calculate(atoms, ["born_effective_charges"])
+        results = calculator.results
+        tensor = results["born_effective_charges"].copy()
+        tensor[n_h:] += born
+        if transpose:
+            tensor = tensor.transpose(0, 2, 1)
+        atoms.arrays["BEC"] = tensor.reshape(-1, 9)
+        shifted = results["energy"] + n_h * energy[0] + n_o * energy[1]
+        atoms.calc = SinglePointCalculator(
+            atoms, energy=shifted, forces=results["forces"] + force, stress=results["stress"]
+        )
+        structures.append(atoms)
+    ase.io.write(path, structures, format="extxyz")
+    return path
+
+
+def test_own_predictions_have_no_error(tmp_path, toy_model):
+    model = toy_model("linear")
+    data = labeled(tmp_path / "data.xyz", model)
+    code, text = run(model, data, "-o", tmp_path / "out" / "a")
+    assert code == 0
+    rows = table(text)
+    assert list(rows) == ["energy per atom", "forces", "stress", "born effective charges", "H", "O"]
+    assert [row[0] for row in rows.values()] == [3, 54, 18, 162, 108, 54]
+    for values, rmse, mae, r2 in rows.values():
+        assert values > 0
+        assert rmse < 1e-7
+        assert mae <= rmse
+        assert r2 == pytest.approx(1.0, abs=1e-5)
+    assert (tmp_path / "out" / "a-parity.png").read_bytes()[:4] == b"\x89PNG"
+    predictions = tmp_path / "out" / "a-predictions.xyz"
+    code, text = run(model, predictions, "-o", tmp_path / "b")
+    assert code == 0
+    assert all(row[1] < 1e-7 for row in table(text).values())
+
+
+def test_errors_put_in_come_out(tmp_path, toy_model):
+    model = toy_model("linear")
+    data = labeled(tmp_path / "data.xyz", model, force=0.125, energy=(0.2, -0.4), born=0.5)
+    code, text = run(model, data, "-o", tmp_path / "a")
+    assert code == 0
+    rows = table(text)
+    assert rows["forces"][1:3] == pytest.approx([0.125, 0.125], abs=1e-6)
+    assert rows["O"][1:3] == pytest.approx([0.5, 0.5], abs=1e-6)
+    assert rows["H"][1] < 1e-7
+    # 54 of 162 components are off by 0.5
+    assert rows["born effective charges"][1:3] == pytest.approx([0.288675, 0.166667], rel=1e-4)
+    # (3 + f) 0.2 - 2 0.4 eV on 5 + f atoms: -0.2/5, 0, 0.2/7
+    assert rows["energy per atom"][1:3] == pytest.approx([0.0283808, 0.0228571], rel=1e-4)
+
+    code, text = run(model, data, "-o", tmp_path / "a", "--shift-energies")
+    assert code == 0
+    assert table(text)["energy per atom, per-element shift removed"][1] < 1e-7
+
+
+def test_index_order_of_the_file(tmp_path, toy_model):
+    """With two layers the tensor is not symmetric (with pair distances alone it is)."""
+    model = toy_model("two_layers")
+    data = labeled(tmp_path / "data.xyz", model, transpose=True)
+    code, text = run(model, data, "-o", tmp_path / "a", "--bec-order", "r-first")
+    assert code == 0
+    assert table(text)["born effective charges"][1] < 1e-7
+    code, text = run(model, data, "-o", tmp_path / "a")
+    assert code == 0
+    assert table(text)["born effective charges"][1] > 1e-3
+
+
+def test_form_of_the_born_charges(tmp_path, toy_model):
+    model = toy_model("linear")
+    data = labeled(tmp_path / "data.xyz", model)
+    code, text = run(model, data, "-o", tmp_path / "a", "--born", "phase")
+    assert code == 0
+    assert table(text)["born effective charges"][1] > 1e-3
+
+
+def test_names_of_labels(tmp_path, toy_model):
+    model = toy_model("linear")
+    data = labeled(tmp_path / "data.xyz", model)
+    structures = ase.io.read(data, ":")
+    for atoms in structures:
+        atoms.info["e_dft"] = atoms.calc.results.pop("energy") + 1.0 * len(atoms)
+        atoms.arrays["f_dft"] = atoms.calc.results.pop("forces") + 0.25
+        del atoms.arrays["BEC"]
+    ase.io.write(data, structures, format="extxyz")
+    code, text = run(model, data, "-o", tmp_path / "a", "--energy-key", "e_dft")
+    assert code == 0
+    assert list(table(text)) == ["energy per atom", "stress"]
+    assert table(text)["energy per atom"][1:3] == pytest.approx([1.0, 1.0], rel=1e-4)
+    code, text = run(model, data, "-o", tmp_path / "a", "--forces-key", "f_dft")
+    assert code == 0
+    assert table(text)["forces"][1] == pytest.approx(0.25, rel=1e-4)
+    code, text = run(model, data, "-o", tmp_path / "a", "--forces-key", "forces")
+    assert code == 1
+    assert "no structure has a label 'forces' for forces" in text
+
+
+@pytest.mark.parametrize("name", ["BEC", "bec", "born_charge"])
+def test_default_names_of_born_charges(name):
+    atoms = Atoms("HO", [[0, 0, 0], [0, 0, 1]])
+    atoms.arrays[name] = np.arange(18.0).reshape(2, 9)
+    tensor = label(atoms, BORN_EFFECTIVE_CHARGES)
+    assert tensor[0, 0].tolist() == [0, 1, 2]
+    assert label(atoms, BORN_EFFECTIVE_CHARGES, r_first=True)[0, 0].tolist() == [0, 3, 6]
+
+
+def test_labels_of_total_energy_and_full_stress():
+    atoms = Atoms("HO", [[0, 0, 0], [0, 0, 1]])
+    atoms.info["total_energy"] = -3.0
+    atoms.info["stress"] = [[1.0, 6.0, 5.0], [6.0, 2.0, 4.0], [5.0, 4.0, 3.0]]
+    assert label(atoms, ENERGY) == -3.0
+    assert label(atoms, STRESS).tolist() == [1, 2, 3, 4, 5, 6]
+    assert label(atoms, BORN_EFFECTIVE_CHARGES) is None
+    atoms.info["stress"] = [1.0, 2.0]
+    with pytest.raises(ValueError, match=r"'stress': expected stress of shape \(6,\), got \(2,\)"):
+        label(atoms, STRESS)
+
+
+def test_structures_without_labels(tmp_path, toy_model):
+    ase.io.write(tmp_path / "bare.xyz", Atoms("HO", [[0, 0, 0], [0, 0, 1]]), format="extxyz")
+    code, text = run(toy_model("linear"), tmp_path / "bare.xyz", "-o", tmp_path / "a")
+    assert code == 0
+    assert "no labels under the names tried; only predictions were made" in " ".join(text.split())
+    predicted = ase.io.read(tmp_path / "a-predictions.xyz")
+    assert predicted.get_forces().shape == (2, 3)
+    assert predicted.get_charges().shape == (2,)
+
+
+def test_wrong_input_is_one_line(tmp_path, toy_model):
+    (tmp_path / "broken.xyz").write_text("hello\n")
+    helium = tmp_path / "helium.xyz"
+    ase.io.write(helium, Atoms("He"), format="extxyz")
+    cases = {
+        (toy_model("linear"), tmp_path / "none.xyz"): "cannot be read as structures",
+        (toy_model("linear"), tmp_path / "broken.xyz"): "cannot be read as structures",
+        (tmp_path / "none.pt", helium): "none.pt does not exist",
+        (toy_model("linear"), helium): "has species H O; the structure has He",
+        (toy_model("linear"), helium, "--epsilon-inf", "-1"): "epsilon_inf must be positive",
+    }
+    for arguments, message in cases.items():
+        code, text = run(*arguments, "-o", tmp_path / "a")
+        assert code == 1
+        assert text.startswith("error: ")
+        assert message in " ".join(text.split())
+        assert "Traceback" not in text
+
+
+def test_measures_of_error():
+    """Errors 1 and -3 on reference 2 and 6: RMSE sqrt 5, MAE 2, R2 1 - 10/8."""
+    found = errors_of(np.array([3.0, 3.0]), np.array([2.0, 6.0]))
+    assert found == pytest.approx((2, 5**0.5, 2.0, -0.25))
+    assert np.isnan(errors_of(np.array([1.0]), np.array([2.0])).r2)
+    with pytest.raises(ValueError, match=r"cannot compare shapes \(2,\) and \(3,\)"):
+        errors_of(np.zeros(2), np.zeros(3))
+    shifts = energy_shifts(np.array([5.0, 8.0]), np.array([[2.0, 1.0], [2.0, 2.0]]))
+    assert shifts == pytest.approx([1.0, 3.0])
