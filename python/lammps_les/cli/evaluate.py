@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import track
+from rich.progress import Progress
 from rich.table import Table
 
 from lammps_les.cli.console import errors, note, output, short_errors
@@ -87,12 +87,14 @@ def evaluate(
         STRESS.name: stress_key,
         BORN_EFFECTIVE_CHARGES.name: bec_key,
     }
-    comparison = compare(
-        calculator,
-        track(structures, "evaluating", console=errors, transient=True),
-        {name: key for name, key in keys.items() if key is not None},
-        bec_order is BecOrder.r_first,
-    )
+    quiet = not errors.is_terminal
+    with Progress(console=errors, transient=True, disable=quiet) as progress:
+        comparison = compare(
+            calculator,
+            progress.track(structures, description="evaluating"),
+            {name: key for name, key in keys.items() if key is not None},
+            bec_order is BecOrder.r_first,
+        )
     prefix = prefix or Path(f"{data.stem}-{model.stem}")
     prefix.parent.mkdir(parents=True, exist_ok=True)
     predictions = Path(f"{prefix}-predictions.xyz")
