@@ -1,0 +1,220 @@
+"""README and docs agree with the code: syntax, links, commands, messages; their examples run."""
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from ase import Atoms
+from ase.build import molecule
+from ase.calculators.lammps import Prism
+from lmp import launch, write_data
+
+from lammps_les.cli import app
+
+ROOT = Path(__file__).resolve().parents[2]
+README = ROOT / "README.md"
+DOCS = sorted((ROOT / "docs").glob("**/*.md"))
+PAGES = [README, *DOCS]
+CPP = ROOT / "cpp" / "lammps"
+STYLES = {  # command: (page, source)
+    "pair_style les": ("pair_les.md", "pair_les.cpp"),
+    "fix efield/bec": ("fix_efield_bec.md", "fix_efield_bec.cpp"),
+    "compute les/atom": ("compute_les_atom.md", "compute_les_atom.cpp"),
+    "compute les/current": ("compute_les_current.md", "compute_les_current.cpp"),
+}
+SECTIONS = ["Syntax", "Examples", "Description", "Restrictions", "Related commands", "Default"]
+PRELUDE = """\
+units metal
+atom_style atomic
+read_data water.data
+pair_style les
+pair_coeff * * water.pt O H
+timestep 0.0005
+"""
+
+
+def blocks(language: str) -> list[pytest.param]:
+    """Code blocks of a language in all pages, named by page and number."""
+    found = []
+    for page in PAGES:
+        texts = re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.M | re.S)
+        found += [pytest.param(t, id=f"{page.stem}-{n}") for n, t in enumerate(texts, 1)]
+    assert found
+    return found
+
+
+def code_of(page: Path) -> str:
+    """Everything in a page that is set as code."""
+    text = page.read_text()
+    fenced = re.findall(r"^```\w*\n(.*?)^```$", text, re.M | re.S)
+    return "\n".join(fenced + re.findall(r"`([^`\n]+)`", text))
+
+
+def keywords_in_page(name: str, marker: str) -> set[str]:
+    """Words in emphasis in the line of the section Syntax that begins with `marker`."""
+    line = re.search(rf"^\* {marker} (.*)$", (ROOT / "docs" / name).read_text(), re.M)
+    assert line, f"{name} has no line '* {marker} ...'"
+    return set(re.findall(r"\*(\w+)\*", line[1]))
+
+
+def test_every_style_of_the_plugin_has_a_page_and_a_row_in_the_readme() -> None:
+    kind, names = "", set()
+    for field, value in re.findall(
+        r'plugin\.(style|name) = "([^"]+)"', (CPP / "plugin.cpp").read_text()
+    ):
+        if field == "style":
+            kind = "pair_style" if value == "pair" else value
+        else:
+            names.add(f"{kind} {value}")
+    assert names == set(STYLES)
+    for name, (page, _) in STYLES.items():
+        assert f"| `{name}` |" in README.read_text()
+        assert (ROOT / "docs" / page).read_text().startswith(f"# {name} command\n")
+
+
+@pytest.mark.parametrize("page", [page for page, _ in STYLES.values()])
+def test_page_has_the_sections_of_the_lammps_manual_in_order(page: str) -> None:
+    headings = re.findall(r"^## (.*)$", (ROOT / "docs" / page).read_text(), re.M)
+    assert [h for h in headings if h in SECTIONS] == SECTIONS
+
+
+@pytest.mark.parametrize("command", ["pair_style les", "fix efield/bec"])
+def test_keywords_in_page_and_code_agree(command: str) -> None:
+    page, source = STYLES[command]
+    known = re.search(
+        rf'Keywords args\(lmp, "{command}", \{{([^}}]*)\}}', (CPP / source).read_text()
+    )
+    assert known
+    assert keywords_in_page(page, "keyword =") == set(re.findall(r'"(\w+)"', known[1]))
+
+
+def test_words_of_compute_les_atom_in_page_and_code_agree() -> None:
+    page, source = STYLES["compute les/atom"]
+    words = set(re.findall(r'word == "(\w+)"', (CPP / source).read_text()))
+    assert keywords_in_page(page, "zero or more words =") == words
+
+
+def test_values_of_pair_style_keywords_in_page_and_code_agree() -> None:
+    page, source = (ROOT / "docs" / "pair_les.md").read_text(), (CPP / "pair_les.cpp").read_text()
+    documented = {
+        frozenset(values.split(" or "))
+        for values in re.findall(r"^\w+ value = (\w[\w:]*(?: or [\w:]+)+)$", page, re.M)
+    }
+    lists = re.findall(r"args\.choice\(\{([^}]*)\}\)", source)
+    assert documented == {frozenset(re.findall(r'"([^"]+)"', values)) for values in lists}
+
+
+def test_quoted_error_messages_are_in_the_code() -> None:
+    rows = re.findall(r"^\| `([^`]+)` \|", (ROOT / "docs" / "pair_les.md").read_text(), re.M)
+    assert len(rows) > 10
+    sources = [
+        path.read_text() for room in ("lammps", "model") for path in (CPP.parent / room).glob("*.*")
+    ]
+    text = re.sub(r'"\s*\n?\s*"', "", "\n".join(sources))  # join adjacent literals
+    assert [row for row in rows if row not in text] == []
+
+
+def test_relative_links_lead_somewhere() -> None:
+    seen, broken = 0, []
+    for page in PAGES:
+        text = page.read_text()
+        headings = re.findall(r"^#+ (.*)$", text, re.M)
+        anchors = {"#" + h.lower().replace(" ", "-") for h in headings}
+        for link in re.findall(r"\]\(([^)]+)\)", text):
+            if not link.startswith("http"):
+                seen += 1
+                found = link in anchors if link.startswith("#") else (page.parent / link).is_file()
+                broken += [] if found else [f"{page.name}: {link}"]
+    assert seen > 20
+    assert broken == []
+
+
+def test_make_targets_exist() -> None:
+    named = set()
+    for page in PAGES:
+        named |= set(re.findall(r"(?:^|\n)make (\w+)", code_of(page)))
+    assert {"demo", "test"} <= named
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.M))
+    assert named <= targets
+
+
+def test_subcommands_in_readme_and_program_agree() -> None:
+    group = typer.main.get_command(app)
+    rows = set(re.findall(r"^\| `lammps-les (\w+)` \|", README.read_text(), re.M))
+    assert rows == set(group.commands)
+
+
+def test_options_in_pages_and_program_agree() -> None:
+    group = typer.main.get_command(app)
+    options = {
+        name: {o for p in command.params for o in p.opts if o.startswith("--")}
+        for name, command in group.commands.items()
+    }
+    page = ROOT / "docs" / "import_models.md"
+    rows = re.findall(r"^\| (`-.*?) \|", page.read_text(), re.M)
+    table = set(re.findall(r"--[a-z][\w-]*", " ".join(rows)))
+    assert table == options["export"]
+    for text in map(code_of, PAGES):
+        for line in text.splitlines():
+            used = re.match(r"lammps-les (\w+) .*", line)
+            if used:
+                assert set(re.findall(r"--[a-z][\w-]*", line)) <= options[used[1]]
+    # options named in running text
+    everywhere = set(re.findall(r"--[a-z][\w-]*", page.read_text()))
+    assert everywhere <= options["export"] | options["evaluate"] | options["info"]
+
+
+def test_cmake_options_in_pages_are_those_of_the_build() -> None:
+    cmake = (ROOT / "CMakeLists.txt").read_text()
+    named = set(re.findall(r"-D (LES_\w+)=", code_of(README) + code_of(ROOT / "docs/building.md")))
+    assert named == {"LES_LAMMPS", "LES_LAMMPS_SIZES"}
+    for name in named:
+        assert re.search(rf"(set|option)\({name} ", cmake)
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory, toy_model) -> Path:
+    """Directory with the files that examples name: water.pt (a toy), water.data, water.xyz."""
+    folder = tmp_path_factory.mktemp("examples")
+    shutil.copy(toy_model("linear"), folder / "water.pt")
+    atoms = Atoms(cell=[8.0] * 3, pbc=True)
+    for n, corner in enumerate(np.ndindex(2, 2, 2)):
+        water = molecule("H2O")
+        water.rotate(40.0 * n, (1, 2, 3))
+        water.translate(4.0 * np.array(corner) + 1.5)
+        atoms += water
+    write_data(folder / "water.data", atoms, ["O", "H"], Prism(atoms.cell, pbc=True))
+    atoms.write(folder / "water.xyz", format="extxyz")
+    return folder
+
+
+@pytest.mark.parametrize("text", blocks("lammps"))
+def test_lammps_example_runs_two_steps(text: str, workplace: Path) -> None:
+    script = text if text.startswith("units ") else PRELUDE + text
+    if not re.search(r"^fix \S+ \S+ n[vp][et]|^minimize", script, re.M):
+        script = script.replace(PRELUDE, PRELUDE + "fix integrate all nve\n")
+    if not re.search(r"^(run|minimize) ", script, re.M):
+        script += "run 2\n"
+    script = re.sub(r"^run \d+", "run 2", script, flags=re.M)
+    script = re.sub(r"^(minimize \S+ \S+) .*", r"\1 2 10", script, flags=re.M)
+    (workplace / "in.example").write_text(script)
+    returncode, log = launch(workplace / "in.example")
+    assert returncode == 0, log[-2000:]
+    assert "Loop time of" in log
+    assert "WARNING" not in log
+
+
+@pytest.mark.parametrize("text", blocks("python"))
+def test_python_example_runs(
+    text: str,
+    workplace: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    monkeypatch.chdir(workplace)
+    exec(compile(text, "example", "exec"), {})  # our own README
+    numbers = re.findall(r"-?\d+\.\d+", capsys.readouterr().out)
+    assert len(numbers) == 10  # an energy and a 3 x 3 tensor
