@@ -1,9 +1,9 @@
 """Read ``torch.save`` files without running anything that they name.
 
-A pickle is a program: it may import and call whatever it likes. This reader gives it nothing to call. Names of the
-network packages become inert stubs that hold their state, a short list of rebuild functions has stand-ins written
-here, and any other name ends the reading. Neither the original packages nor the functions of torch that the
-file names are imported.
+A pickle is a program: it may import and call whatever it likes. This reader gives it nothing to
+call. Names of the network packages become inert stubs that hold their state, a short list of
+rebuild functions has stand-ins written here, and any other name ends the reading. Neither the
+original packages nor the functions of torch that the file names are imported.
 """
 
 import pickle
@@ -33,7 +33,7 @@ _STORAGE_TYPES = {
 
 
 class UnsafePickleError(pickle.UnpicklingError):
-    """The file names something outside the allow-list, or uses what is on it in an unforeseen way."""
+    """The file asks for something that a model does not need, or is damaged."""
 
 
 class Stub:
@@ -55,12 +55,12 @@ class Stub:
     def __setstate__(self, state: Any) -> None:
         if not isinstance(state, dict):
             raise UnsafePickleError(
-                f"the state of {self.kind} is a {type(state).__name__}, expected a dict of attributes"
+                f"the state of {self.kind} is a {type(state).__name__}, expected attributes"
             )
         self.state = state
 
     def get(self, name: str, default: Any = _REQUIRED) -> Any:
-        """Attribute ``name`` as the original object had it: plain, parameter, buffer or child module.
+        """Attribute ``name`` of the original: plain, parameter, buffer or child module.
 
         Raises:
             KeyError: the attribute is missing and no default was given.
@@ -199,8 +199,8 @@ class _Reader(pickle.Unpickler):
             return self._stubs[full_name]
         raise UnsafePickleError(
             f"the file asks for {full_name}, which is not among the names that a model file needs; "
-            "nothing of it was run. If you trust its author, load it with the program that wrote it and save "
-            "the bare model again with torch.save(model, path)"
+            "nothing of it was run. If you trust it, load it with the program that wrote it "
+            "and save the bare model again with torch.save(model, path)"
         )
 
     def persistent_load(self, key: Any) -> torch.Tensor:
@@ -223,23 +223,25 @@ class _Reader(pickle.Unpickler):
 
 
 def load_pickle(path: str | Path) -> Any:
-    """Read a ``torch.save`` file (zip format) as plain containers, tensors and :class:`Stub` objects.
+    """Read a ``torch.save`` file as containers, tensors and :class:`Stub` objects.
 
     Args:
         path: the file.
 
     Returns:
-        The stored object. Parameters come back as plain tensors, ``torch.device`` as a string, stored methods as
-        their full name, functions and classes of :data:`STUB_NAMESPACES` as subclasses of :class:`Stub`.
+        The stored object. Parameters come back as plain tensors, ``torch.device`` as a string,
+        stored methods as their full name, functions and classes of :data:`STUB_NAMESPACES` as
+        subclasses of :class:`Stub`.
 
     Raises:
-        UnsafePickleError: the file names anything that is neither a stub nor on the allow-list; nothing was run.
+        UnsafePickleError: the file names anything that is neither a stub nor on the allow-list;
+            nothing was run.
         ValueError: not a zip archive of ``torch.save``, or not little-endian.
     """
     if not zipfile.is_zipfile(path):
         raise ValueError(
-            f"{path} is not a zip archive as torch.save writes it since version 1.6; load it with an older program "
-            "that you trust and save it again"
+            f"{path} is not a zip archive as torch.save writes it since version 1.6; load it with "
+            "the program that wrote it, if you trust the file, and save it again"
         )
     with zipfile.ZipFile(path) as archive:
         roots = [n.removesuffix("/data.pkl") for n in archive.namelist() if n.endswith("/data.pkl")]
@@ -250,4 +252,9 @@ def load_pickle(path: str | Path) -> Any:
             raise ValueError(
                 f"{path} was written on a big-endian machine; only little-endian files are read"
             )
-        return _Reader(archive, roots[0]).load()
+        try:
+            return _Reader(archive, roots[0]).load()
+        except UnsafePickleError:
+            raise
+        except Exception as error:  # whatever a damaged or forged stream makes the unpickler raise
+            raise UnsafePickleError(f"{path} is damaged or forged: {error}") from error

@@ -1,8 +1,9 @@
 """CACE-LR and CACE-LES checkpoints (``torch.save`` of a whole module) as networks of this project.
 
-A checkpoint is a chain of modules that fill a dictionary. This reader works out which of its entries make the energy
-and carries those over; a module that it does not know, or one that has an influence it cannot reproduce, is refused.
-The network itself is read in :mod:`lammps_les_export.adapters.cace_network`.
+A checkpoint is a chain of modules that fill a dictionary. This reader works out which of its
+entries make the energy and carries those over; a module that it does not know, or one that has an
+influence it cannot reproduce, is refused. The network itself is read in
+:mod:`lammps_les_export.adapters.cace_network`.
 """
 
 import hashlib
@@ -13,9 +14,9 @@ from typing import Any
 
 import torch
 from ase.data import chemical_symbols
+
 from lammps_les.models import LesNetwork, NetworkConfig
 from lammps_les.units import CACE_CHARGE_UNIT, NORM_CACE, NORM_COULOMB, NORM_LES_2025
-
 from lammps_les_export.adapters.cace_network import (
     UnsupportedModelError,
     expect,
@@ -27,7 +28,9 @@ from lammps_les_export.unpickler import Stub, load_pickle
 
 _CITATION = {
     "cace-lr": "Cheng, npj Comput. Mater. 10, 157 (2024); Cheng, npj Comput. Mater. 11, 80 (2025)",
-    "cace-les": "Cheng, npj Comput. Mater. 10, 157 (2024); King et al., Nat. Commun. 16, 8763 (2025)",
+    "cace-les": (
+        "Cheng, npj Comput. Mater. 10, 157 (2024); King et al., Nat. Commun. 16, 8763 (2025)"
+    ),
 }
 _CHARGE_UNITS = {NORM_CACE: CACE_CHARGE_UNIT, NORM_LES_2025: 1.0, NORM_COULOMB: 1.0}
 
@@ -44,9 +47,11 @@ class ImportedModel:
 
     Attributes:
         network: in float64, the stored weights cast.
-        metadata: the fields of FORMAT.md by name, except those that the file cannot know: ``format_version``,
-            ``dtype``, ``charge_sign``, ``epsilon_inf``, ``atomic_energies``, and of ``provenance`` the date of export.
-        suggested: ``charge_sign`` (list) and ``epsilon_inf``, where the file holds them for its own polarization.
+        metadata: the fields of FORMAT.md by name, except those that the file cannot know:
+            ``format_version``, ``dtype``, ``charge_sign``, ``epsilon_inf``, ``atomic_energies``,
+            and of ``provenance`` the date of export.
+        suggested: ``charge_sign`` (list) and ``epsilon_inf``, where the file holds them for its
+            own polarization.
     """
 
     network: LesNetwork
@@ -79,8 +84,8 @@ def read_cace(path: str | Path) -> ImportedModel:
     """Read a checkpoint without importing the program that wrote it.
 
     Args:
-        path: ``torch.save`` file of a CACE ``NeuralNetworkPotential``, or of a ``CombinePotential`` of a short-range
-            and a long-range one.
+        path: ``torch.save`` file of a CACE ``NeuralNetworkPotential``, or of a
+            ``CombinePotential`` of a short-range and a long-range one.
 
     Raises:
         UnsupportedModelError: a part of the model that has no counterpart here; nothing is dropped.
@@ -95,8 +100,8 @@ def read_cace(path: str | Path) -> ImportedModel:
         _read_potential(potential, weight, energy_readouts, long_range)
     refuse_unless(
         len(energy_readouts) == 1 and len(long_range) <= 1,
-        f"expected one short-range energy and at most one long-range sum, found {len(energy_readouts)} "
-        f"and {len(long_range)}",
+        "expected one short-range energy and at most one long-range sum, found "
+        f"{len(energy_readouts)} and {len(long_range)}",
     )
     network = _network(energy_readouts[0], long_range[0] if long_range else None)
     without_charges = {
@@ -298,7 +303,8 @@ def _charge_unit(norm: float) -> float:
         if math.isclose(norm, known, rel_tol=1e-6):
             return unit
     raise UnsupportedModelError(
-        f"the long-range sum has the norm {norm}; the size of its charges is known for {sorted(_CHARGE_UNITS)} only"
+        f"CACE checkpoint not supported: the long-range sum has the norm {norm}; the size of its "
+        f"charges is known for {sorted(_CHARGE_UNITS)} only"
     )
 
 

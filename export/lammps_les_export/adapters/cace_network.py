@@ -1,18 +1,26 @@
-"""Representation and readouts of a CACE checkpoint in the parameter layout of :class:`lammps_les.models.LesNetwork`.
+"""Representation and readouts of a CACE checkpoint, brought into the layout of ``LesNetwork``.
 
-The original numbers a feature (radial m, invariant p, sender a, receiver b, layer t), ours (t, p, a, b, m).
+The original numbers a feature (radial m, invariant p, sender a, receiver b, layer t), ours
+(t, p, a, b, m).
 """
 
 import math
 from collections import Counter
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import torch
-from lammps_les.models.angular import invariant_tables, monomials
-from lammps_les.models.config import MessageConfig, ReadoutConfig, RepresentationConfig
 from torch import Tensor
 
+from lammps_les.models.angular import (
+    MultiIndex,
+    invariant_labels,
+    monomials,
+    multinomial,
+    sum_index,
+)
+from lammps_les.models.config import MessageConfig, ReadoutConfig, RepresentationConfig
 from lammps_les_export.unpickler import Stub
 
 _SILU = ("torch.nn.functional.silu", "torch.nn.modules.activation.SiLU")
@@ -112,7 +120,7 @@ def read_representation(cace: Stub) -> Part:
     frequencies = radial.get("bessel_weights").double()
     sender = cace.get("node_embedding_sender").get("embedding_weights").double()
     receiver = cace.get("node_embedding_receiver").get("embedding_weights").double()
-    layers = [_read_layer(cace, m, max_l) for m in cace.get("message_passing_list").children()]
+    layers = [_read_layer(m) for m in cace.get("message_passing_list").children()]
     config = RepresentationConfig(
         cutoff=cutoff,
         embedding_size=sender.size(1),
@@ -122,6 +130,7 @@ def read_representation(cace: Stub) -> Part:
         max_nu=max_nu,
         cutoff_power=int(power),
         mixing_per_channel=per_channel,
+        average_neighbors=float(cace.get("mp_norm_factor")) ** -2,
         layers=len(layers) + 1,
         messages=tuple(layer.config for layer in layers) or (MessageConfig(),),
     )
@@ -159,51 +168,50 @@ def _species(cace: Stub) -> tuple[int, ...]:
 
 
 def _check_invariants(symmetrizer: Stub, max_l: int, max_nu: int) -> None:
-    """Compare the stored table of products with ours, term by term."""
+    """Compare the stored table of products with the formula, term by term."""
     refuse_unless(
         symmetrizer.kind == "cace.modules.symmetrize_basis.Symmetrizer",
         f"symmetrizer {symmetrizer.kind}",
     )
-    indices = monomials(max_l)
-    tables = invariant_tables(max_l, max_nu)
-    row_terms: dict[int, list[tuple[tuple[int, ...], int]]] = {}
-    for i, j, row, weight in tables.pairs:
-        row_terms.setdefault(row, []).append(((i, j), weight))
-    ours: dict[int, list[Counter[tuple[int, ...]]]] = {nu: [] for nu in range(2, max_nu + 1)}
-    if max_nu >= 2:
-        ours[2] = [_as_counter(row_terms[row]) for row in range(max_l)]
-    for nu, terms in ((3, tables.triples), (4, tables.quadruples)):
-        for first, row, p, weight in terms:
-            factors = [((first,), 1)] if nu == 3 else row_terms[first]
-            products = [(f + r, weight * v * w) for f, v in factors for r, w in row_terms[row]]
-            ours[nu] += [Counter()] if p == len(ours[nu]) else []
-            ours[nu][p].update(_as_counter(products))
     stored = symmetrizer.get("vec_dict_allnu")
-    for nu, invariants in ours.items():
-        theirs = [
-            _as_counter(
-                [(tuple(indices.index(tuple(i)) for i in term[:-1]), term[-1]) for term in group]
-            )
-            for group in stored.get(nu, {}).values()
-        ]
+    by_length = {
+        length: [_terms(label) for label in invariant_labels(max_l, max_nu) if len(label) == length]
+        for length in (1, 2, 3)
+    }
+    for length, ours in by_length.items():
+        theirs = [_as_counter(group) for group in stored.get(length + 1, {}).values()]
         refuse_unless(
-            theirs == invariants,
-            f"the table of products of {nu} factors is not that of the formula",
+            theirs == ours, f"products of {length + 1} factors that are not those of CACE"
         )
-    refuse_unless(
-        not set(stored) - set(ours), f"products of {sorted(set(stored) - set(ours))} factors"
-    )
+    refuse_unless(set(stored) <= {2, 3, 4}, f"products of {max(stored)} factors")
 
 
-def _as_counter(terms: list[tuple[tuple[int, ...], int]]) -> Counter[tuple[int, ...]]:
-    counter: Counter[tuple[int, ...]] = Counter()
-    for factors, weight in terms:
-        counter[tuple(sorted(factors))] += weight
+def _terms(label: tuple[int, ...]) -> Counter[tuple[MultiIndex, ...]]:
+    """Factors and weight of each term of an invariant, written out from its formula."""
+    terms = []
+    for ijk in product(*(monomials(order) for order in label)):
+        weight = math.prod(multinomial(index) for index in ijk)
+        if len(ijk) == 1:
+            factors = [ijk[0], ijk[0]]
+        elif len(ijk) == 2:
+            factors = [*ijk, sum_index(*ijk)]
+        else:
+            i, j, d = ijk
+            factors = [i, j, sum_index(i, d), sum_index(j, d)]
+        terms.append((*factors, weight))
+    return _as_counter(terms)
+
+
+def _as_counter(terms: list[tuple[Any, ...]]) -> Counter[tuple[MultiIndex, ...]]:
+    """Terms (factor, factor, ..., weight) without regard to the order of the factors."""
+    counter: Counter[tuple[MultiIndex, ...]] = Counter()
+    for *factors, weight in terms:
+        counter[tuple(sorted(tuple(factor) for factor in factors))] += weight
     return counter
 
 
-def _read_layer(cace: Stub, modules: Stub, max_l: int) -> Part:
-    """One entry of the list of message-passing layers: [memory, attenuated, invariant], any of them None."""
+def _read_layer(modules: Stub) -> Part:
+    """One message-passing layer: [memory, attenuated, invariant], any of them None."""
     weights: dict[str, Tensor] = {}
     hidden: tuple[int, ...] = ()
     per_l = per_channel = False
@@ -240,7 +248,6 @@ def _read_layer(cace: Stub, modules: Stub, max_l: int) -> Part:
         invariant_hidden=hidden,
         per_l=per_l,
         per_channel=per_channel,
-        average_neighbors=float(cace.get("mp_norm_factor")) ** -2,
     )
     refuse_unless(config.attenuated or config.invariant, "a message-passing layer without messages")
     return Part(config, weights)
@@ -316,7 +323,7 @@ def _dense(layer: Stub) -> tuple[Tensor, str, Tensor | None]:
 def _reorder(weight: Tensor, config: RepresentationConfig, layers: int) -> Tensor:
     """Bring the columns of a first layer from the original's feature order to ours."""
     channels = config.embedding_size**2
-    n_invariants = len(invariant_tables(config.max_l, config.max_nu).labels)
+    n_invariants = len(invariant_labels(config.max_l, config.max_nu))
     expected = config.n_radial * n_invariants * channels * layers
     refuse_unless(
         weight.size(1) == expected, f"a readout of {weight.size(1)} features, expected {expected}"

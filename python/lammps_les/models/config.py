@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class MessageConfig:
-    """How features of neighbors enter the A basis of the next layer (Cheng 2024, section "Message passing").
+    """How features of neighbors enter the A basis of the next layer.
 
     Attributes:
         memory: keep a share of the atom's own A basis.
@@ -14,7 +14,6 @@ class MessageConfig:
         invariant_hidden: widths of the hidden layers of h; empty = linear.
         per_l: h differs between angular orders l.
         per_channel: h differs between the embedding_size**2 element channels.
-        average_neighbors: messages are divided by its square root.
     """
 
     memory: bool = True
@@ -23,7 +22,6 @@ class MessageConfig:
     invariant_hidden: tuple[int, ...] = ()
     per_l: bool = False
     per_channel: bool = False
-    average_neighbors: float = 10.0
 
 
 @dataclass(frozen=True)
@@ -32,13 +30,16 @@ class RepresentationConfig:
 
     Attributes:
         cutoff: radius [A] of one layer.
-        embedding_size: K, length of the vector that stands for an element; neighbor x center give K**2 channels.
+        embedding_size: K, length of the vector that stands for an element; neighbor x center give
+            K**2 channels.
         n_bessel: radial functions before mixing.
         n_radial: radial functions after mixing.
         max_l: highest angular order.
         max_nu: highest body order of the invariants, 1 to 4.
         cutoff_power: p of the polynomial cutoff.
         mixing_per_channel: radial mixing differs between the K**2 channels.
+        average_neighbors: sums over neighbors are divided by its square root, in messages always,
+            in the first layer through the initial weights.
         layers: 1 = no message passing.
         messages: one entry for each layer after the first; a single entry serves all.
     """
@@ -51,6 +52,7 @@ class RepresentationConfig:
     max_nu: int = 3
     cutoff_power: int = 6
     mixing_per_channel: bool = True
+    average_neighbors: float = 10.0
     layers: int = 1
     messages: tuple[MessageConfig, ...] = (MessageConfig(),)
 
@@ -79,7 +81,8 @@ class NetworkConfig:
     Attributes:
         species: element symbols; their order is the species index.
         channels: latent charges per atom; 0 = energy only.
-        representation: the atomic environments, for the energy and, unless given separately, for the charges.
+        representation: the atomic environments, for the energy and, unless given separately, for
+            the charges.
         energy: readout of the energy [eV].
         charge: readout of the charges [file units].
         charge_representation: separate environments for the charges; same cutoff and layers.

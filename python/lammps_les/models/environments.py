@@ -1,4 +1,4 @@
-"""Edges of each atom in rows of equal length, so that sums over neighbors become batched matrix products."""
+"""Edges in rows of equal length, one row an atom, for sums by batched matrix products."""
 
 from typing import NamedTuple
 
@@ -10,10 +10,11 @@ class Environments(NamedTuple):
     """Padded neighbor lists of the atoms whose features are computed ("rows").
 
     Attributes:
-        vectors: [3, n_rows, width] edge vectors [A]; empty places hold (cutoff, 0, 0), where every basis function is 0.
+        vectors: [3, n_rows, width] edge vectors [A]; empty places hold (cutoff, 0, 0), where every
+            basis function is 0.
         neighbor_species: [n_rows, width] species index; 0 in empty places.
-        neighbor_row: [n_rows, width] row of the neighbor; n_rows in empty places and for neighbors without a row.
-            Only filled for several layers.
+        neighbor_row: [n_rows, width] row of the neighbor; n_rows in empty places and for neighbors
+            without a row. Only filled for several layers.
         row_species: [n_rows].
     """
 
@@ -33,8 +34,9 @@ def pad_edges(
 ) -> Environments:
     """Arrange edges by center.
 
-    With one layer the rows are atoms 0 ... n_centers-1. With more they are those and all other atoms that edges
-    name as centers; in both cases the first n_centers rows are the atoms asked for.
+    With one layer the rows are atoms 0 ... n_centers-1. With more they are those and all other
+    atoms that edges name as centers; in both cases the first n_centers rows are the atoms asked
+    for.
 
     Args:
         edge_vectors: [E, 3] r_cj = x_j - x_c [A].
@@ -48,7 +50,7 @@ def pad_edges(
     n_all = species.size(0)
     if layers == 1:
         n_rows = n_centers
-        n_edges = int(torch.count_nonzero(center < n_centers))
+        n_edges = int(torch.searchsorted(center, n_centers))
         if n_edges < center.size(0):
             edge_vectors, center, neighbor = (
                 edge_vectors[:n_edges],
@@ -64,21 +66,24 @@ def pad_edges(
         n_rows = atoms.size(0)
         row_of_atom = torch.full([n_all], n_rows, dtype=center.dtype, device=center.device)
         row_of_atom[atoms] = torch.arange(n_rows, device=center.device)
-        row, row_species = row_of_atom[center], species[atoms]
+        row, row_species = row_of_atom.index_select(0, center), species[atoms]
 
     count = torch.bincount(row, minlength=n_rows)
     width = int(count.max()) if n_rows > 0 else 0
     first = torch.cumsum(count, 0) - count
-    place = torch.arange(row.size(0), device=row.device) + (width * row - first[row])
+    place = torch.arange(row.size(0), device=row.device) - first.index_select(0, row) + width * row
 
-    empty = torch.zeros([n_rows * width, 3], dtype=edge_vectors.dtype, device=edge_vectors.device)
-    empty[:, 0] = cutoff
-    vectors = empty.index_copy(0, place, edge_vectors).t().contiguous().view(3, n_rows, width)
+    vectors = torch.zeros([3, n_rows * width], dtype=edge_vectors.dtype, device=edge_vectors.device)
+    vectors[0] = cutoff
+    vectors = vectors.scatter(1, place.expand(3, -1), edge_vectors.t()).view(3, n_rows, width)
     none = torch.zeros(n_rows * width, dtype=row.dtype, device=row.device)
-    neighbor_species = none.index_copy(0, place, species[neighbor]).view(n_rows, width)
+    neighbor_species = none.index_copy(0, place, species.index_select(0, neighbor))
     neighbor_row = none
     if layers > 1:
-        neighbor_row = (
-            (none + n_rows).index_copy(0, place, row_of_atom[neighbor]).view(n_rows, width)
-        )
-    return Environments(vectors, neighbor_species, neighbor_row, row_species)
+        neighbor_row = (none + n_rows).index_copy(0, place, row_of_atom.index_select(0, neighbor))
+    return Environments(
+        vectors,
+        neighbor_species.view(n_rows, width),
+        neighbor_row.view(n_rows, width),
+        row_species,
+    )

@@ -3,11 +3,17 @@
 import torch
 from torch import Tensor, nn
 
-from lammps_les.models.angular import invariant_tables, monomials
+from lammps_les.models.angular import (
+    contraction_table,
+    invariant_labels,
+    monomials,
+    multinomial,
+    product_table,
+)
 
 
 class AngularBasis(nn.Module):
-    """Monomials of unit vectors in the order of :func:`lammps_les.models.angular.monomials`.
+    """Monomials of unit vectors, orders 0 ... max_l one after the other.
 
     Args:
         max_l: highest order.
@@ -15,34 +21,59 @@ class AngularBasis(nn.Module):
 
     def __init__(self, max_l: int) -> None:
         super().__init__()
-        indices = monomials(max_l)
-        self.starts = [sum(sum(i) < order for i in indices) for order in range(max_l + 2)]
-        axis, parent = [], []
-        for index in indices:
-            # divide by the first coordinate that occurs: x^ix y^iy z^iz = axis * parent
-            a = next((a for a in range(3) if index[a] > 0), 0)
-            rest = tuple(n - (b == a) for b, n in enumerate(index))
-            axis.append(a)
-            parent.append(indices.index(rest) - self.starts[sum(rest)] if sum(index) > 0 else 0)
-        self.register_buffer("axis", torch.tensor(axis), persistent=False)
-        self.register_buffer("parent", torch.tensor(parent), persistent=False)
+        self.sizes = [len(monomials(order)) for order in range(max_l + 1)]
+        self.max_l = max_l
 
     def forward(self, unit: Tensor) -> Tensor:
-        """Unit vectors [3, n, m] to [n_angular, n, m]."""
-        order = [torch.ones_like(unit[:1])]
-        for a, b in zip(self.starts[1:-1], self.starts[2:]):
-            if len(order) == 1:
-                order.append(unit)
-            else:
-                order.append(
-                    order[-1].index_select(0, self.parent[a:b])
-                    * unit.index_select(0, self.axis[a:b])
-                )
-        return torch.cat(order)
+        """Unit vectors [3, n, m] to [sum of sizes, n, m]."""
+        blocks = [torch.ones_like(unit[:1])]
+        if self.max_l > 0:
+            x, y, z = torch.split(unit, 1)
+            blocks.append(unit)
+            # without_x: the monomials of the last order that hold no x, without_xy: only z
+            without_x, without_xy = unit[1:], z
+            for _ in range(2, self.max_l + 1):
+                without_xy = z * without_xy
+                without_x = torch.cat([y * without_x, without_xy])
+                blocks.append(torch.cat([x * blocks[-1], without_x]))
+        return torch.cat(blocks)
+
+
+class Triple(nn.Module):
+    """The invariant of nu = 3 with orders (p, q, p + q): A_{p+q} . (A_p x A_q)."""
+
+    def __init__(self, p: int, q: int) -> None:
+        super().__init__()
+        self.p, self.q = p, q
+        self.register_buffer("table", torch.tensor(product_table(p, q)).float(), persistent=False)
+
+    def forward(self, a: list[Tensor]) -> Tensor:
+        """A basis by order, each [components, F], to [1, F]."""
+        pairs = (a[self.p][:, None] * a[self.q]).view(self.table.size(1), a[0].size(1))
+        return (a[self.p + self.q] * (self.table @ pairs)).sum(0, keepdim=True)
+
+
+class Quadruple(nn.Module):
+    """The invariant of nu = 4 with orders (p, p + s) and (q, q + s), each pair contracted to s."""
+
+    def __init__(self, p: int, q: int, s: int) -> None:
+        super().__init__()
+        self.p, self.q, self.s = p, q, s
+        weights = torch.tensor([multinomial(d) for d in monomials(s)])[:, None]
+        first, second = torch.tensor(contraction_table(p, s)), torch.tensor(contraction_table(q, s))
+        self.register_buffer("first", (weights * first).float(), persistent=False)
+        self.register_buffer("second", second.float(), persistent=False)
+
+    def forward(self, a: list[Tensor]) -> Tensor:
+        """A basis by order, each [components, F], to [1, F]."""
+        n = a[0].size(1)
+        first = (a[self.p][:, None] * a[self.p + self.s]).view(self.first.size(1), n)
+        second = (a[self.q][:, None] * a[self.q + self.s]).view(self.second.size(1), n)
+        return ((self.first @ first) * (self.second @ second)).sum(0, keepdim=True)
 
 
 class Invariants(nn.Module):
-    """Products of the A basis that do not change under rotation, see :mod:`lammps_les.models.angular`.
+    """Products of the A basis that no rotation changes, see :mod:`lammps_les.models.angular`.
 
     Args:
         max_l: highest order of A.
@@ -51,46 +82,26 @@ class Invariants(nn.Module):
 
     def __init__(self, max_l: int, max_nu: int) -> None:
         super().__init__()
-        tables = invariant_tables(max_l, max_nu)
-        self.size = len(tables.labels)
-        self.max_l = max_l
-        self.max_nu = max_nu
-
-        def columns(terms: list[tuple[int, int, int, int]]) -> tuple[Tensor, Tensor, Tensor]:
-            """First factor, second factor, and the matrix that adds the products up."""
-            table = torch.tensor(terms, dtype=torch.int64).reshape(-1, 4)
-            n_out = int(table[:, 2].max()) + 1 if len(terms) > 0 else 0
-            weights = torch.zeros(n_out, len(terms))
-            weights[table[:, 2], torch.arange(len(terms))] = table[:, 3].to(weights.dtype)
-            return table[:, 0], table[:, 1], weights
-
-        for name, terms in (
-            ("pair", tables.pairs),
-            ("triple", tables.triples),
-            ("quadruple", tables.quadruples),
-        ):
-            for part, tensor in zip(("first", "second", "sum"), columns(terms), strict=True):
-                self.register_buffer(f"{name}_{part}", tensor, persistent=False)
+        labels = invariant_labels(max_l, max_nu)
+        self.size = len(labels)
+        self.sizes = [len(monomials(order)) for order in range(max_l + 1)]
+        self.has_squares = max_nu >= 2 and max_l >= 1
+        weights = [
+            [multinomial(i) * (order == sum(i)) for o in range(max_l + 1) for i in monomials(o)]
+            for order in range(1, max_l + 1)
+        ]
+        square = torch.tensor(weights).float().view(max_l, sum(self.sizes))
+        self.register_buffer("square", square, persistent=False)
+        products = [Triple(*label) for label in labels if len(label) == 2]
+        products += [Quadruple(*label) for label in labels if len(label) == 3]
+        self.products = nn.ModuleList(products)
 
     def forward(self, a: Tensor) -> Tensor:
         """A basis [n_angular, F] to invariants [size, F]."""
-        out = [a[:1]]
-        if self.max_nu >= 2 and self.max_l >= 1:
-            x = self.pair_sum @ (
-                a.index_select(0, self.pair_first) * a.index_select(0, self.pair_second)
-            )
-            out.append(x[: self.max_l])
-            if self.triple_sum.size(0) > 0:
-                out.append(
-                    self.triple_sum
-                    @ (a.index_select(0, self.triple_first) * x.index_select(0, self.triple_second))
-                )
-            if self.quadruple_sum.size(0) > 0:
-                out.append(
-                    self.quadruple_sum
-                    @ (
-                        x.index_select(0, self.quadruple_first)
-                        * x.index_select(0, self.quadruple_second)
-                    )
-                )
+        orders = torch.split(a, self.sizes)
+        out = [orders[0]]
+        if self.has_squares:
+            out.append(self.square @ torch.square(a))
+        for product in self.products:
+            out.append(product(orders))
         return torch.cat(out)

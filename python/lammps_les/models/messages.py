@@ -27,7 +27,7 @@ class InvariantMessage(nn.Module):
         )
 
     def forward(self, features: Tensor, embedding: Tensor) -> Tensor:
-        """h times the neighbor's share of the element embedding.
+        """The weight h times the neighbor's share of the element embedding.
 
         Args:
             features: [n, n_features].
@@ -61,7 +61,7 @@ class AttenuatedMessage(nn.Module):
         self.kappa = nn.Parameter((torch.rand(shape) + 0.5) / representation.cutoff)
 
     def forward(
-        self, a: Tensor, neighbor_row: Tensor, distance: Tensor, step: Tensor, starts: list[int]
+        self, a: Tensor, neighbor_row: Tensor, distance: Tensor, step: Tensor, sizes: list[int]
     ) -> Tensor:
         """Sum over neighbors.
 
@@ -70,7 +70,7 @@ class AttenuatedMessage(nn.Module):
             neighbor_row: [n, m] row of ``a``, or n_all_rows for none.
             distance: [n, m] in A.
             step: [n, m] polynomial cutoff.
-            starts: first component of each angular order, and the number of components.
+            sizes: components of each angular order.
 
         Returns:
             [n_angular, channels, n, n_radial].
@@ -81,11 +81,9 @@ class AttenuatedMessage(nn.Module):
         table = torch.cat([table, torch.zeros_like(table[:1])])
         row = neighbor_row.reshape(n * m)
         parts = []
-        for order in range(len(starts) - 1):
-            decay = torch.exp(-distance[..., None] * self.kappa[order]) * (
-                self.prefactor[order] * step[..., None]
-            )
-            sent = table[:, starts[order] : starts[order + 1]].index_select(0, row)
-            sent = sent.view(n, m, starts[order + 1] - starts[order], channels * n_radial)
+        for order, block in enumerate(torch.split(table, sizes, 1)):
+            decay = torch.exp(-distance[..., None] * self.kappa[order])
+            decay = decay * (self.prefactor[order] * step[..., None])  # [n, m, (c b)]
+            sent = block.index_select(0, row).view(n, m, sizes[order], channels * n_radial)
             parts.append((sent * decay[:, :, None, :]).sum(1))
         return torch.cat(parts, 1).view(n, n_angular, channels, n_radial).permute(1, 2, 0, 3)

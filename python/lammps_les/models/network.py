@@ -15,8 +15,8 @@ def _readout(config: ReadoutConfig, n_features: int, n_out: int) -> Readout:
 class LesNetwork(nn.Module):
     """Energy and latent charges of atoms; the ``latents`` method of the model file.
 
-    Works with ``torch.jit.script``, in float32 and float64, and is differentiable any number of times in
-    ``edge_vectors`` and in its parameters.
+    Works with ``torch.jit.script``, in float32 and float64, and is differentiable any number of
+    times in ``edge_vectors`` and in its parameters.
 
     Args:
         config: sizes; kept as ``config`` on the module that is not scripted.
@@ -72,8 +72,8 @@ class LesNetwork(nn.Module):
             edge_vectors: [E, 3] r_cj = x_j - x_c [A], shorter than ``cutoff``.
             edge_index: [2, E] int64, row 0 the center c, row 1 the neighbor j; sorted by center.
             species: [n_all] int64, species index of every atom that an edge names.
-            n_centers: number of atoms asked for. Edges must be given for these and for all atoms reached from them by
-                fewer than ``layers`` edges.
+            n_centers: number of atoms asked for. Edges must be given for these and for all atoms
+                reached from them by fewer than ``layers`` edges.
 
         Returns:
             "energy" [n_centers] in eV and "charge" [n_centers, channels] in file units.

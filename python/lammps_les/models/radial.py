@@ -9,7 +9,8 @@ from torch import Tensor, nn
 def polynomial_cutoff(x: Tensor, power: int) -> Tensor:
     """Smooth step from 1 at x = 0 to 0 at x = 1 with two continuous derivatives; 0 beyond.
 
-    f(x) = 1 - (p+1)(p+2)/2 x^p + p(p+2) x^(p+1) - p(p+1)/2 x^(p+2), Gasteiger et al., ICLR 2020, equation 8.
+    f(x) = 1 - (p+1)(p+2)/2 x^p + p(p+2) x^(p+1) - p(p+1)/2 x^(p+2), Gasteiger et al., ICLR 2020,
+    equation 8.
 
     Args:
         x: distance over cutoff, any shape.
@@ -25,6 +26,8 @@ def polynomial_cutoff(x: Tensor, power: int) -> Tensor:
 class BesselBasis(nn.Module):
     """R_b(r) = sqrt(2/r_cut) sin(k_b r) / r, Gasteiger et al., ICLR 2020, equation 7.
 
+    Given as two factors, because only the sines differ between the functions.
+
     Args:
         cutoff: r_cut [A].
         size: number of functions; the frequencies k_b [1/A] start as b pi/r_cut and are trained.
@@ -35,7 +38,6 @@ class BesselBasis(nn.Module):
         self.prefactor = math.sqrt(2.0 / cutoff)
         self.frequencies = nn.Parameter(torch.arange(1, size + 1) * (math.pi / cutoff))
 
-    def forward(self, distance: Tensor, weight: Tensor) -> Tensor:
-        """Basis times ``weight`` [n, m] at ``distance`` [n, m], shape [size, n, m]."""
-        scaled = weight * (self.prefactor / distance)
-        return torch.sin(self.frequencies[:, None, None] * distance) * scaled
+    def forward(self, distance: Tensor) -> tuple[Tensor, Tensor]:
+        """The sines [size, n, m] and their common factor [n, m] at ``distance`` [n, m]."""
+        return torch.sin(self.frequencies[:, None, None] * distance), self.prefactor / distance

@@ -9,11 +9,15 @@ from lammps_les.models.invariants import AngularBasis, Invariants
 from lammps_les.models.messages import AttenuatedMessage, InvariantMessage
 from lammps_les.models.radial import BesselBasis, polynomial_cutoff
 
+SOFTENING = 1e-9
+"""Added to the length [A] by which edge vectors are divided, as in the published models: without it
+their charges are reproduced to 1e-7 only."""
+
 
 class MessageLayer(nn.Module):
     """Parameters by which one message-passing layer makes the next A basis.
 
-    A' = memory A + (sum over neighbors of the attenuated and the invariant messages) / sqrt(average_neighbors).
+    A' = memory A + (attenuated + invariant messages, over all neighbors) / sqrt(average_neighbors)
 
     Args:
         n_features: invariants of one layer.
@@ -25,7 +29,7 @@ class MessageLayer(nn.Module):
         self, n_features: int, representation: RepresentationConfig, config: MessageConfig
     ) -> None:
         super().__init__()
-        self.norm = config.average_neighbors**-0.5
+        self.norm = representation.average_neighbors**-0.5
         shape = [
             representation.max_l + 1,
             representation.embedding_size**2,
@@ -42,11 +46,13 @@ class MessageLayer(nn.Module):
 class CaceRepresentation(nn.Module):
     """Invariants of atomic environments.
 
-    The A basis of center i, with sender (neighbor) element a and receiver (center) element b as channels, is
+    The A basis of center i, with sender (neighbor) element a and receiver (center) element b as
+    channels, is
 
-        A_{i,m,l,ab} = sum_b' W^l_{b'm,ab} v_b(z_i) sum_j u_a(z_j) R_b'(r_ij) f_cut(r_ij) monomial_l(r_ij / |r_ij|)
+        A_{i,m,l,ab} = sum_k W^l_{km,ab} v_b(z_i) sum_j u_a(z_j) R_k(r_ij) f_cut(r_ij) Y_l(r_ij)
 
-    and is formed in the order of that formula, from the right: no array holds edges x angular x channels.
+    with the monomials Y of the unit vector. It is formed in the order of that formula, from the
+    right: with one layer no array holds edges x angular x channels.
 
     Args:
         config: sizes.
@@ -59,6 +65,7 @@ class CaceRepresentation(nn.Module):
         self.cutoff = config.cutoff
         self.cutoff_power = config.cutoff_power
         self.layers = config.layers
+        self.softening = SOFTENING
         self.embedding_size = k
         self.n_bessel = config.n_bessel
         self.n_radial = config.n_radial
@@ -68,11 +75,11 @@ class CaceRepresentation(nn.Module):
         self.sender = nn.Parameter(nn.init.xavier_uniform_(torch.empty(n_species, k)))
         self.receiver = nn.Parameter(nn.init.xavier_uniform_(torch.empty(n_species, k)))
         channels = k * k if config.mixing_per_channel else 1
-        self.mixing = nn.Parameter(
-            torch.rand(config.max_l + 1, channels, config.n_bessel, config.n_radial)
-        )
-        order = [l for l, (a, b) in enumerate(self._order_ranges()) for _ in range(a, b)]
-        self.register_buffer("order", torch.tensor(order), persistent=False)
+        shape = [config.max_l + 1, channels, config.n_bessel, config.n_radial]
+        spread = (config.n_bessel * config.average_neighbors) ** -0.5
+        self.mixing = nn.Parameter(spread * torch.randn(shape))
+        order = torch.repeat_interleave(torch.tensor(self.angular.sizes))
+        self.register_buffer("order", order, persistent=False)
 
         per_layer = self.invariants.size * k * k * config.n_radial
         self.n_features = config.layers * per_layer
@@ -81,12 +88,10 @@ class CaceRepresentation(nn.Module):
             messages *= config.layers - 1
         if len(messages) != config.layers - 1:
             raise ValueError(
-                f"{config.layers} layers need {config.layers - 1} message configurations, got {len(messages)}"
+                f"{config.layers} layers need {config.layers - 1} message configurations, "
+                f"got {len(messages)}"
             )
         self.messages = nn.ModuleList(MessageLayer(per_layer, config, m) for m in messages)
-
-    def _order_ranges(self) -> list[tuple[int, int]]:
-        return list(zip(self.angular.starts[:-1], self.angular.starts[1:], strict=True))
 
     def forward(
         self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
@@ -100,39 +105,34 @@ class CaceRepresentation(nn.Module):
             n_centers: atoms asked for.
 
         Returns:
-            [n_centers, n_features]; feature index = ((layer, invariant, sender a, receiver b, radial m)).
+            [n_centers, n_features]; features in the order (layer, invariant, sender a,
+            receiver b, radial m), the last one fastest.
         """
         env = pad_edges(edge_vectors, edge_index, species, n_centers, self.layers, self.cutoff)
-        distance = torch.linalg.vector_norm(env.vectors, dim=0)  # [n, m]
+        distance = torch.sqrt(torch.square(env.vectors).sum(0))  # [n, m]
         step = polynomial_cutoff(distance / self.cutoff, self.cutoff_power)
-        radial = self.radial(distance, step)  # [b, n, m]
-        angular = self.angular(env.vectors / (distance + 1e-9))  # [l, n, m]
+        sines, factor = self.radial(distance)  # [b, n, m], [n, m]
+        factor = factor * step
+        angular = self.angular(env.vectors / (distance + self.softening))  # [l, n, m]
         receiver = self.receiver[env.row_species].t().contiguous()  # [K, n]
+        sizes = self.angular.sizes
 
-        embedding = self.sender.t()[:, env.neighbor_species]  # [K, n, m]
-        a = self.mix(sum_neighbors(radial, angular, embedding[None], self.angular.starts), receiver)
+        weights = self.sender.t()[:, env.neighbor_species] * factor  # [K, n, m]
+        a = self.mix(sum_neighbors(sines, angular, weights[None], sizes), receiver)
         features = [self.to_features(a)]
         n_rows = a.size(2)
         for index, layer in enumerate(self.messages):
             n = n_centers if index == self.layers - 2 else n_rows
+            neighbor = env.neighbor_row[:n]
             terms: list[Tensor] = []
             if layer.invariant is not None:
-                sent = layer.invariant(
-                    features[-1], self.sender[env.row_species]
-                )  # [row, order, c]
-                sent = torch.cat([sent, torch.zeros_like(sent[:1])])[
-                    env.neighbor_row[:n]
-                ]  # [n, m, order, c]
-                summed = sum_neighbors(
-                    radial[:, :n], angular[:, :n], sent.permute(2, 3, 0, 1), self.angular.starts
-                )
+                sent = layer.invariant(features[-1], self.sender[env.row_species])  # [row, l, c]
+                sent = torch.cat([sent, torch.zeros_like(sent[:1])])[neighbor]  # [n, m, l, c]
+                weights = sent.permute(2, 3, 0, 1) * factor[:n]
+                summed = sum_neighbors(sines[:, :n], angular[:, :n], weights, sizes)
                 terms.append(self.mix(summed, receiver[:, :n]))
             if layer.attenuated is not None:
-                terms.append(
-                    layer.attenuated(
-                        a, env.neighbor_row[:n], distance[:n], step[:n], self.angular.starts
-                    )
-                )
+                terms.append(layer.attenuated(a, neighbor, distance[:n], step[:n], sizes))
             next_a = torch.stack(terms).sum(0) * layer.norm
             if layer.memory is not None:
                 next_a = next_a + layer.memory[self.order] * a[:, :, :n]
@@ -169,14 +169,14 @@ class CaceRepresentation(nn.Module):
         return b.permute(2, 0, 1, 3).reshape(n, self.invariants.size * c * n_radial)
 
 
-def sum_neighbors(radial: Tensor, angular: Tensor, weights: Tensor, starts: list[int]) -> Tensor:
-    """Sum over j of R_b(r_ij) monomial_l(r_ij) w_c(j), the product over edges done by matrix multiplication.
+def sum_neighbors(radial: Tensor, angular: Tensor, weights: Tensor, sizes: list[int]) -> Tensor:
+    """Sum over neighbors j of w_c(j) R_b(r_ij) Y_l(r_ij), by matrix multiplication.
 
     Args:
         radial: [b, n, m].
         angular: [l, n, m].
         weights: [1 or max_l+1, c, n, m]; with the latter each angular order has its own.
-        starts: first component of each angular order, and the number of components.
+        sizes: components of each angular order.
 
     Returns:
         [l, c, n, b].
@@ -194,8 +194,10 @@ def sum_neighbors(radial: Tensor, angular: Tensor, weights: Tensor, starts: list
         return out.view(n, c, n_bessel, n_angular).permute(3, 1, 0, 2)
     left = (angular[:, None] * radial).view(n_angular * n_bessel, n, width).permute(1, 0, 2)
     parts = []
+    begin = 0
     for order in range(n_orders):
-        a, b = starts[order] * n_bessel, starts[order + 1] * n_bessel
-        parts.append(torch.bmm(left[:, a:b], weights[order].permute(1, 2, 0)))
+        end = begin + sizes[order] * n_bessel
+        parts.append(torch.bmm(left[:, begin:end], weights[order].permute(1, 2, 0)))
+        begin = end
     out = torch.cat(parts, 1)  # [n, (l b), c]
     return out.view(n, n_angular, n_bessel, c).permute(1, 3, 0, 2)
