@@ -180,3 +180,31 @@ def run(
         for name in ("fx", "fy", "fz"):
             result.columns[name] = result.columns[name] / KCAL_PER_MOL
     return result
+
+
+def energies(
+    folder: Path, structures: Sequence[Atoms], model: Path, *, ranks: int = 1, style: str = ""
+) -> np.ndarray:
+    """Energies [eV] of several structures of the same kind, in one process, cell and all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    elements = sorted(set(structures[0].symbols))
+    script = []
+    for n, atoms in enumerate(structures):
+        periodic = bool(atoms.pbc.any())
+        prism = Prism(atoms.cell if periodic else np.eye(3) * 100.0, pbc=atoms.pbc)
+        write_data(folder / f"data.{n}", atoms, elements, prism)
+        script += [
+            "clear",
+            "units metal",
+            f"boundary {'p p p' if periodic else 'f f f'}",
+            f"read_data data.{n}",
+            f"pair_style les {style}",
+            f"pair_coeff * * {model} {' '.join(elements)}",
+            "run 0",
+            'print "ENERGY $(pe:%.17g)"',
+        ]
+    (folder / "in.energies").write_text("\n".join(script) + "\n")
+    returncode, log = launch(folder / "in.energies", ranks)
+    if returncode != 0:
+        raise AssertionError(f"LAMMPS ended with status {returncode}:\n{log[-4000:]}")
+    return np.array([float(m[1]) for m in re.finditer(r"^ENERGY (\S+)$", log, re.MULTILINE)])

@@ -1,0 +1,53 @@
+"""Structures and model files for runs of LAMMPS."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import molecule
+from lammps_les_export import write_model
+from lammps_les_export.adapters.cace import read_cace
+
+
+@pytest.fixture
+def water() -> Callable[..., Atoms]:
+    """Boxes of randomly turned molecules on a lattice: water(n) has n^3 of them, `spacing` A apart."""
+
+    def box(n: int = 4, spacing: float = 3.1, seed: int = 0) -> Atoms:
+        rng = np.random.default_rng(seed)
+        atoms = Atoms(cell=[n * spacing] * 3, pbc=True)
+        for cell in np.ndindex(n, n, n):
+            one = molecule("H2O")
+            one.euler_rotate(*rng.uniform(0.0, 360.0, 3))
+            one.translate((np.array(cell) + 0.5) * spacing - one.get_center_of_mass())
+            atoms += one
+        atoms.positions += rng.normal(0.0, 0.03, (len(atoms), 3))
+        return atoms
+
+    return box
+
+
+@pytest.fixture(scope="session")
+def published(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Model file of a published checkpoint by name, sign of the charges as in the checkpoint."""
+    folder = tmp_path_factory.mktemp("published")
+
+    def path(name: str, dtype: str = "float64") -> Path:
+        target = folder / f"{name}-{dtype}.pt"
+        if not target.exists():
+            imported = read_cace(shared / "checkpoints" / f"{name}.pth")
+            metadata = {
+                **imported.metadata,
+                "format_version": 1,
+                "dtype": dtype,
+                "epsilon_inf": 1.0,
+                "charge_sign": [1.0] * imported.metadata["channels"],
+                "atomic_energies": dict.fromkeys(imported.metadata["species"], 0.0),
+            }
+            metadata["provenance"] = {"date": "", **metadata["provenance"]} | {"date": "2026-01-01"}
+            write_model(target, imported.network, metadata)
+        return target
+
+    return path

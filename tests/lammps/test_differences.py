@@ -1,0 +1,151 @@
+"""Forces, virial and Born effective charges of LAMMPS against finite differences of its energy."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from lmp import energies, run
+
+MODELS = ["linear", "two_channels", "two_layers", "constant", "harmonic"]
+CHANNELS = {"two_channels": 2, "harmonic": 0}
+STEP = 1e-4  # A, or strain
+
+
+@pytest.fixture
+def strained(water: Callable[..., Atoms]) -> Atoms:
+    """A triclinic box in which no wave vector lies near the cutoff, so that small strains keep the k set."""
+    atoms = water(3, spacing=3.19)
+    strain = np.array([[0.02, 0.05, -0.04], [0.0, -0.01, 0.06], [0.03, 0.0, 0.01]])
+    atoms.set_cell(atoms.cell.array @ (np.eye(3) + strain), scale_atoms=True)
+    triples = np.array(list(np.ndindex(17, 17, 17))) - 8
+    lengths = np.linalg.norm(2 * np.pi * triples @ np.linalg.inv(atoms.cell.array).T, axis=1)
+    assert np.abs(lengths / np.pi - 1.0).min() > 5 * STEP  # the toys have dl = 2 A
+    return atoms
+
+
+def evaluate(folder: Path, atoms: Atoms, model: Path, name: str, **options):
+    channels = CHANNELS.get(name, 1)
+    return run(folder, atoms, model, channels=channels,
+               quantities="q phi bec" if channels else "", **options)
+
+
+@pytest.mark.parametrize("periodic", [True, False])
+@pytest.mark.parametrize("name", MODELS)
+def test_forces(
+    name: str, periodic: bool, strained: Atoms, toy_model: Callable[..., Path], tmp_path: Path
+) -> None:
+    atoms = strained
+    if not periodic:
+        atoms.pbc, atoms.cell = False, None
+    forces = evaluate(tmp_path / "f", atoms, toy_model(name), name, ranks=2).forces
+    chosen = [(0, 0), (1, 1), (2, 2), (40, 0), (40, 1), (80, 2)]
+    moved = []
+    for i, a in chosen:
+        for sign in (1, -1):
+            copy = atoms.copy()
+            copy.positions[i, a] += sign * STEP
+            moved.append(copy)
+    e = energies(tmp_path / "e", moved, toy_model(name)).reshape(-1, 2)
+    slopes = (e[:, 1] - e[:, 0]) / (2 * STEP)
+    reference = np.array([forces[i, a] for i, a in chosen])
+    assert np.abs(reference).max() > 0.05
+    np.testing.assert_allclose(slopes, reference, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_virial(
+    name: str, strained: Atoms, toy_model: Callable[..., Path], tmp_path: Path
+) -> None:
+    """All six components, charge response and volume terms included; and the per-atom virials sum to them."""
+    stress = evaluate(tmp_path / "s", strained, toy_model(name), name, ranks=2).stress
+    pairs = [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)]
+    moved = []
+    for a, b in pairs:
+        for sign in (1, -1):
+            strain = np.zeros((3, 3))
+            strain[a, b] += 0.5 * sign * STEP
+            strain[b, a] += 0.5 * sign * STEP
+            copy = strained.copy()
+            copy.set_cell(strained.cell.array @ (np.eye(3) + strain), scale_atoms=True)
+            moved.append(copy)
+    e = energies(tmp_path / "e", moved, toy_model(name)).reshape(-1, 2)
+    slopes = (e[:, 0] - e[:, 1]) / (2 * STEP) / strained.get_volume()
+    reference = np.array([stress[a, b] for a, b in pairs])
+    assert np.abs(reference).max() > 1e-4
+    np.testing.assert_allclose(slopes, reference, rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", ["linear", "two_channels", "two_layers"])
+@pytest.mark.parametrize("periodic", [True, False])
+def test_per_atom_sums(
+    name: str, periodic: bool, strained: Atoms, toy_model: Callable[..., Path], tmp_path: Path
+) -> None:
+    atoms = strained
+    if not periodic:
+        atoms.pbc, atoms.cell = False, None
+    commands = [
+        "compute e all pe/atom pair",
+        "compute esum all reduce sum c_e",
+        "compute w all stress/atom NULL pair",
+        "compute wsum all reduce sum c_w[1] c_w[2] c_w[3] c_w[4] c_w[5] c_w[6]",
+        "thermo_style custom step pe c_esum c_wsum[*] c_stress[*] vol",
+        "run 0",
+        'print "VALUE esum $(c_esum:%.17g)"',
+        *(f'print "VALUE w{k} $(-c_wsum[{k}]/vol:%.17g)"' for k in range(1, 7)),
+    ]
+    result = evaluate(tmp_path, atoms, toy_model(name), name, ranks=2, commands=commands)
+    assert result.values["esum"] == pytest.approx(result.energy, rel=1e-12)
+    for k, component in enumerate(["pxx", "pyy", "pzz", "pxy", "pxz", "pyz"], 1):
+        assert result.values[f"w{k}"] == pytest.approx(result.values[component], rel=1e-9, abs=1e-6)
+
+
+@pytest.mark.parametrize("form", ["local", "phase"])
+@pytest.mark.parametrize("name", ["linear", "two_layers"])
+def test_field_force(
+    name: str, form: str, strained: Atoms, toy_model: Callable[..., Path], tmp_path: Path
+) -> None:
+    """BEC = d(field force)/dE: the fix, the compute, and their index order agree."""
+    field = np.array([0.3, -0.2, 0.5])  # V/A, in the frame of LAMMPS
+    options = {"style": f"born {form}", "ranks": 2}
+    without = evaluate(tmp_path / "0", strained, toy_model(name), name, **options)
+    fix = "fix field all efield/bec {} {} {} neutral {}"
+    for neutral in ("no", "yes"):
+        with_field = evaluate(
+            tmp_path / neutral, strained, toy_model(name), name,
+            commands=[fix.format(*field, neutral), "run 0",
+                      *(f'print "VALUE net{a} $(f_field[{a}]:%.17g)"' for a in (1, 2, 3))], **options)
+        bec = np.stack([without.columns[f"bec{k}"] for k in range(9)], axis=1).reshape(-1, 3, 3)
+        expected = np.einsum("a,iab->ib", field, bec)
+        net = expected.sum(axis=0)
+        if name == "two_layers":  # the index order is put to the test
+            assert np.abs(bec - bec.transpose(0, 2, 1)).max() > 1e-3
+        np.testing.assert_allclose([with_field.values[f"net{a}"] for a in (1, 2, 3)], net, atol=1e-9)
+        if neutral == "yes":
+            expected -= expected.mean(axis=0)
+        columns = ["fx", "fy", "fz"]
+        push = np.stack([with_field.columns[c] - without.columns[c] for c in columns], axis=1)
+        np.testing.assert_allclose(push, expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["constant", "linear"])
+def test_open_born_charges_are_the_dipole_derivative(
+    name: str, water: Callable[..., Atoms], toy_model: Callable[..., Path], tmp_path: Path
+) -> None:
+    """In an open system the phase form is dP/dr of P = sum q~ r, by differences of charges that LAMMPS prints."""
+    atoms = water(2)
+    atoms.pbc, atoms.cell = False, None
+    model = toy_model(name)
+    bec = run(tmp_path / "z", atoms, model, style="born phase").bec
+
+    def dipole(moved: Atoms, n: str) -> np.ndarray:
+        q = run(tmp_path / n, moved, model, quantities="q").columns["q0"] * np.sqrt(1.8)
+        return (q - q.mean()) @ moved.positions
+
+    for i, b in [(0, 0), (5, 1), (13, 2)]:
+        plus, minus = atoms.copy(), atoms.copy()
+        plus.positions[i, b] += STEP
+        minus.positions[i, b] -= STEP
+        slope = (dipole(plus, "+") - dipole(minus, "-")) / (2 * STEP)
+        np.testing.assert_allclose(bec[i, :, b], slope, rtol=0, atol=1e-6)

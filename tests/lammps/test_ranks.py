@@ -1,0 +1,133 @@
+"""Results do not depend on how many ranks share the atoms, nor on how the cell is given."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from lmp import Run, run
+
+# toy (or published) model, layers, channels
+MODELS = [("linear", 1), ("two_channels", 2), ("two_layers", 1), ("three_layers", 1)]
+
+
+def cubic(water: Callable[..., Atoms]) -> Atoms:
+    return water(4)
+
+
+def triclinic(water: Callable[..., Atoms]) -> Atoms:
+    atoms = water(4)
+    strain = np.array([[0.02, 0.05, -0.04], [0.0, -0.01, 0.06], [0.03, 0.0, 0.01]])
+    atoms.set_cell(atoms.cell.array @ (np.eye(3) + strain), scale_atoms=True)
+    return atoms
+
+
+def small(water: Callable[..., Atoms]) -> Atoms:
+    """Box shorter than twice, for the deep models than once, the reach of the network."""
+    return water(2)
+
+
+SHAPES = {"cubic": cubic, "triclinic": triclinic, "small": small}
+
+
+def assert_same(result: Run, one: Run) -> None:
+    assert abs(result.energy - one.energy) < 1e-9 * abs(one.energy)
+    for name in ("forces", "stress", "bec"):
+        value, reference = getattr(result, name), getattr(one, name)
+        np.testing.assert_allclose(value, reference, rtol=0, atol=1e-9 * np.abs(reference).max())
+    for name, column in one.columns.items():
+        if name.startswith(("q", "phi")):
+            scale = np.abs(column).max()
+            np.testing.assert_allclose(result.columns[name], column, rtol=0, atol=1e-9 * scale)
+
+
+@pytest.mark.parametrize("form", ["local", "phase"])
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("name", "channels"), MODELS)
+def test_ranks(
+    name: str, channels: int, shape: str, form: str,
+    water: Callable[..., Atoms], toy_model: Callable[..., Path], tmp_path: Path,
+) -> None:
+    atoms = SHAPES[shape](water)
+    model = toy_model(name)
+
+    def on(ranks: int, *before: str) -> Run:
+        return run(tmp_path / f"{ranks}", atoms, model, ranks=ranks, before=before,
+                   style=f"born {form}", channels=channels)
+
+    one = on(1)
+    for ranks in (2, 4):
+        assert_same(on(ranks), one)
+
+
+@pytest.mark.parametrize("name", ["cace-lr_water_v2", "cace-lr_superionic_ef"])
+def test_ranks_published(
+    name: str, water: Callable[..., Atoms], published: Callable[..., Path], tmp_path: Path
+) -> None:
+    atoms = triclinic(water)
+    one = run(tmp_path / "1", atoms, published(name))
+    for ranks in (2, 4):
+        assert_same(run(tmp_path / f"{ranks}", atoms, published(name), ranks=ranks), one)
+
+
+@pytest.mark.parametrize("form", ["local", "phase"])
+@pytest.mark.parametrize("name", ["linear", "two_layers"])
+@pytest.mark.parametrize("periodic", [True, False])
+def test_empty_rank(
+    periodic: bool, name: str, form: str,
+    water: Callable[..., Atoms], toy_model: Callable[..., Path], tmp_path: Path,
+) -> None:
+    """A slice of vacuum leaves two of four ranks without atoms (and, with `p p p`, without ghosts)."""
+    atoms = water(2)
+    if periodic:
+        atoms.set_cell(atoms.cell.array * np.array([[1.0], [1.0], [8.0]]))
+        before = ["processors 1 1 4"]
+    else:
+        atoms.pbc = False
+        atoms.cell = None
+        atoms.positions[:3, 2] += 60.0  # one molecule far away
+        before = ["processors 1 1 4"]
+
+    def on(ranks: int, before: list[str]) -> Run:
+        return run(tmp_path / f"{ranks}", atoms, toy_model(name), ranks=ranks, before=before,
+                   style=f"born {form}")
+
+    one, four = on(1, []), on(4, before)
+    assert "Nlocal:" in four.log
+    assert "0 min" in next(line for line in four.log.splitlines() if line.startswith("Nlocal:"))
+    assert_same(four, one)
+
+
+def test_tiled_and_rebalanced(
+    water: Callable[..., Atoms], toy_model: Callable[..., Path], tmp_path: Path
+) -> None:
+    atoms = triclinic(water)
+    one = run(tmp_path / "1", atoms, toy_model("two_layers"))
+    four = run(tmp_path / "4", atoms, toy_model("two_layers"), ranks=4,
+               before=["comm_style tiled"], commands=["run 0", "balance 1.0 rcb", "run 0"])
+    assert_same(four, one)
+
+
+@pytest.mark.parametrize("name", ["linear", "two_layers"])
+def test_left_handed_cell(
+    name: str, water: Callable[..., Atoms], toy_model: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Swapping two lattice vectors makes a left-handed cell of the same crystal."""
+    atoms = triclinic(water)
+    swapped = atoms.copy()
+    swapped.set_cell(atoms.cell.array[[1, 0, 2]])
+    assert np.linalg.det(swapped.cell.array) < 0
+    one = run(tmp_path / "right", atoms, toy_model(name))
+    assert_same(run(tmp_path / "left", swapped, toy_model(name)), one)
+
+
+@pytest.mark.parametrize("name", ["linear", "two_layers"])
+def test_skin_and_sorting_do_not_matter(
+    name: str, water: Callable[..., Atoms], toy_model: Callable[..., Path], tmp_path: Path
+) -> None:
+    atoms = water(4)
+    one = run(tmp_path / "a", atoms, toy_model(name))
+    other = run(tmp_path / "b", atoms, toy_model(name), ranks=2,
+                before=["neighbor 0.3 bin", "atom_modify sort 1 2.0"])
+    assert_same(other, one)
