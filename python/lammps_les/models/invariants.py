@@ -42,6 +42,8 @@ class AngularBasis(nn.Module):
 class Triple(nn.Module):
     """The invariant of nu = 3 with orders (p, q, p + q): A_{p+q} . (A_p x A_q)."""
 
+    table: Tensor
+
     def __init__(self, p: int, q: int) -> None:
         super().__init__()
         self.p, self.q = p, q
@@ -55,6 +57,9 @@ class Triple(nn.Module):
 
 class Quadruple(nn.Module):
     """The invariant of nu = 4 with orders (p, p + s) and (q, q + s), each pair contracted to s."""
+
+    first: Tensor
+    second: Tensor
 
     def __init__(self, p: int, q: int, s: int) -> None:
         super().__init__()
@@ -80,6 +85,8 @@ class Invariants(nn.Module):
         max_nu: highest number of factors.
     """
 
+    square: Tensor
+
     def __init__(self, max_l: int, max_nu: int) -> None:
         super().__init__()
         labels = invariant_labels(max_l, max_nu)
@@ -92,7 +99,7 @@ class Invariants(nn.Module):
         ]
         square = torch.tensor(weights).float().view(max_l, sum(self.sizes))
         self.register_buffer("square", square, persistent=False)
-        products = [Triple(*label) for label in labels if len(label) == 2]
+        products: list[nn.Module] = [Triple(*label) for label in labels if len(label) == 2]
         products += [Quadruple(*label) for label in labels if len(label) == 3]
         self.products = nn.ModuleList(products)
 
