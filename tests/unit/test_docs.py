@@ -207,6 +207,16 @@ def test_lammps_example_runs_two_steps(text: str, workplace: Path) -> None:
     assert "WARNING" not in log
 
 
+def test_readme_input_has_ten_lines_and_runs_on_two_ranks(workplace: Path) -> None:
+    texts = re.findall(r"^```lammps\n(.*?)^```$", README.read_text(), re.M | re.S)
+    assert [len(text.splitlines()) for text in texts] == [10]
+    (workplace / "in.water").write_text(re.sub(r"^run \d+", "run 2", texts[0], flags=re.M))
+    returncode, log = launch(workplace / "in.water", ranks=2)
+    assert returncode == 0, log[-2000:]
+    assert "Loop time of" in log
+    assert "on 2 procs" in log
+
+
 @pytest.mark.parametrize("text", blocks("python"))
 def test_python_example_runs(
     text: str,
