@@ -1,0 +1,27 @@
+"""Models that come with the package: one folder each, with weights, configuration and a README."""
+
+from pathlib import Path
+
+from lammps_les.models import LesNetwork
+from lammps_les.pretrained.folder import WEIGHTS, load_folder, save_folder
+from lammps_les_export.contract import Metadata
+
+__all__ = ["WEIGHTS", "load", "load_folder", "names", "save_folder"]
+
+_HERE = Path(__file__).parent
+
+
+def names() -> list[str]:
+    """Names of the models that come with the package."""
+    return sorted(path.parent.name for path in _HERE.glob("*/config.json"))
+
+
+def load(name: str) -> tuple[LesNetwork, Metadata]:
+    """Network and metadata of a model that comes with the package, ready for ``write_model``.
+
+    Raises:
+        ValueError: there is no such model; says which there are.
+    """
+    if name not in names():
+        raise ValueError(f"no pretrained model '{name}'; there are: {', '.join(names())}")
+    return load_folder(_HERE / name)

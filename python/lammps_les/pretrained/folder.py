@@ -1,0 +1,81 @@
+"""A trained network as a folder: ``weights.pt`` (state dict) and ``config.json``.
+
+``config.json`` is an object with three members: ``network`` (the fields of ``NetworkConfig``),
+``metadata`` (those of FORMAT.md) and ``training`` (data, options and errors; for people).
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import TypeAdapter
+from torch import Tensor
+
+from lammps_les.models import LesNetwork, NetworkConfig
+from lammps_les_export.contract import Metadata, parse_metadata
+
+WEIGHTS = "weights.pt"
+CONFIG = "config.json"
+_NETWORK_CONFIG = TypeAdapter(NetworkConfig)
+
+
+def save_folder(
+    directory: str | Path,
+    config: NetworkConfig,
+    weights: Mapping[str, Tensor],
+    metadata: Mapping[str, Any],
+    training: Mapping[str, Any],
+) -> None:
+    """Write a trained network; an existing one in the folder is replaced.
+
+    Args:
+        directory: made if absent.
+        config: of the network.
+        weights: state dict of the network.
+        metadata: fields of FORMAT.md; ``provenance.sha256`` is filled in here, with the hash of
+            the weights file.
+        training: what else one should know; anything that goes into JSON.
+
+    Raises:
+        ModelFileError: metadata that do not follow FORMAT.md.
+    """
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    unfinished = directory / f"{WEIGHTS}.part"
+    torch.save(dict(weights), unfinished)
+    sha256 = hashlib.sha256(unfinished.read_bytes()).hexdigest()
+    provenance = {**metadata["provenance"], "sha256": sha256}
+    checked = parse_metadata({**metadata, "provenance": provenance}, f"metadata for {directory}")
+    content = {
+        "network": _NETWORK_CONFIG.dump_python(config, mode="json"),
+        "metadata": checked.model_dump(),
+        "training": training,
+    }
+    os.replace(unfinished, directory / WEIGHTS)
+    (directory / CONFIG).write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def load_folder(directory: str | Path) -> tuple[LesNetwork, Metadata]:
+    """Read a trained network and its metadata.
+
+    Raises:
+        ModelFileError: metadata that do not follow FORMAT.md.
+        ValueError: the weights are not those that the metadata speak of.
+    """
+    directory = Path(directory)
+    content = json.loads((directory / CONFIG).read_text())
+    metadata = parse_metadata(content["metadata"], str(directory / CONFIG))
+    weights = directory / WEIGHTS
+    sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
+    if sha256 != metadata.provenance["sha256"]:
+        raise ValueError(
+            f"{weights} has SHA-256 {sha256}, but {CONFIG} beside it names "
+            f"{metadata.provenance['sha256']}; take both from one source"
+        )
+    network = LesNetwork(_NETWORK_CONFIG.validate_python(content["network"]))
+    network.load_state_dict(torch.load(weights, weights_only=True, map_location="cpu"))
+    return network.eval(), metadata
