@@ -3,7 +3,7 @@
 // With c over channels, N the norm [eV A per file unit squared] and f(k) = exp(-sigma^2 k^2/2)/k^2:
 //
 //   periodic:  E = sum_c (N/V) sum_{0 < |k| <= 2 pi/dl} f(k) |S_c(k)|^2 - s N sum q^2 / (sigma (2 pi)^1.5)
-//   open:      E = sum_c (N/2pi) 1/2 sum_{i!=j} q_i q_j erf(r/(sqrt2 sigma))/r  [+ N sum q^2/(sigma (2 pi)^1.5)]
+//   open:      E = sum_c (N/2pi) 1/2 sum_{i!=j} q_i q_j erf(r/(sqrt2 sigma))/(r + shift)  [+ N sum q^2/(sigma (2 pi)^1.5)]
 //
 // See export/FORMAT.md for the meaning of the parameters.
 #pragma once
@@ -20,6 +20,7 @@ struct LongRangeParameters {
   double norm = 1.0;          // eV A per file unit squared
   bool remove_self = true;    // subtract the self-interaction (periodic) or leave it out (open)
   double self_factor = 1.0;   // how many times, in a periodic system
+  double open_shift = 0.0;    // A, added to the distance that divides the open pair sum
 };
 
 // What one rank gets back for the atoms it gave. Energies in eV, lengths in A, charges in file units.

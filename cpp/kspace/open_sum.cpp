@@ -39,9 +39,10 @@ class OpenSum : public LongRangeSolver {
       const Tensor other = torch::ones({size, total}, all_r.options()).scatter_(1, own.unsqueeze(1), 0.0);
       const Tensor r = (d.square().sum(-1) + (1.0 - other)).sqrt();
       const Tensor erf = torch::erf(a * r);
-      const Tensor v = prefactor * other * erf / r;                                            // [t, N]
+      const Tensor shifted = r + p_.open_shift;
+      const Tensor v = prefactor * other * erf / shifted;                                      // [t, N]
       const Tensor slope = prefactor * other *
-          (2.0 * a / std::sqrt(M_PI) * torch::exp(-(a * a) * r.square()) / r - erf / r.square());    // dv/dr
+          (2.0 * a / std::sqrt(M_PI) * torch::exp(-(a * a) * r.square()) - erf / shifted) / shifted;    // dv/dr
       phi.narrow(0, first, size) += v.matmul(all_q);
       const Tensor qq = q.narrow(0, first, size).matmul(all_q.t());                            // sum_c q_i q_j
       const Tensor pull = -(qq * slope / r).unsqueeze(2) * d;                                  // force on i from j

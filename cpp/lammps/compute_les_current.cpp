@@ -28,7 +28,11 @@ ComputeLESCurrent::~ComputeLESCurrent()
   delete[] vector;
 }
 
-void ComputeLESCurrent::init() { pair = PairLES::find(lmp, "compute les/current"); }
+void ComputeLESCurrent::init()
+{
+  pair = PairLES::find(lmp, "compute les/current");
+  if (pair->channels() == 0) error->all(FLERR, "compute les/current: the model of pair_style les has no charges");
+}
 
 void ComputeLESCurrent::compute_vector()
 {

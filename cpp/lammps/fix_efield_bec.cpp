@@ -132,7 +132,13 @@ void FixEfieldBEC::setup(int vflag)
   first_evaluation(vflag);
 }
 
-void FixEfieldBEC::min_setup(int vflag) { first_evaluation(vflag); }
+void FixEfieldBEC::min_setup(int vflag)
+{
+  if (!thermo_energy && comm->me == 0)
+    error->warning(FLERR, "fix efield/bec: without 'fix_modify {} energy yes' the minimizer does not see the energy of the field and may not converge", id);
+  first_evaluation(vflag);
+}
+
 void FixEfieldBEC::min_post_force(int vflag) { post_force(vflag); }
 
 void FixEfieldBEC::post_force_respa(int vflag, int ilevel, int /*iloop*/)
@@ -168,7 +174,7 @@ double FixEfieldBEC::field_on(int i, int a) const
 bool FixEfieldBEC::feels_field(int i)
 {
   const double *x = atom->x[i];
-  return (atom->mask[i] & groupbit) && (!region || region->match(x[0], x[1], x[2]));
+  return (atom->mask[i] & groupbit) && pair->knows_type(atom->type[i]) && (!region || region->match(x[0], x[1], x[2]));
 }
 
 void FixEfieldBEC::post_force(int vflag)
@@ -254,6 +260,7 @@ double FixEfieldBEC::compute_vector(int n)
 {
   if (n < 3) return totals()[4 + n];
   if (n < 6) return totals()[1 + n - 3];
+  if (!pair) error->all(FLERR, "fix efield/bec: the current is known from the first run on; use 'run 0' first");
   if (summed_at[1] != update->ntimestep) {
     les::current(pair->born(), atom->v, atom->mask, groupbit, atom->nlocal, world, current);
     summed_at[1] = update->ntimestep;

@@ -36,6 +36,13 @@ namespace {
 
 enum class DeviceChoice { Auto, Cpu, Cuda };
 
+struct Settings {
+  DeviceChoice device = DeviceChoice::Auto;
+  int gpu = -1;    // -1: by the rank within the node
+  les::BornForm born = les::BornForm::Local;
+  double epsilon_inf = 0.0;    // 0: as the model file says
+};
+
 // GPUs are dealt out by the rank within the node.
 torch::Device choose_device(DeviceChoice choice, int index, MPI_Comm world, Error *error)
 {
@@ -78,11 +85,7 @@ class PairLES::Impl {
  public:
   explicit Impl(MPI_Comm world) : comm(world) {}
 
-  // settings
-  DeviceChoice device_choice = DeviceChoice::Auto;
-  int device_index = -1;
-  les::BornForm born_form = les::BornForm::Local;
-  double epsilon_inf = 0.0;    // 0: as the model file says
+  Settings settings;
   bool born_every_step = false;
 
   // model
@@ -104,6 +107,7 @@ class PairLES::Impl {
   Tensor positions, edge_vectors, edge_index, edge_gradient;    // f64; gradient dE/d(edge vector) at fixed phi
   Tensor cell;
   bigint evaluated_at = -1, born_at = -1;
+  int nlocal = 0, nghost = 0;                // when forces were computed
 
   // per atom, LAMMPS indices
   std::vector<double> q, phi;                // [nlocal * channels]
@@ -111,9 +115,11 @@ class PairLES::Impl {
 
   const les::Metadata &info() const { return model->metadata(); }
 
+  double epsilon_inf() const { return settings.epsilon_inf > 0.0 ? settings.epsilon_inf : info().epsilon_inf; }
+
   std::vector<double> coupling_weights() const    // [channels] of Q = sqrt(eps) unit sign q
   {
-    const double root = std::sqrt(epsilon_inf > 0.0 ? epsilon_inf : info().epsilon_inf);
+    const double root = std::sqrt(epsilon_inf());
     std::vector<double> w = charge_unit;
     for (auto &x : w) x *= root;
     return w;
@@ -169,9 +175,9 @@ class PairLES::Impl {
     const les::ChargePullBack pull_back = [&](const Tensor &w, bool last) {
       return model->pull_back(latents, false, w.unsqueeze(1) * weights, !last);
     };
-    const les::BornSettings settings{born_form, info().layers, info().remove_mean, periodic, cell};
+    const les::BornSettings born{settings.born, info().layers, info().remove_mean, periodic, cell};
     const les::AtomsAndEdges atoms{positions, graph.n_owned(), edge_vectors, edge_index};
-    const Tensor rows = les::born_effective_charges(settings, atoms, coupling, pull_back, comm);
+    const Tensor rows = les::born_effective_charges(born, atoms, coupling, pull_back, comm);
     latents = {};
     return rows.to(torch::kCPU).contiguous();
   }
@@ -179,7 +185,7 @@ class PairLES::Impl {
   // In the local form of a deep model, images must keep their own coordinates.
   bool may_merge(bool with_born) const
   {
-    return info().layers > 1 && !(with_born && born_form == les::BornForm::Local);
+    return info().layers > 1 && !(with_born && settings.born == les::BornForm::Local);
   }
 };
 
@@ -211,7 +217,8 @@ PairLES::~PairLES()
 
 void PairLES::settings(int narg, char **arg)
 {
-  Impl &m = *impl;
+  Settings &s = impl->settings;
+  s = Settings();
   les::Keywords args(lmp, "pair_style les", {"kspace", "born", "epsilon_inf", "device"}, narg, arg, 0);
   while (args.next()) {
     if (args.is("kspace")) {
@@ -219,19 +226,19 @@ void PairLES::settings(int narg, char **arg)
         error->all(FLERR, "pair_style les: kspace mesh is not part of this version; use kspace direct");
       args.choice({"auto", "direct"});
     } else if (args.is("born")) {
-      m.born_form = args.choice({"local", "phase"}) == 0 ? les::BornForm::Local : les::BornForm::Phase;
+      s.born = args.choice({"local", "phase"}) == 0 ? les::BornForm::Local : les::BornForm::Phase;
     } else if (args.is("epsilon_inf")) {
-      m.epsilon_inf = args.positive();
-    } else if (utils::strmatch(args.text(), "^cuda:\\d+$")) {
-      m.device_choice = DeviceChoice::Cuda;
-      m.device_index = std::stoi(args.text().substr(5));
+      s.epsilon_inf = args.positive();
+    } else if (utils::strmatch(args.text(), "^cuda:\\d+$") && args.text().size() < 9) {
+      s.device = DeviceChoice::Cuda;
+      s.gpu = std::stoi(args.text().substr(5));
     } else {
       const int choice = args.choice({"auto", "cpu", "cuda", "cuda:N"});
       if (choice == 3) args.refuse("a GPU number in place of N");
-      m.device_choice = static_cast<DeviceChoice>(choice);
-      m.device_index = -1;
+      s.device = static_cast<DeviceChoice>(choice);
     }
   }
+  if (impl->model) load_model();    // the style was given again: pair_coeff stays, the device may have changed
 }
 
 /* ----------------------------------------------------------------------
@@ -254,13 +261,7 @@ void PairLES::coeff(int narg, char **arg)
 
   Impl &m = *impl;
   m.path = arg[2];
-  at::set_num_threads(comm->nthreads);    // LAMMPS's setting: OMP_NUM_THREADS or 1, so that ranks do not fight over cores
-  try {
-    m.model = std::make_unique<les::LesModel>(m.path, choose_device(m.device_choice, m.device_index, world, error));
-  } catch (const les::ModelFileError &e) {
-    error->all(FLERR, "pair_coeff les: {}", e.what());
-  }
-
+  load_model();
   const les::Metadata &info = m.info();
   std::string known;
   for (const auto &s : info.species) known += " " + s;
@@ -285,14 +286,27 @@ void PairLES::coeff(int narg, char **arg)
   for (const auto &s : info.species) m.atomic_energy.push_back(info.atomic_energies.at(s));
   m.charge_unit.clear();
   for (const double sign : info.charge_sign) m.charge_unit.push_back(sign * info.charge_unit);
+}
 
+void PairLES::load_model()
+{
+  Impl &m = *impl;
+  at::set_num_threads(comm->nthreads);    // LAMMPS's setting: OMP_NUM_THREADS or 1, so that ranks do not fight over cores
+  try {
+    m.model = std::make_unique<les::LesModel>(m.path, choose_device(m.settings.device, m.settings.gpu, world, error));
+  } catch (const les::ModelFileError &e) {
+    error->all(FLERR, "pair_coeff les: {}", e.what());
+  }
+  const les::Metadata &info = m.info();
+  std::string known;
+  for (const auto &s : info.species) known += " " + s;
   if (comm->me == 0)
     utils::logmesg(lmp,
                    "pair les: model {}\n"
                    "  species{}, {} layer(s) of {} A, {} charge channel(s), {}, device {}\n"
                    "  sigma {} A, dl {} A, norm {} eV A, epsilon_inf {}\n",
                    m.path, known, info.layers, info.cutoff, info.channels, info.dtype, m.model->device().str(), info.sigma,
-                   info.dl, info.norm, m.epsilon_inf > 0.0 ? m.epsilon_inf : info.epsilon_inf);
+                   info.dl, info.norm, m.epsilon_inf());
 }
 
 /* ---------------------------------------------------------------------- */
@@ -309,6 +323,8 @@ void PairLES::check_input()
   if (periodic != 0 && periodic != 3)
     error->all(FLERR, "pair_style les needs a system that is periodic in all directions (boundary p p p) or in none (f, s or m); "
                       "a mixture (slab, wire) is not implemented");
+  if (neighbor->exclude && comm->me == 0)
+    error->warning(FLERR, "neigh_modify exclude hides neighbors from pair_style les: the model sees atoms that are not there");
   if (atom->molecular != Atom::ATOMIC)
     for (int k = 1; k <= 3; k++)
       if (force->special_lj[k] != 1.0)
@@ -321,6 +337,8 @@ void PairLES::init_style()
   Impl &m = *impl;
   const les::Metadata &info = m.info();
   const int layers = info.layers;
+  if (layers > 1 && neighbor->style != Neighbor::BIN && neighbor->style != Neighbor::NSQ)
+    error->all(FLERR, "pair_style les: models with message passing need neighbor style bin or nsq");
   neighbor->add_request(this, layers > 1 ? NeighConst::REQ_FULL | NeighConst::REQ_GHOST : NeighConst::REQ_FULL);
   if (layers > 1) {    // ghosts out to `layers` cutoffs, while neighbor lists reach only one
     const double needed = layers * info.cutoff + neighbor->skin;
@@ -329,7 +347,7 @@ void PairLES::init_style()
     comm->cutghostuser = MAX(comm->cutghostuser, needed);
   }
 
-  const les::LongRangeParameters parameters{info.sigma, info.dl, info.norm, info.remove_self, info.self_factor};
+  const les::LongRangeParameters parameters{info.sigma, info.dl, info.norm, info.remove_self, info.self_factor, info.open_shift};
   m.solver.reset();
   if (info.channels > 0)
     m.solver = domain->xperiodic ? les::make_direct_sum(parameters, m.comm) : les::make_open_sum(parameters, m.comm);
@@ -376,6 +394,8 @@ void PairLES::compute(int eflag, int vflag)
     utils::logmesg(lmp, "pair les: {}\n", m.solver->description());
   add_to_lammps();
   m.evaluated_at = update->ntimestep;
+  m.nlocal = atom->nlocal;
+  m.nghost = atom->nghost;
   m.born_at = -1;
   if (m.born_every_step) evaluate_born();
   if (!m.has_graph) m.latents = {};    // frees the autograd graph
@@ -504,12 +524,18 @@ const double *PairLES::potentials()
   return impl->phi.data();
 }
 
-int PairLES::channels() const { return impl->info().channels; }
+int PairLES::channels() const
+{
+  if (!impl->model) error->all(FLERR, "pair les: the model is not known before pair_coeff");
+  return impl->info().channels;
+}
+
+bool PairLES::knows_type(int type) const { return impl->species_of_type[type] >= 0; }
 
 void PairLES::check_evaluated(const char *what)
 {
-  if (impl->evaluated_at != update->ntimestep)
-    error->all(FLERR, "pair les: {} were asked for at step {}, but forces were not computed there; use 'run 0' first", what,
+  if (impl->evaluated_at != update->ntimestep || impl->nlocal != atom->nlocal || impl->nghost != atom->nghost)
+    error->all(FLERR, "pair les: {} were asked for at step {}, but forces were not computed there, or atoms were moved since; use 'run 0' first", what,
                update->ntimestep);
 }
 

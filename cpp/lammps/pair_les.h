@@ -39,12 +39,14 @@ class PairLES : public Pair {
   const double *born();                   // [nlocal][9] e, xx xy xz yx ..., P component first
   const double *charges();                // [nlocal][channels] e, sign settled, without sqrt(epsilon_inf)
   const double *potentials();             // [nlocal][channels] V
-  int channels() const;
+  int channels() const;                   // an error before pair_coeff
+  bool knows_type(int type) const;        // false for types mapped to NULL
 
  private:
   class Impl;
   std::unique_ptr<Impl> impl;
 
+  void load_model();
   void check_evaluated(const char *what);
   void check_input();
   void add_to_lammps();

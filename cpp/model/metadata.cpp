@@ -65,6 +65,7 @@ Metadata parse_metadata(const std::string &text, const std::string &path)
   reader.get("norm", m.norm);
   reader.get("remove_self", m.remove_self);
   reader.get("self_factor", m.self_factor);
+  if (json.contains("open_shift")) reader.get("open_shift", m.open_shift);
   reader.get("charge_unit", m.charge_unit);
   reader.get("charge_sign", m.charge_sign);
   reader.get("epsilon_inf", m.epsilon_inf);

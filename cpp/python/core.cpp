@@ -13,12 +13,12 @@ namespace {
 const les::SerialCommunicator serial;
 
 py::dict long_range(const Tensor &positions, const Tensor &charges, const std::optional<Tensor> &cell, double sigma, double dl,
-                    double norm, bool remove_self, double self_factor, bool atom_virial)
+                    double norm, bool remove_self, double self_factor, double open_shift, bool atom_virial)
 {
   TORCH_CHECK(positions.dim() == 2 && positions.size(1) == 3 && positions.scalar_type() == torch::kFloat64,
               "long_range: expected positions [n, 3] in float64");
   TORCH_CHECK(charges.dim() == 2 && charges.size(0) == positions.size(0), "long_range: expected charges [n, channels]");
-  const les::LongRangeParameters parameters{sigma, dl, norm, remove_self, self_factor};
+  const les::LongRangeParameters parameters{sigma, dl, norm, remove_self, self_factor, open_shift};
   const auto solver = cell ? les::make_direct_sum(parameters, serial) : les::make_open_sum(parameters, serial);
   const Tensor box = cell ? cell->to(torch::kCPU, torch::kFloat64) : torch::eye(3, torch::kFloat64);
   solver->setup(box);
@@ -48,14 +48,15 @@ PYBIND11_MODULE(_core, m)
 {
   m.doc() = "C++ long-range solvers and Born effective charges of lammps-les; formulas in export/FORMAT.md.";
   m.def("long_range", &long_range, py::arg("positions"), py::arg("charges"), py::arg("cell"), py::kw_only(), py::arg("sigma"),
-        py::arg("dl"), py::arg("norm"), py::arg("remove_self"), py::arg("self_factor") = 1.0, py::arg("atom_virial") = false,
+        py::arg("dl"), py::arg("norm"), py::arg("remove_self"), py::arg("self_factor") = 1.0, py::arg("open_shift") = 0.0,
+        py::arg("atom_virial") = false,
         R"(Long-range energy of latent charges: reciprocal sum, or pair sum where `cell` is None.
 
 Args:
     positions: [n, 3] float64, A.
     charges: [n, channels], file units; their type is the type of the sum.
     cell: [3, 3], rows in A, any handedness; None for an open system.
-    sigma, dl, norm, remove_self, self_factor: as in the model file.
+    sigma, dl, norm, remove_self, self_factor, open_shift: as in the model file.
     atom_virial: also return "atom_virial".
 
 Returns:
