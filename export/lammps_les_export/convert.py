@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from ase import Atoms
 
-from lammps_les import __version__
+from lammps_les import __version__, pretrained
+from lammps_les.models import LesNetwork
 from lammps_les_export.adapters import ImportedModel, read_cace
 from lammps_les_export.charge_sign import decide_charge_signs, water_molecule
 from lammps_les_export.contract import (
@@ -35,18 +36,35 @@ class Conversion(NamedTuple):
 def import_model(path: str | Path) -> ImportedModel:
     """Read a trained network with the adapter for its kind of file.
 
+    Args:
+        path: a file; a folder written by the training; or, where there is neither, the name of a
+            model that comes with the package.
+
     Raises:
         ModelFileError: no such file, or a file that is a model file already.
         ValueError: what the adapter refuses.
     """
     path = Path(path)
+    if path.is_dir():
+        return _from_folder(*pretrained.load_folder(path))
+    if not path.exists() and str(path) in pretrained.names():
+        return _from_folder(*pretrained.load(str(path)))
     if not path.is_file():
-        raise ModelFileError(f"model {path} does not exist")
+        known = ", ".join(pretrained.names())
+        raise ModelFileError(
+            f"model {path} does not exist; those that come with lammps-les are: {known}"
+        )
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             if any(name.endswith(f"/extra/{METADATA_FILE}") for name in archive.namelist()):
                 raise ModelFileError(f"{path} is a model file already; `lammps-les info` shows it")
     return read_cace(path)
+
+
+def _from_folder(network: LesNetwork, metadata: Metadata) -> ImportedModel:
+    decided = ("charge_sign", "epsilon_inf", "atomic_energies")
+    suggested = metadata.model_dump(include=set(decided))
+    return ImportedModel(network.double(), metadata.model_dump(exclude=set(decided)), suggested)
 
 
 def export_model(
@@ -71,7 +89,7 @@ def export_model(
             from the polarization that the source itself states, else, for H and O with one channel,
             decided by a water molecule.
         structures: typical of what the network was trained on.
-        atomic_energies: eV per atom of every species; without them zero.
+        atomic_energies: eV per atom of every species; without them those of the source, else zero.
 
     Raises:
         ModelFileError: the source cannot be used, or a decision cannot be made.
@@ -92,7 +110,9 @@ def export_model(
         "dtype": dtype,
         "epsilon_inf": float(epsilon_inf),
         "charge_sign": _charge_signs(imported, charge_sign, structures, notes),
-        "atomic_energies": _atomic_energies(species, atomic_energies, notes),
+        "atomic_energies": _atomic_energies(
+            species, atomic_energies or imported.suggested.get("atomic_energies"), notes
+        ),
         "provenance": {
             **imported.metadata["provenance"],
             "date": datetime.date.today().isoformat(),
@@ -123,7 +143,7 @@ def _charge_signs(
         how = f"mean charges in {len(structures)} structures and electronegativities"
     elif "charge_sign" in imported.suggested:
         signs = list(imported.suggested["charge_sign"])
-        how = "the polarization stated in the source file"
+        how = "what the source file states"
     else:
         signs = decide_charge_signs(imported.network, water_molecule(imported.network))
         how = "the charges of a water molecule"

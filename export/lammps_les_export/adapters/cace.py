@@ -50,8 +50,8 @@ class ImportedModel:
         metadata: the fields of FORMAT.md by name, except those that the file cannot know:
             ``format_version``, ``dtype``, ``charge_sign``, ``epsilon_inf``, ``atomic_energies``,
             and of ``provenance`` the date of export.
-        suggested: ``charge_sign`` (list) and ``epsilon_inf``, where the file holds them for its
-            own polarization.
+        suggested: ``charge_sign`` (list), ``epsilon_inf`` and ``atomic_energies``, where the file
+            holds them.
     """
 
     network: LesNetwork

@@ -56,7 +56,12 @@ def read_structures(path: Path, at_most: int = 20) -> list[Atoms]:
 
 @short_errors
 def export(
-    model: Annotated[Path, typer.Argument(help="Trained network, e.g. a CACE checkpoint (.pth).")],
+    model: Annotated[
+        Path,
+        typer.Argument(
+            help="Trained network: a CACE checkpoint (.pth), or water_rpbe-d3, which is included."
+        ),
+    ],
     target: Annotated[
         Path | None,
         typer.Option(
