@@ -237,6 +237,17 @@ def test_nothing_jumps_at_the_cutoff(name):
 
 
 @pytest.mark.parametrize("name", REPRESENTATIONS)
+def test_edges_beyond_the_cutoff_count_nothing(name):
+    """A neighbor list with a skin is as good as one without."""
+    network = build(REPRESENTATIONS[name])
+    positions, edge_index, species = cluster(40, spread=4.0)
+    expected = evaluate(network, positions, edge_index, species)
+    longer = edges(positions, 4.5)
+    assert longer.size(1) > edge_index.size(1)
+    assert_equal(evaluate(network, positions, longer, species), expected)
+
+
+@pytest.mark.parametrize("name", REPRESENTATIONS)
 def test_empty_and_isolated(name):
     network = build(REPRESENTATIONS[name])
     none, no_vectors = torch.zeros(2, 0, dtype=torch.int64), torch.zeros(0, 3).double()

@@ -39,6 +39,22 @@ class AngularBasis(nn.Module):
         return torch.cat(blocks)
 
 
+class Pair(nn.Module):
+    """The invariant of nu = 2 with order p: A_p . A_p."""
+
+    weights: Tensor
+
+    def __init__(self, p: int) -> None:
+        super().__init__()
+        self.p = p
+        weights = torch.tensor([[multinomial(i)] for i in monomials(p)])
+        self.register_buffer("weights", weights.float(), persistent=False)
+
+    def forward(self, a: list[Tensor]) -> Tensor:
+        """A basis by order, each [components, F], to [1, F]."""
+        return (torch.square(a[self.p]) * self.weights).sum(0, keepdim=True)
+
+
 class Triple(nn.Module):
     """The invariant of nu = 3 with orders (p, q, p + q): A_{p+q} . (A_p x A_q)."""
 
@@ -85,30 +101,18 @@ class Invariants(nn.Module):
         max_nu: highest number of factors.
     """
 
-    square: Tensor
-
     def __init__(self, max_l: int, max_nu: int) -> None:
         super().__init__()
         labels = invariant_labels(max_l, max_nu)
         self.size = len(labels)
         self.sizes = [len(monomials(order)) for order in range(max_l + 1)]
-        self.has_squares = max_nu >= 2 and max_l >= 1
-        weights = [
-            [multinomial(i) * (order == sum(i)) for o in range(max_l + 1) for i in monomials(o)]
-            for order in range(1, max_l + 1)
-        ]
-        square = torch.tensor(weights).float().view(max_l, sum(self.sizes))
-        self.register_buffer("square", square, persistent=False)
-        products: list[nn.Module] = [Triple(*label) for label in labels if len(label) == 2]
-        products += [Quadruple(*label) for label in labels if len(label) == 3]
-        self.products = nn.ModuleList(products)
+        kinds: dict[int, type[nn.Module]] = {1: Pair, 2: Triple, 3: Quadruple}
+        self.products = nn.ModuleList(kinds[len(label)](*label) for label in labels[1:])
 
     def forward(self, a: Tensor) -> Tensor:
         """A basis [n_angular, F] to invariants [size, F]."""
         orders = torch.split(a, self.sizes)
         out = [orders[0]]
-        if self.has_squares:
-            out.append(self.square @ torch.square(a))
         for product in self.products:
             out.append(product(orders))
         return torch.cat(out)
