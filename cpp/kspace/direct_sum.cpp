@@ -1,9 +1,10 @@
 // Reciprocal sum in matrix-product form.
 //
-// With fractional coordinates s and integer triples n, exp(i k.r) = E1(n1) E2(n2) E3(n3), E_a(n) = exp(2 pi i n s_a). Per atom the
-// table over (n2, n3) is an outer product, and the sums over atoms (S) and over n1 (potential, forces) are matrix products, so that
-// nearly all work is done by BLAS. k and -k contribute alike: only n1 >= 0 is kept, with weight 2 for n1 > 0. Atoms are taken in
-// tiles, so memory does not grow with their number times the number of wave vectors.
+// With fractional coordinates s and integer triples n, exp(i k.r) = E1(n1) E2(n2) E3(n3), E_m(n) = exp(2 pi i n s_m). Structure factors
+// are a matrix product of the tables E1 E2 [atoms, n1 n2] and E3 [atoms, n3]; potential and forces undo it axis by axis: a matrix
+// product over n3, a batched one over n2, a short sum over n1. So nearly all work is done by BLAS, in real numbers (real and imaginary
+// parts side by side). k and -k contribute alike: only n1 >= 0 is kept, with weight 2 for n1 > 0. Atoms are taken in tiles, so memory
+// does not grow with their number times the number of wave vectors.
 
 #include "long_range.h"
 
@@ -17,10 +18,11 @@ using torch::Tensor;
 constexpr double TWO_PI = 2.0 * M_PI;
 constexpr double SHELL_TOLERANCE = 1e-6;    // relative; a shell that sits on the cutoff counts as inside
 
-// Tables of one tile of atoms, real and imaginary parts apart. n23 runs over (n2, n3), n3 fastest.
-struct PhaseTables {
-  Tensor e1;             // [t, 2 n1]    cos | sin
-  Tensor c23, s23;       // [t, n23]
+// exp(2 pi i n s) of one tile of atoms on the three axes.
+struct Phases {
+  Tensor c1, s1;    // [t, n1], n >= 0
+  Tensor c2, s2;    // [t, n2]
+  Tensor e3;        // [t, 2 n3], cosines then sines
 };
 
 class DirectSum : public LongRangeSolver {
@@ -34,11 +36,8 @@ class DirectSum : public LongRangeSolver {
     const Tensor lengths = cell.norm(2, 1);
     for (int m = 0; m < 3; m++)
       nmax_[m] = static_cast<int64_t>(std::floor(kmax * lengths[m].item<double>() / TWO_PI));
-    const auto axis = [](int64_t first, int64_t last) {
-      return torch::arange(first, last + 1, torch::kFloat64);
-    };
-    const Tensor n1 = axis(0, nmax_[0]), n2 = axis(-nmax_[1], nmax_[1]), n3 = axis(-nmax_[2], nmax_[2]);
-    const auto grid = torch::meshgrid({n1, n2, n3}, "ij");
+    const auto f64 = torch::dtype(torch::kFloat64);
+    const auto grid = torch::meshgrid({axis(0, 0, f64), axis(1, -nmax_[1], f64), axis(2, -nmax_[2], f64)}, "ij");
     triples_ = torch::stack({grid[0], grid[1], grid[2]}, -1).reshape({-1, 3});
     const Tensor k2 = wave_vectors(cell).square().sum(-1);
     const Tensor inside = (k2 <= kmax * kmax) & (triples_ != 0).any(-1);
@@ -54,7 +53,7 @@ class DirectSum : public LongRangeSolver {
     const int64_t n = positions.size(0), channels = charges.size(1);
     const auto f64 = positions.options().dtype(torch::kFloat64);
     const auto type = charges.options();
-    const int64_t n1 = nmax_[0] + 1, n2 = 2 * nmax_[1] + 1, n3 = 2 * nmax_[2] + 1, n23 = n2 * n3;
+    const int64_t n1 = nmax_[0] + 1, n2 = 2 * nmax_[1] + 1, n3 = 2 * nmax_[2] + 1, n12 = n1 * n2;
 
     const double volume = std::abs(torch::det(cell).item<double>());
     const Tensor k = wave_vectors(cell);                                            // [k, 3]
@@ -68,13 +67,14 @@ class DirectSum : public LongRangeSolver {
 
     // ---- structure factors, summed over ranks
     const Tensor q = charges.detach();
-    Tensor s = torch::zeros({channels, 2, n1, n23}, type);                          // re, im
-    for_tiles(n, n23, [&](int64_t first, int64_t size) {
-      const PhaseTables t = tables(fractional.narrow(0, first, size), type);
+    Tensor s = torch::zeros({channels, 2, n12, n3}, type);                          // re, im
+    for_tiles(n, [&](int64_t first, int64_t size) {
+      const Phases e = phases(fractional.narrow(0, first, size), type);
+      const Tensor c1 = e.c1.unsqueeze(2), s1 = e.s1.unsqueeze(2), c2 = e.c2.unsqueeze(1), s2 = e.s2.unsqueeze(1);
+      const Tensor e12 = torch::stack({c1 * c2 - s1 * s2, s1 * c2 + c1 * s2}, 1).view({size, 2 * n12});
       for (int64_t c = 0; c < channels; c++) {
         const Tensor qc = q.narrow(0, first, size).select(1, c).unsqueeze(1);
-        const Tensor b = torch::cat({t.c23 * qc, t.s23 * qc}, 1);                   // [t, 2 n23]
-        const Tensor p = t.e1.t().matmul(b).view({2, n1, 2, n23});                  // cos|sin x cos|sin
+        const Tensor p = e12.t().matmul(e.e3 * qc).view({2, n12, 2, n3});           // (re|im of E1 E2) x (re|im of E3)
         s[c][0] += p[0].select(1, 0) - p[1].select(1, 1);
         s[c][1] += p[1].select(1, 0) + p[0].select(1, 1);
       }
@@ -82,28 +82,18 @@ class DirectSum : public LongRangeSolver {
     s = comm_.sum(s);
 
     // ---- potential and its gradient in fractional coordinates, at fixed S
-    const Tensor fk = f.view({n1, n23}).to(type);
-    const Tensor index1 = torch::arange(n1, type).unsqueeze(1);                     // n1 [n1, 1]
-    const Tensor index23 = triples_.narrow(0, 0, n23).narrow(1, 1, 2).to(type);     // (n2, n3) [n23, 2]
+    const Tensor fk = f.view({n12, n3}).to(type);
     LongRange out;
     out.potential = torch::zeros({n, channels}, type);
     Tensor gradient = torch::zeros({n, 3}, f64);                                    // sum_c q_c dphi_c/ds
-    for_tiles(n, n23, [&](int64_t first, int64_t size) {
-      const PhaseTables t = tables(fractional.narrow(0, first, size), type);
+    std::vector<Tensor> back;                                                       // [2 n3, 4 n12] a channel
+    for (int64_t c = 0; c < channels; c++) back.push_back(with_axis3(2.0 * fk * s[c][0], -2.0 * fk * s[c][1]));
+    for_tiles(n, [&](int64_t first, int64_t size) {
+      const Phases e = phases(fractional.narrow(0, first, size), type);
       for (int64_t c = 0; c < channels; c++) {
-        // M = sum_n1 2 f conj(S) E1, and the same with a factor n1
-        const Tensor gr = 2.0 * fk * s[c][0], gi = -2.0 * fk * s[c][1];             // [n1, n23]
-        const Tensor top = torch::cat({gr, gi, index1 * gr, index1 * gi}, 1);       // times cos
-        const Tensor bottom = torch::cat({-gi, gr, -index1 * gi, index1 * gr}, 1);  // times sin
-        const Tensor m = t.e1.matmul(torch::cat({top, bottom}, 0)).view({size, 4, n23});
-        const Tensor mr = m.select(1, 0), mi = m.select(1, 1);
-        const Tensor imaginary = mr * t.s23 + mi * t.c23;                           // Im(M E23) [t, n23]
-        const Tensor qc = q.narrow(0, first, size).select(1, c).to(torch::kFloat64).unsqueeze(1);
-        out.potential.narrow(0, first, size).select(1, c).copy_(
-            (mr * t.c23 - mi * t.s23).sum(1));
-        const Tensor d1 = (m.select(1, 2) * t.s23 + m.select(1, 3) * t.c23).sum(1, true);
-        const Tensor d23 = imaginary.matmul(index23);
-        gradient.narrow(0, first, size) -= TWO_PI * qc * torch::cat({d1, d23}, 1).to(torch::kFloat64);
+        const auto [phi, slope] = potential_and_slope(e, back[c]);
+        out.potential.narrow(0, first, size).select(1, c).copy_(phi);
+        gradient.narrow(0, first, size) += (q.narrow(0, first, size).select(1, c).unsqueeze(1) * slope).to(torch::kFloat64);
       }
     });
     // s = r inverse, so d/dr_b = sum_m inverse[b, m] d/ds_m
@@ -149,53 +139,81 @@ class DirectSum : public LongRangeSolver {
     return TWO_PI * triples_.matmul(torch::inverse(cell).t());    // [k, 3]
   }
 
-  template <class F> static void for_tiles(int64_t n, int64_t n23, F &&work)
+  template <class F> void for_tiles(int64_t n, F &&work) const
   {
-    const int64_t tile = std::max<int64_t>(64, (1 << 18) / std::max<int64_t>(n23, 1));
+    const int64_t columns = 4 * (nmax_[0] + 1) * (2 * nmax_[1] + 1);    // of the widest table
+    const int64_t tile = std::max<int64_t>(64, (1 << 20) / columns);
     for (int64_t first = 0; first < n; first += tile) work(first, std::min(tile, n - first));
   }
 
-  // Phases are formed in double from wrapped coordinates, whatever the type of the tables.
-  PhaseTables tables(const Tensor &fractional, const torch::TensorOptions &type) const
+  Tensor axis(int m, int64_t first, const torch::TensorOptions &options) const
   {
-    const Tensor angle = TWO_PI * (fractional - fractional.round());    // [t, 3]
-    const auto axis = [&](int m, int64_t first) {
-      const Tensor n = torch::arange(first, nmax_[m] + 1, angle.options());
-      return angle.select(1, m).unsqueeze(1) * n;
+    return torch::arange(first, nmax_[m] + 1, options);
+  }
+
+  // Phases are formed in double from wrapped coordinates, whatever the type of the tables.
+  Phases phases(const Tensor &fractional, const torch::TensorOptions &type) const
+  {
+    const Tensor wrapped = TWO_PI * (fractional - fractional.round());    // [t, 3]
+    const auto angle = [&](int m, int64_t first) {
+      return wrapped.select(1, m).unsqueeze(1) * axis(m, first, wrapped.options());
     };
-    const auto cosine = [&](const Tensor &a) { return torch::cos(a).to(type.dtype()); };
-    const auto sine = [&](const Tensor &a) { return torch::sin(a).to(type.dtype()); };
-    const Tensor a1 = axis(0, 0), a2 = axis(1, -nmax_[1]), a3 = axis(2, -nmax_[2]);
-    const Tensor c2 = cosine(a2).unsqueeze(2), s2 = sine(a2).unsqueeze(2);
-    const Tensor c3 = cosine(a3).unsqueeze(1), s3 = sine(a3).unsqueeze(1);
-    const int64_t t = fractional.size(0);
-    return {torch::cat({cosine(a1), sine(a1)}, 1), (c2 * c3 - s2 * s3).reshape({t, -1}),
-            (s2 * c3 + c2 * s3).reshape({t, -1})};
+    const Tensor a1 = angle(0, 0), a2 = angle(1, -nmax_[1]), a3 = angle(2, -nmax_[2]);
+    return {a1.cos().to(type), a1.sin().to(type), a2.cos().to(type), a2.sin().to(type),
+            torch::cat({a3.cos(), a3.sin()}, 1).to(type)};
+  }
+
+  // Matrix by which e3 gives M(n1, n2) = sum_n3 G E3 and M3 = sum_n3 n3 G E3 (re and im of either), for gr, gi [n12, n3].
+  // [2 n3, n2 * 4 * n1]: the order that the batched product over n2 likes best
+  Tensor with_axis3(const Tensor &gr, const Tensor &gi) const
+  {
+    const Tensor n3 = axis(2, -nmax_[2], gr.options());
+    const int64_t n1 = nmax_[0] + 1, n2 = 2 * nmax_[1] + 1, rows = gr.size(1);
+    const auto rearranged = [&](torch::TensorList parts) {
+      return torch::stack(parts).view({4, n1, n2, rows}).permute({3, 2, 0, 1}).reshape({rows, n2 * 4 * n1});
+    };
+    return torch::cat({rearranged({gr, gi, n3 * gr, n3 * gi}), rearranged({-gi, gr, -n3 * gi, n3 * gr})}, 0);
+  }
+
+  // phi = Re sum_n G exp(2 pi i n.s) [t], and d phi/ds [t, 3] = -2 pi Im sum_n n G exp(2 pi i n.s)
+  std::pair<Tensor, Tensor> potential_and_slope(const Phases &e, const Tensor &back) const
+  {
+    const int64_t t = e.c1.size(0), n1 = e.c1.size(1), n2 = e.c2.size(1);
+    const Tensor index1 = axis(0, 0, e.c1.options()), index2 = axis(1, -nmax_[1], e.c2.options());
+    const Tensor m = e.e3.matmul(back).view({t, n2, 4 * n1});                       // re, im of M, then of M3
+    const Tensor e2 = torch::stack({e.c2, e.s2, index2 * e.c2, index2 * e.s2}, 1);  // [t, 4, n2]
+    const Tensor r = e2.bmm(m).view({t, 4, 4, n1});
+    // complex sums over n2, re and im [t, n1]: A of E2 M, B of n2 E2 M, D of E2 M3
+    const auto sums = [&](int of_e2, int of_m) {
+      const auto part = [&](int a, int b) { return r.select(1, of_e2 + a).select(1, of_m + b); };
+      return std::make_pair(part(0, 0) - part(1, 1), part(0, 1) + part(1, 0));
+    };
+    const auto [ar, ai] = sums(0, 0);
+    const auto [br, bi] = sums(2, 0);
+    const auto [dr, di] = sums(0, 2);
+    const Tensor ai1 = e.c1 * ai + e.s1 * ar;                                       // Im(E1 A) [t, n1]
+    const Tensor slope = torch::stack({ai1.matmul(index1), (e.c1 * bi + e.s1 * br).sum(1), (e.c1 * di + e.s1 * dr).sum(1)}, 1);
+    return {(e.c1 * ar - e.s1 * ai).sum(1), -TWO_PI * slope};
   }
 
   // W_i = sum_k f T Re[q_i conj(S) exp(i k.r_i)]: sums to the virial, since sum_i q_i exp(i k.r_i) = S.
-  Tensor share_virial(const Tensor &fractional, const Tensor &q, const Tensor &s,
-                      const Tensor &f_tensor, const torch::TensorOptions &f64) const
+  Tensor share_virial(const Tensor &fractional, const Tensor &q, const Tensor &s, const Tensor &f_tensor,
+                      const torch::TensorOptions &f64) const
   {
-    const int64_t n = fractional.size(0), channels = q.size(1);
-    const int64_t n1 = nmax_[0] + 1, n23 = (2 * nmax_[1] + 1) * (2 * nmax_[2] + 1);
+    const int64_t n = fractional.size(0), n12 = s.size(2), n3 = s.size(3);
     Tensor w = torch::zeros({n, 3, 3}, f64);
     for (int a = 0; a < 3; a++)
       for (int b = 0; b <= a; b++) {
-        const Tensor ft = f_tensor.select(1, a).select(1, b).reshape({n1, n23}).to(s.options());
-        Tensor column = torch::zeros({n}, f64);
-        for_tiles(n, n23, [&](int64_t first, int64_t size) {
-          const PhaseTables t = tables(fractional.narrow(0, first, size), s.options());
-          for (int64_t c = 0; c < channels; c++) {
-            const Tensor gr = ft * s[c][0], gi = -ft * s[c][1];
-            const Tensor m = t.e1.matmul(torch::cat({torch::cat({gr, gi}, 1),
-                                                     torch::cat({-gi, gr}, 1)}, 0)).view({size, 2, n23});
-            const Tensor share = (m.select(1, 0) * t.c23 - m.select(1, 1) * t.s23).sum(1);
-            column.narrow(0, first, size) += (q.narrow(0, first, size).select(1, c) * share).to(f64);
-          }
-        });
-        w.select(1, a).select(1, b).copy_(column);
-        w.select(1, b).select(1, a).copy_(column);
+        const Tensor ft = f_tensor.select(1, a).select(1, b).reshape({n12, n3}).to(s.options());
+        for (int64_t c = 0; c < q.size(1); c++) {
+          const Tensor back = with_axis3(ft * s[c][0], -ft * s[c][1]);
+          for_tiles(n, [&](int64_t first, int64_t size) {
+            const Phases e = phases(fractional.narrow(0, first, size), s.options());
+            const Tensor share = potential_and_slope(e, back).first;
+            w.narrow(0, first, size).select(1, a).select(1, b) += (q.narrow(0, first, size).select(1, c) * share).to(f64);
+          });
+        }
+        w.select(1, b).select(1, a).copy_(w.select(1, a).select(1, b));
       }
     return w;
   }
