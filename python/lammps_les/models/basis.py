@@ -57,16 +57,16 @@ def sum_neighbors(basis: EdgeBasis, weights: Tensor) -> Tensor:
     n_orders, c = weights.size(0), weights.size(1)
     weights = weights * basis.factor
     if n_orders == 1:
-        left = (
-            (weights[0].contiguous()[:, None] * basis.sines)
-            .view(c * n_bessel, n, width)
-            .permute(1, 0, 2)
-        )
-        out = torch.bmm(left, basis.angular.permute(1, 2, 0))  # [n, (c b), l]
-        return out.view(n, c, n_bessel, n_angular).permute(3, 1, 0, 2)
-    left = (basis.angular[:, None] * basis.sines).view(n_angular * n_bessel, n, width)
-    blocks = torch.split(left.permute(1, 0, 2), [size * n_bessel for size in basis.sizes], 1)
-    parts = [torch.bmm(left, w.permute(1, 2, 0)) for left, w in zip(blocks, weights)]  # noqa: B905
+        right = weights[0].contiguous()[:, None] * basis.sines
+        # the gradient of the product comes back transposed; that of view(-1) puts it in order once
+        right = right.view(-1).view(c * n_bessel, n, width).permute(1, 2, 0)
+        out = torch.bmm(basis.angular.permute(1, 0, 2), right)  # [n, l, (c b)]
+        return out.view(n, n_angular, c, n_bessel).permute(1, 2, 0, 3)
+    parts = []
+    for order, angular in enumerate(torch.split(basis.angular, basis.sizes)):
+        rows = angular.size(0) * n_bessel
+        left = (angular[:, None] * basis.sines).view(rows, n, width).permute(1, 0, 2)
+        parts.append(torch.bmm(left, weights[order].permute(1, 2, 0)))
     out = torch.cat(parts, 1)  # [n, (l b), c]
     return out.view(n, n_angular, n_bessel, c).permute(1, 3, 0, 2)
 

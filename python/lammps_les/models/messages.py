@@ -47,7 +47,9 @@ class InvariantMessage(nn.Module):
         else:
             h = h.view(rows, self.n_orders, k, k) * embedding[:, None, :, None]
             h = h.view(rows, self.n_orders, k * k)
-        h = torch.cat([h, torch.zeros_like(h[:1])])[neighbor]  # [n, m, l, c]
+        h = torch.cat([h, torch.zeros_like(h[:1])])
+        n, width = neighbor.shape
+        h = h.index_select(0, neighbor.reshape(n * width)).view(n, width, h.size(1), h.size(2))
         return sum_neighbors(basis, h.permute(2, 3, 0, 1))
 
 

@@ -80,10 +80,11 @@ class CaceRepresentation(nn.Module):
             receiver b, radial m), the last one fastest.
         """
         env = pad_edges(edge_vectors, edge_index, species, n_centers, self.layers, self.cutoff)
-        distance = torch.sqrt(torch.square(env.vectors).sum(0))  # [n, m]
+        distance = torch.sqrt((env.vectors * env.vectors).sum(0))  # [n, m]
         step = polynomial_cutoff(distance / self.cutoff, self.cutoff_power)
         sines, factor = self.radial(distance)  # [b, n, m], [n, m]
-        angular = self.angular(env.vectors / (distance + self.softening))  # [l, n, m]
+        unit = env.vectors * torch.reciprocal(distance + self.softening)
+        angular = self.angular(unit)  # [l, n, m]
         basis = EdgeBasis(distance, step, factor * step, sines, angular, self.angular.sizes)
         receiver = self.receiver[env.row_species].t().contiguous()  # [K, n]
         mixing = self.mixing[self.order]
