@@ -135,21 +135,24 @@ class PairLES::Impl {
     edge_index = graph.edge_index().to(device);
   }
 
-  void run_network()
+  // What a rank without atoms, or one whose model has failed, takes into the collective steps.
+  les::Latents nothing() const
   {
     const int n = graph.n_owned();
-    if (n > 0) {
-      latents = model->latents(edge_vectors, edge_index, graph.species().to(model->device()), n);
-      return;
-    }
-    const auto options = torch::dtype(model->dtype()).device(model->device());    // a rank without atoms
-    latents = {torch::zeros({graph.n_edges(), 3}, options), torch::zeros({0}, options),
-               torch::zeros({0, info().channels}, options)};
+    const auto options = torch::dtype(model->dtype()).device(model->device());
+    return {torch::zeros({graph.n_edges(), 3}, options), torch::zeros({n}, options), torch::zeros({n, info().channels}, options)};
   }
 
-  void evaluate(bool keep_graph, bool atom_virial)
+  void run_network()
   {
-    run_network();
+    latents = nothing();
+    const int n = graph.n_owned();
+    if (n > 0) latents = model->latents(edge_vectors, edge_index, graph.species().to(model->device()), n);
+  }
+
+  // Collective: every rank takes part, even one whose model has failed.
+  void run_long_range(bool atom_virial)
+  {
     const int n = graph.n_owned();
     if (solver) {
       if (!solver_ready) solver->setup(cell);
@@ -160,6 +163,12 @@ class PairLES::Impl {
       long_range = {torch::zeros({n}, f64), torch::zeros_like(latents.charge), torch::zeros({n, 3}, f64),
                     torch::zeros({3, 3}), torch::zeros({n, 3, 3}, f64)};
     }
+  }
+
+  void run_pull_back(bool keep_graph)
+  {
+    edge_gradient = torch::zeros_like(edge_vectors);
+    has_graph = false;
     edge_gradient = model->pull_back(latents, true, long_range.potential, keep_graph);
     has_graph = keep_graph;
   }
@@ -383,16 +392,28 @@ void PairLES::compute(int eflag, int vflag)
   m.cell = torch::tensor({domain->xprd, 0.0, 0.0, domain->xy, domain->yprd, 0.0, domain->xz, domain->yz, domain->zprd},
                          torch::kFloat64).view({3, 3});
   const bool first = !m.solver_ready;
+  m.build_graph({atom->x, atom->type, atom->tag, atom->nlocal, atom->nlocal + atom->nghost}, *list, m.may_merge(m.born_every_step));
+  std::string failed;
+  const auto attempt = [&](auto &&work) {
+    try {
+      work();
+    } catch (const std::exception &e) {
+      if (failed.empty()) failed = failure("evaluating the model", reason_of(e));
+    }
+  };
+  attempt([&] { m.run_network(); });
   try {
-    m.build_graph({atom->x, atom->type, atom->tag, atom->nlocal, atom->nlocal + atom->nghost}, *list,
-                  m.may_merge(m.born_every_step));
-    m.evaluate(m.born_every_step, vflag_atom != 0);
-  } catch (const std::exception &e) {
-    stop("evaluating the model", reason_of(e));
+    m.run_long_range(vflag_atom != 0);
+  } catch (const std::exception &e) {    // in the midst of a collective step: the others cannot be told
+    error->one(FLERR, failure("the long-range sum", reason_of(e)));
   }
+  attempt([&] { m.run_pull_back(m.born_every_step); });
   if (first && m.solver && comm->me == 0)
     utils::logmesg(lmp, "pair les: {}\n", m.solver->description());
-  add_to_lammps();
+  if (!add_to_lammps() && failed.empty())
+    failed = failure("checking the forces", "a force or an energy is not finite; atoms may have come too close, or the model was asked "
+                                            "about structures far from its training data");
+  stop_together(failed);
   m.evaluated_at = update->ntimestep;
   m.nlocal = atom->nlocal;
   m.nghost = atom->nghost;
@@ -401,8 +422,8 @@ void PairLES::compute(int eflag, int vflag)
   if (!m.has_graph) m.latents = {};    // frees the autograd graph
 }
 
-// Energies, forces, virials and per-atom results of this step into LAMMPS's arrays, in its units.
-void PairLES::add_to_lammps()
+// Energies, forces, virials and per-atom results of this step into LAMMPS's arrays, in its units. False if some are not finite.
+bool PairLES::add_to_lammps()
 {
   Impl &m = *impl;
   const double ev = force->qe2f;    // energy units per eV: 1 (metal) or 23.06 (real)
@@ -466,15 +487,27 @@ void PairLES::add_to_lammps()
       m.phi[i * channels + c] = phi[a * channels + c] / m.charge_unit[c];
     }
   }
-  if (!finite)
-    stop("checking the forces", "a force or an energy is not finite; atoms may have come too close, or the model was asked about "
-                                "structures far from its training data");
+  return finite;
 }
 
-void PairLES::stop(const char *doing, const std::string &reason)
+std::string PairLES::failure(const char *doing, const std::string &reason) const
 {
-  error->one(FLERR, "pair les: {} failed at step {} on rank {} ({} owned atoms, {} edges): {}", doing, update->ntimestep, comm->me,
-             impl->graph.n_owned(), impl->graph.n_edges(), reason);
+  return fmt::format("pair les: {} failed at step {} on rank {} ({} owned atoms, {} edges): {}", doing, update->ntimestep, comm->me,
+                     impl->graph.n_owned(), impl->graph.n_edges(), reason);
+}
+
+// End the run in good order, and say why, if any rank has failed: a rank that stops alone takes its message with it.
+void PairLES::stop_together(const std::string &failure_here)
+{
+  int first = failure_here.empty() ? comm->nprocs : comm->me;
+  MPI_Allreduce(MPI_IN_PLACE, &first, 1, MPI_INT, MPI_MIN, world);
+  if (first == comm->nprocs) return;
+  int length = static_cast<int>(failure_here.size());
+  MPI_Bcast(&length, 1, MPI_INT, first, world);
+  std::string text = failure_here;
+  text.resize(length);
+  MPI_Bcast(text.data(), length, MPI_CHAR, first, world);
+  error->all(FLERR, text);
 }
 
 /* ---------------------------------------------------------------------- */
@@ -494,7 +527,7 @@ void PairLES::evaluate_born()
     }
     rows = m.born_rows(domain->xperiodic != 0);
   } catch (const std::exception &e) {
-    stop("computing Born effective charges", reason_of(e));
+    error->one(FLERR, failure("computing Born effective charges", reason_of(e)));
   }
   const double *z = rows.data_ptr<double>();
   for (int a = 0; a < m.graph.n_all(); a++)

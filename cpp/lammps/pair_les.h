@@ -49,9 +49,10 @@ class PairLES : public Pair {
   void load_model();
   void check_evaluated(const char *what);
   void check_input();
-  void add_to_lammps();
+  bool add_to_lammps();
   void evaluate_born();
-  [[noreturn]] void stop(const char *doing, const std::string &reason);
+  std::string failure(const char *doing, const std::string &reason) const;
+  void stop_together(const std::string &failure_here);
 };
 
 }    // namespace LAMMPS_NS

@@ -51,3 +51,20 @@ def published(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Callabl
         return target
 
     return path
+
+
+@pytest.fixture(scope="session")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Model file of the water model that ships, by dtype."""
+    from lammps_les import pretrained
+
+    folder = tmp_path_factory.mktemp("shipped")
+
+    def path(dtype: str = "float64") -> Path:
+        target = folder / f"{dtype}.pt"
+        if not target.exists():
+            network, metadata = pretrained.load("water_rpbe-d3")
+            write_model(target, network, metadata.model_copy(update={"dtype": dtype}))
+        return target
+
+    return path
