@@ -171,6 +171,26 @@ def setting(kind: str, key: str, value, index: int = 0):
     return change
 
 
+def missing(kind: str, key: str):
+    """Take an attribute away."""
+
+    def change(root):
+        module = named(root, kind)
+        for place in (module.state, module.state["_modules"]):
+            place.pop(key, None)
+
+    return change
+
+
+def short_range_only(root):
+    """Leave the charges out of the energy, and everything that makes them."""
+    modules = root.get("output_modules").state["_modules"]
+    named(root, ".FeatureAdd").state["feature_keys"] = ["SR_energy"]
+    for key in [k for k, m in modules.items() if m.kind.endswith("EwaldPotential")]:
+        del modules[key]
+    del modules["1"]
+
+
 def without_term(root):
     named(root, ".FeatureAdd").state["feature_keys"] = ["SR_energy"]
 
@@ -208,6 +228,9 @@ def silu_replaced(root):
         (setting(".Atomwise", "feature_key", ["node_feats", "other"]), "other features"),
         (setting(".Atomwise", "post_process", "exp"), "post_process"),
         (setting(".Atomwise", "residual", True), "residual = True"),
+        (setting(".Atomwise", "n_out", 2), "n_out = 2"),
+        (missing(".EwaldPotential", "norm_factor"), "no attribute 'norm_factor'"),
+        (missing(".Atomwise", "outnet"), "no attribute 'outnet'"),
         (setting(".Dense", "use_batchnorm", True), "use_batchnorm = True"),
         (setting(".EwaldPotential", "exponent", 6), "exponent = 6"),
         (setting(".EwaldPotential", "external_field", 0.1), "external_field = 0.1"),
@@ -256,6 +279,18 @@ def test_unknown_charges_of_les_are_refused(shared, monkeypatch, name):
     monkeypatch.setattr(cace, "load_pickle", lambda _: root)
     with pytest.raises(UnsupportedModelError, match=name):
         read_cace(path)
+
+
+def test_a_model_without_charges(shared, monkeypatch):
+    path = checkpoint(shared, "cace-lr_water_v2")
+    full = read_cace(path).network
+    root = load_pickle(path)
+    short_range_only(root)
+    monkeypatch.setattr(cace, "load_pickle", lambda _: root)
+    imported = read_cace(path)
+    assert imported.metadata["channels"] == imported.network.channels == 0
+    for key, weight in imported.network.state_dict().items():
+        assert torch.equal(weight, full.state_dict()[key])
 
 
 def test_removed_self_interaction_counts_once_per_channel_of_cace(shared, monkeypatch):

@@ -34,10 +34,17 @@ _CITATION = {
 }
 _CHARGE_UNITS = {NORM_CACE: CACE_CHARGE_UNIT, NORM_LES_2025: 1.0, NORM_COULOMB: 1.0}
 
-_OF_THE_RESULT = "cace.modules."
-_IGNORED = {
-    _OF_THE_RESULT + name for name in ("forces.Forces", "grad.Grad", "polarization.Dephase")
+_NO_CHARGES = {
+    "sigma": 1.0,
+    "dl": 2.0,
+    "norm": NORM_CACE,
+    "charge_unit": CACE_CHARGE_UNIT,
+    "remove_self": False,
+    "self_factor": 1.0,
+    "remove_mean": True,
 }
+_MODULES = "cace.modules."
+_IGNORED = {_MODULES + name for name in ("forces.Forces", "grad.Grad", "polarization.Dephase")}
 """Modules that differentiate the result and add nothing to the energy."""
 
 
@@ -94,43 +101,35 @@ def read_cace(path: str | Path) -> ImportedModel:
     """
     path = Path(path)
     root = load_pickle(path)
-    energy_readouts: list[_ShortRange] = []
-    long_range: list[_LongRange] = []
-    for potential, weight in _potentials(root):
-        _read_potential(potential, weight, energy_readouts, long_range)
-    refuse_unless(
-        len(energy_readouts) == 1 and len(long_range) <= 1,
-        "expected one short-range energy and at most one long-range sum, found "
-        f"{len(energy_readouts)} and {len(long_range)}",
-    )
-    network = _network(energy_readouts[0], long_range[0] if long_range else None)
-    without_charges = {
-        "sigma": 1.0,
-        "dl": 2.0,
-        "norm": NORM_CACE,
-        "charge_unit": CACE_CHARGE_UNIT,
-        "remove_self": False,
-        "remove_mean": True,
-    }
-    settings = dict(long_range[0].settings if long_range else without_charges)
-    program = long_range[0].program if long_range else "cace-lr"
-    per_channel = settings.pop("self_once_per_channel", True)
+    energies: list[_ShortRange] = []
+    sums: list[_LongRange] = []
+    try:
+        for potential, weight in _potentials(root):
+            _read_potential(potential, weight, energies, sums)
+        refuse_unless(
+            len(energies) == 1 and len(sums) <= 1,
+            "expected one short-range energy and at most one long-range sum, found "
+            f"{len(energies)} and {len(sums)}",
+        )
+        long_range = sums[0] if sums else None
+        network = _network(energies[0], long_range)
+    except (KeyError, AttributeError) as error:
+        raise UnsupportedModelError(f"CACE checkpoint not supported: {error}") from error
     metadata = {
         "species": network.species,
         "cutoff": network.cutoff,
         "layers": network.layers,
         "channels": network.channels,
-        "self_factor": 1.0 if per_channel else float(network.channels),
         "provenance": {
             "source": path.name,
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
             "program": "cace",
             "version": "not stated in the file",
-            "citation": _CITATION[program],
+            "citation": _CITATION[long_range.program if long_range else "cace-lr"],
         },
-        **settings,
+        **(long_range.settings if long_range else _NO_CHARGES),
     }
-    return ImportedModel(network, metadata, long_range[0].suggested if long_range else {})
+    return ImportedModel(network, metadata, long_range.suggested if long_range else {})
 
 
 def _potentials(root: Any) -> list[tuple[Stub, float]]:
@@ -202,7 +201,7 @@ def _read_potential(
     ewald: dict[str, Stub] = {}
     polarizations: list[Stub] = []
     for module in modules:
-        match module.kind.removeprefix(_OF_THE_RESULT):
+        match module.kind.removeprefix(_MODULES):
             case "atomwise.Atomwise":
                 readouts.append(module)
             case "feature_mix.FeatureAdd":
@@ -232,6 +231,7 @@ def _read_potential(
                 len(matching) == 1, f"the energy contains {term!r}, which no known module computes"
             )
             expect(matching[0], "aggregation_mode", "sum")
+            expect(matching[0], "n_out", 1)
             energy_readouts.append(_ShortRange(matching[0], representation, weight))
             used.append(matching[0])
     idle = [
@@ -253,10 +253,10 @@ def _long_range(module: Stub, readouts: list[Stub], representation: Stub) -> _Lo
     refuse_unless(
         len(matching) == 1, f"no readout gives the charges {charge_key!r} of the long-range sum"
     )
-    settings = _sum_settings(module) | {
-        "remove_mean": True,
-        "self_once_per_channel": not module.get("remove_self_interaction"),
-    }
+    settings = _sum_settings(module) | {"remove_mean": True}
+    if settings["remove_self"]:
+        # the original takes the sum over channels from each of them
+        settings["self_factor"] = float(matching[0].get("n_out"))
     return _LongRange(settings, matching[0], representation, charge_key, "cace-lr", {})
 
 
@@ -295,6 +295,7 @@ def _sum_settings(module: Stub) -> dict[str, Any]:
         "norm": norm,
         "charge_unit": _charge_unit(norm),
         "remove_self": bool(module.get("remove_self_interaction")),
+        "self_factor": 1.0,
     }
 
 
