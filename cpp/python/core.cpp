@@ -3,6 +3,7 @@
 #include "born.h"
 #include "long_range.h"
 
+#include <pybind11/functional.h>
 #include <torch/extension.h>
 
 namespace py = pybind11;

@@ -37,16 +37,6 @@ def checkpoint(shared: Path, name: str) -> Path:
     return shared / "checkpoints" / f"{name.split('__')[0]}.pth"
 
 
-def softened_open_energy(positions, charges, metadata):
-    """Pair sum of the original CACE code, which adds 1e-6 A to each distance it divides by."""
-    i, j = torch.triu_indices(len(positions), len(positions), 1)
-    r = (positions[i] - positions[j]).norm(dim=1)
-    sigma, norm = metadata["sigma"], metadata["norm"]
-    pairs = (charges[i] * charges[j]).sum(1) * torch.erf(r / (math.sqrt(2) * sigma)) / (r + 1e-6)
-    own = 0.0 if metadata["remove_self"] else (charges**2).sum() / (sigma * (2 * math.pi) ** 1.5)
-    return norm * (pairs.sum() / (2 * math.pi) + own)
-
-
 @pytest.mark.parametrize("name", REFERENCES)
 def test_reference(shared, name):
     reference = np.load(shared / "reference" / f"{name}.npz")
@@ -61,15 +51,10 @@ def test_reference(shared, name):
     species = torch.tensor([network.species.index(symbol) for symbol in symbols])
 
     out = network(vectors, edge_index, species, n_atoms)
-    if periodic or name.startswith("cace-les"):
-        parameters = LongRangeParameters(
-            *(metadata[key] for key in ("sigma", "dl", "norm", "remove_self", "self_factor"))
-        )
-        long_range = long_range_energy(
-            positions, out["charge"], torch.tensor(cell), periodic, parameters
-        )
-    else:
-        long_range = softened_open_energy(positions, out["charge"], metadata)
+    parameters = LongRangeParameters(*(metadata[key] for key in LongRangeParameters._fields))
+    long_range = long_range_energy(
+        positions, out["charge"], torch.tensor(cell), periodic, parameters
+    )
     energy = out["energy"].sum() + long_range
     (gradient,) = torch.autograd.grad(energy, positions)
 

@@ -32,6 +32,7 @@ _CITATION = {
         "Cheng, npj Comput. Mater. 10, 157 (2024); King et al., Nat. Commun. 16, 8763 (2025)"
     ),
 }
+_CACE_OPEN_SHIFT = 1e-6  # A; CACE divides by r + 1e-6 in its open pair sum, LES by r
 _CHARGE_UNITS = {NORM_CACE: CACE_CHARGE_UNIT, NORM_LES_2025: 1.0, NORM_COULOMB: 1.0}
 
 _NO_CHARGES = {
@@ -253,7 +254,7 @@ def _long_range(module: Stub, readouts: list[Stub], representation: Stub) -> _Lo
     refuse_unless(
         len(matching) == 1, f"no readout gives the charges {charge_key!r} of the long-range sum"
     )
-    settings = _sum_settings(module) | {"remove_mean": True}
+    settings = _sum_settings(module) | {"remove_mean": True, "open_shift": _CACE_OPEN_SHIFT}
     if settings["remove_self"]:
         # the original takes the sum over channels from each of them
         settings["self_factor"] = float(matching[0].get("n_out"))
@@ -296,6 +297,7 @@ def _sum_settings(module: Stub) -> dict[str, Any]:
         "charge_unit": _charge_unit(norm),
         "remove_self": bool(module.get("remove_self_interaction")),
         "self_factor": 1.0,
+        "open_shift": 0.0,
     }
 
 

@@ -24,7 +24,7 @@ class LesCalculator(Calculator):
 
     Results, in ASE units and signs: ``energy`` = ``free_energy`` [eV], ``energies`` [N] (short
     range and 1/2 q phi), ``forces`` [eV/A], ``stress`` [eV/A^3, Voigt, (1/V) dE/d(strain)],
-    ``charges`` [e] (Q = charge_unit sqrt(epsilon_inf) sum_c sign_c q_c, mean not removed) and
+    ``charges`` [e] (charge_unit sum_c sign_c q_c, as in compute les/atom; mean not removed) and
     ``born_effective_charges`` [e], [atom, P component, r component].
 
     A uniform field E adds F_ib = sum_a E_a Z_iab to the forces, and to nothing else: in a periodic

@@ -6,16 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lammps_les import _core  # needs torch loaded before it
 from lammps_les.data.neighbors import neighbor_list
-from lammps_les.electrostatics import (
-    LongRangeParameters,
-    LongRangeResponse,
-    born_effective_charges,
-    born_effective_charges_one_layer,
-    coupling_charges,
-    long_range_response,
-    unfold,
-)
+from lammps_les.electrostatics import coupling_charges, unfold
 from lammps_les.electrostatics.born_effective_charges import derivative
 from lammps_les_export.contract import Metadata
 
@@ -28,7 +21,8 @@ class Evaluation(NamedTuple):
             1/2 q phi; their sum is the potential energy.
         forces: [N, 3], eV/A.
         virial: [3, 3], eV, -dE/d(strain); zero in an open system.
-        charges: [N], e, charges that couple to a field; their mean is not removed.
+        charges: [N], e, sum over channels of charge_unit charge_sign q; without sqrt(epsilon_inf),
+            mean not removed.
         born: [N, 3, 3], e, indices [atom, P component, r component]; None where not asked for.
     """
 
@@ -37,21 +31,6 @@ class Evaluation(NamedTuple):
     virial: Tensor
     charges: Tensor
     born: Tensor | None
-
-
-def solve_long_range(
-    positions: Tensor, charges: Tensor, cell: Tensor, periodic: bool, metadata: Metadata
-) -> LongRangeResponse:
-    """Long-range part at fixed charges; the only place where the calculators call a solver."""
-    parameters = LongRangeParameters(
-        metadata.sigma,
-        metadata.dl,
-        metadata.norm,
-        metadata.remove_self,
-        metadata.self_factor,
-        metadata.open_shift,
-    )
-    return long_range_response(positions, charges, cell, periodic, parameters)
 
 
 def evaluate_system(
@@ -64,7 +43,7 @@ def evaluate_system(
     born: str | None = None,
     device: str | torch.device = "cpu",
 ) -> Evaluation:
-    """Evaluate ``latents`` and the long-range sum as one MD step does.
+    """Evaluate ``latents``, the long-range sum and the response as one MD step does, in C++.
 
     The long-range part at fixed charges gives the potential phi_i = dE_lr/dq_i; one pull-back of
     sum_i (e_i + phi_i q_i) to the edge vectors then gives the rest of forces and virial.
@@ -90,43 +69,63 @@ def evaluate_system(
     edges = (r[neighbor] - r[center] + shifts @ lattice).requires_grad_()
     latent = model.latents(edges.to(metadata.torch_dtype), edge_index, kinds, n)
     energy, charge = latent["energy"].double(), latent["charge"].double()
-    long_range = solve_long_range(r, charge.detach(), lattice, periodic, metadata)
-    g = derivative(energy.sum() + (long_range.potential * charge).sum(), edges, False)
+    long_range = _core.long_range(
+        r,
+        charge.detach(),
+        lattice if periodic else None,
+        sigma=metadata.sigma,
+        dl=metadata.dl,
+        norm=metadata.norm,
+        remove_self=metadata.remove_self,
+        self_factor=metadata.self_factor,
+        open_shift=metadata.open_shift,
+    )
+    weighted = energy.sum() + (long_range["potential"] * charge).sum()
+    g = derivative(weighted, edges, create_graph=False)
 
     atomic = [metadata.atomic_energies[symbol] for symbol in metadata.species]
     atomic_energies = torch.tensor(atomic, dtype=torch.float64, device=device)[kinds]
-    forces = long_range.forces.index_add(0, center, g).index_add(0, neighbor, -g)
-    virial = long_range.virial - edges.detach().T @ g
+    forces = long_range["forces"].index_add(0, center, g).index_add(0, neighbor, -g)
+    virial = long_range["virial"].to(device) - edges.detach().T @ g
     sign = torch.tensor(metadata.charge_sign, dtype=torch.float64, device=device)
 
-    def in_e(charges: Tensor) -> Tensor:
-        return coupling_charges(charges, metadata.charge_unit, sign, metadata.epsilon_inf)
+    def in_e(charges: Tensor, epsilon_inf: float) -> Tensor:
+        return coupling_charges(charges, metadata.charge_unit, sign, epsilon_inf)
 
     tensor = None
-    if born is not None and metadata.layers == 1:
-        tensor = born_effective_charges_one_layer(
-            in_e(charge), edges, edge_index, r, lattice, periodic, metadata.remove_mean, born
+    if born is not None:
+        images = torch.arange(n, device=device)  # owner of every atom that the network sees
+        positions_seen = r
+        if metadata.layers > 1:
+            graph = unfold(edge_index, shifts, n, metadata.layers)
+            images, edge_index = graph.owner, graph.edge_index
+            positions_seen = r[images] + graph.shifts.double() @ lattice
+            edges = (positions_seen[edge_index[1]] - positions_seen[edge_index[0]]).requires_grad_()
+            charge = model.latents(
+                edges.to(metadata.torch_dtype), edge_index, kinds[images], n
+            )["charge"].double()
+        coupled = in_e(charge, metadata.epsilon_inf)
+
+        def pull_back(weights: Tensor, _last: bool) -> Tensor:
+            return derivative((weights * coupled).sum(), edges, create_graph=False)
+
+        rows = _core.born_effective_charges(
+            positions_seen,
+            n,
+            edges.detach(),
+            edge_index,
+            coupled.detach(),
+            pull_back,
+            lattice.cpu() if periodic else None,
+            form=born,
+            layers=metadata.layers,
+            remove_mean=metadata.remove_mean,
         )
-    elif born is not None:
-        graph = unfold(edge_index, shifts, n, metadata.layers)
-        nodes = (r[graph.owner] + graph.shifts.double() @ lattice).requires_grad_()
-        vectors = nodes[graph.edge_index[1]] - nodes[graph.edge_index[0]]
-        unfolded = model.latents(
-            vectors.to(metadata.torch_dtype), graph.edge_index, kinds[graph.owner], n
-        )["charge"]
-        tensor = born_effective_charges(
-            in_e(unfolded.double()),
-            nodes,
-            graph.owner,
-            lattice,
-            periodic,
-            metadata.remove_mean,
-            born,
-        )
+        tensor = torch.zeros(n, 3, 3, dtype=rows.dtype, device=device).index_add(0, images, rows)
     return Evaluation(
-        energies=energy.detach() + long_range.energies + atomic_energies,
+        energies=energy.detach() + long_range["energy"] + atomic_energies,
         forces=forces,
         virial=virial if periodic else torch.zeros_like(virial),
-        charges=in_e(charge).detach(),
+        charges=in_e(charge, 1.0).detach(),
         born=tensor,
     )
