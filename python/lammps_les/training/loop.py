@@ -24,23 +24,25 @@ class Schedule:
     Attributes:
         epochs: passes over the training frames.
         batch_size: frames a step.
-        learning_rate: of Adam, after a linear warm-up; falls as a cosine to ``final_rate`` of
+        learning_rate: of AdamW, after a linear warm-up; falls as a cosine to ``final_rate`` of
             itself.
         final_rate: see ``learning_rate``.
         warm_up: share of all steps.
         energy_weight: weights of (dE/N)^2 against the mean square force component [1/A^2], at the
             beginning and at the end; in between it moves along an exponential.
+        weight_decay: of the linear layers, times the learning rate, a step.
         max_gradient: norm to which a gradient is cut back.
         averaging: decay of the running mean of the parameters; that mean is the result.
         check_every: epochs between looks at the validation frames.
     """
 
-    epochs: int = 1000
+    epochs: int = 600
     batch_size: int = 1
     learning_rate: float = 1e-2
     final_rate: float = 1e-3
     warm_up: float = 0.02
-    energy_weight: tuple[float, float] = (10.0, 1000.0)
+    energy_weight: tuple[float, float] = (10.0, 100.0)
+    weight_decay: float = 0.02
     max_gradient: float = 1.0
     averaging: float = 0.998
     check_every: int = 10
@@ -150,7 +152,13 @@ def train(
         for name, parameter in network.named_parameters()
     }
     average = {name: tensor.detach().clone() for name, tensor in trained.items()}
-    optimizer = torch.optim.Adam(trained.values(), lr=schedule.learning_rate, betas=(0.9, 0.99))
+    groups = [
+        {"params": [t for n, t in trained.items() if n.endswith(".weight") is decays], **options}
+        for decays, options in ((True, {"weight_decay": schedule.weight_decay}), (False, {}))
+    ]
+    optimizer = torch.optim.AdamW(
+        groups, lr=schedule.learning_rate, betas=(0.9, 0.99), weight_decay=0.0
+    )
 
     steps = schedule.epochs * math.ceil(len(training) / schedule.batch_size)
     first, last = schedule.energy_weight
@@ -163,7 +171,8 @@ def train(
                 1.0 + math.cos(math.pi * done)
             )
             rate *= min(1.0, (done + 1.0 / steps) / schedule.warm_up)
-            optimizer.param_groups[0]["lr"] = schedule.learning_rate * rate
+            for group in optimizer.param_groups:
+                group["lr"] = schedule.learning_rate * rate
             frames = [training[i] for i in order[start : start + schedule.batch_size]]
             predicted = energies_and_forces(network, trained, frames, long_range, True)
             energy, force = deviations(*predicted, frames)
