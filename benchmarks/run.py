@@ -2,9 +2,9 @@
 
     python benchmarks/run.py [--model model.pt] [--long] [--repeats 7]
 
-Water at liquid density (the equilibrated box of lammps_examples/water_field, replicated), NVE, one thread a rank. Each line
-is the median over several runs of the time per step, after a warm-up. Timings on shared machines are noisy: compare
-lines of one table, not of two.
+Water at liquid density (the equilibrated box of lammps_examples/water_field, replicated), NVE, one
+thread a rank. Each line is the median over several runs of the time per step, after a warm-up.
+Timings on shared machines are noisy: compare lines of one table, not of two.
 """
 
 import argparse
@@ -70,7 +70,7 @@ def step_times(model: Path, n: int, ranks: int, field: bool, repeats: int) -> li
 
 
 def memory(model: Path, steps: int) -> list[float]:
-    """Largest resident memory [MB] after 500 steps and after each fifth of the rest, with a field."""
+    """Largest resident memory [MB] after 500 steps and after each fifth of the rest."""
     part = (steps - 500) // 5
     script = INPUT.format(
         start=START,
@@ -85,14 +85,15 @@ def memory(model: Path, steps: int) -> list[float]:
 
 
 def default_model(folder: Path) -> Path:
-    """Export the published checkpoint water_v2 if it is at hand, else the model that ships, in float32."""
+    """Export the published water_v2 if it is at hand, else the model that ships, in float32."""
     shared = Path(os.environ.get("LES_SHARED", ROOT.parent / "shared"))
     published = shared / "checkpoints" / "cace-lr_water_v2.pth"
     target = folder / "model.pt"
     source = str(published) if published.is_file() else "water_rpbe-d3"
     subprocess.run(
         [BIN / "lammps-les", "export", source, "-o", target, "--epsilon-inf", "1.83"],
-        check=True, stdout=subprocess.DEVNULL,
+        check=True,
+        stdout=subprocess.DEVNULL,
     )
     Console().print(f"model: {Path(source).name}, float32")
     return target
@@ -100,33 +101,55 @@ def default_model(folder: Path) -> Path:
 
 def main() -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--model", type=Path, help="model file for water; default: cace-lr_water_v2, or the one that ships")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument(
+        "--model",
+        type=Path,
+        help="model file for water; default: cace-lr_water_v2, or the one that ships",
+    )
     parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--long", action="store_true", help="10,000 steps for the memory table instead of 2,000")
+    parser.add_argument(
+        "--long", action="store_true", help="10,000 steps for the memory table instead of 2,000"
+    )
     arguments = parser.parse_args()
 
     console = Console()
     cores = os.cpu_count() or 1
     load = os.getloadavg()[0]
-    console.print(f"{platform.processor() or platform.machine()}, {cores} cores, load before the start {load:.1f}")
+    console.print(f"{platform.machine()}, {cores} cores, load before the start {load:.1f}")
     with tempfile.TemporaryDirectory() as folder:
         model = (arguments.model or default_model(Path(folder))).resolve()
         cases = [(n, ranks, field) for n in (1, 2) for ranks in (1, 2) for field in (False, True)]
-        results = {c: step_times(model, *c, arguments.repeats) for c in track(cases, "timing", console=console)}
+        results = {
+            c: step_times(model, *c, arguments.repeats)
+            for c in track(cases, "timing", console=console)
+        }
 
-        table = Table("atoms", "ranks", "what", "median ms/step", "min", "max", "speed against 1 rank")
+        table = Table(
+            "atoms", "ranks", "what", "median ms/step", "min", "max", "speed against 1 rank"
+        )
         for (n, ranks, field), times in results.items():
             median = statistics.median(times)
             gain = statistics.median(results[n, 1, field]) / median
-            table.add_row(f"{192 * n**3:,}", str(ranks), "E + F + BEC" if field else "E + F", f"{median:.2f}",
-                          f"{min(times):.2f}", f"{max(times):.2f}", f"{gain:.2f}" if ranks > 1 else "")
+            table.add_row(
+                f"{192 * n**3:,}",
+                str(ranks),
+                "E + F + BEC" if field else "E + F",
+                f"{median:.2f}",
+                f"{min(times):.2f}",
+                f"{max(times):.2f}",
+                f"{gain:.2f}" if ranks > 1 else "",
+            )
         console.print(table)
 
         steps = 10_000 if arguments.long else 2_000
         sizes = memory(model, steps)
-        console.print(f"largest resident memory over {steps:,} steps of 192 atoms with a field, from step 500 on [MB]: "
-                      + ", ".join(f"{s:.1f}" for s in sizes))
+        console.print(
+            f"largest resident memory [MB] of 192 atoms with a field, step 500 to {steps:,}: "
+            + ", ".join(f"{s:.1f}" for s in sizes)
+        )
 
 
 if __name__ == "__main__":

@@ -34,8 +34,7 @@ class DirectSum : public LongRangeSolver {
     const double kmax = TWO_PI / p_.dl * (1.0 + SHELL_TOLERANCE);
     // k.a_m = 2 pi n_m, so |n_m| <= |k| |a_m| / 2 pi
     const Tensor lengths = cell.norm(2, 1);
-    for (int m = 0; m < 3; m++)
-      nmax_[m] = static_cast<int64_t>(std::floor(kmax * lengths[m].item<double>() / TWO_PI));
+    for (int m = 0; m < 3; m++) nmax_[m] = static_cast<int64_t>(std::floor(kmax * lengths[m].item<double>() / TWO_PI));
     const auto f64 = torch::dtype(torch::kFloat64);
     const auto grid = torch::meshgrid({axis(0, 0, f64), axis(1, -nmax_[1], f64), axis(2, -nmax_[2], f64)}, "ij");
     triples_ = torch::stack({grid[0], grid[1], grid[2]}, -1).reshape({-1, 3});
@@ -46,8 +45,7 @@ class DirectSum : public LongRangeSolver {
     ready_ = true;
   }
 
-  LongRange compute(const Tensor &positions, const Tensor &charges, const Tensor &cell,
-                    bool atom_virial) const override
+  LongRange compute(const Tensor &positions, const Tensor &charges, const Tensor &cell, bool atom_virial) const override
   {
     TORCH_CHECK(ready_, "direct sum: setup() was not called");
     const int64_t n = positions.size(0), channels = charges.size(1);
@@ -56,25 +54,24 @@ class DirectSum : public LongRangeSolver {
     const int64_t n1 = nmax_[0] + 1, n2 = 2 * nmax_[1] + 1, n3 = 2 * nmax_[2] + 1, n12 = n1 * n2;
 
     const double volume = std::abs(torch::det(cell).item<double>());
-    const Tensor k = wave_vectors(cell);                                            // [k, 3]
+    const Tensor k = wave_vectors(cell);    // [k, 3]
     const Tensor k2 = k.square().sum(-1);
-    const Tensor f = torch::where(weight_ > 0,
-                                  weight_ * (p_.norm / volume) *
-                                      torch::exp(-0.5 * p_.sigma * p_.sigma * k2) / k2,
-                                  0.0);                                             // [k]
-    const Tensor inverse = torch::inverse(cell).to(f64);                            // r = s cell
+    const Tensor f =
+        torch::where(weight_ > 0, weight_ * (p_.norm / volume) * torch::exp(-0.5 * p_.sigma * p_.sigma * k2) / k2,
+                     0.0);                                  // [k]
+    const Tensor inverse = torch::inverse(cell).to(f64);    // r = s cell
     const Tensor fractional = positions.matmul(inverse);
 
     // ---- structure factors, summed over ranks
     const Tensor q = charges.detach();
-    Tensor s = torch::zeros({channels, 2, n12, n3}, type);                          // re, im
+    Tensor s = torch::zeros({channels, 2, n12, n3}, type);    // re, im
     for_tiles(n, [&](int64_t first, int64_t size) {
       const Phases e = phases(fractional.narrow(0, first, size), type);
       const Tensor c1 = e.c1.unsqueeze(2), s1 = e.s1.unsqueeze(2), c2 = e.c2.unsqueeze(1), s2 = e.s2.unsqueeze(1);
       const Tensor e12 = torch::stack({c1 * c2 - s1 * s2, s1 * c2 + c1 * s2}, 1).view({size, 2 * n12});
       for (int64_t c = 0; c < channels; c++) {
         const Tensor qc = q.narrow(0, first, size).select(1, c).unsqueeze(1);
-        const Tensor p = e12.t().matmul(e.e3 * qc).view({2, n12, 2, n3});           // (re|im of E1 E2) x (re|im of E3)
+        const Tensor p = e12.t().matmul(e.e3 * qc).view({2, n12, 2, n3});    // (re|im of E1 E2) x (re|im of E3)
         s[c][0] += p[0].select(1, 0) - p[1].select(1, 1);
         s[c][1] += p[1].select(1, 0) + p[0].select(1, 1);
       }
@@ -85,15 +82,16 @@ class DirectSum : public LongRangeSolver {
     const Tensor fk = f.view({n12, n3}).to(type);
     LongRange out;
     out.potential = torch::zeros({n, channels}, type);
-    Tensor gradient = torch::zeros({n, 3}, f64);                                    // sum_c q_c dphi_c/ds
-    std::vector<Tensor> back;                                                       // [2 n3, 4 n12] a channel
+    Tensor gradient = torch::zeros({n, 3}, f64);    // sum_c q_c dphi_c/ds
+    std::vector<Tensor> back;                       // [2 n3, 4 n12] a channel
     for (int64_t c = 0; c < channels; c++) back.push_back(with_axis3(2.0 * fk * s[c][0], -2.0 * fk * s[c][1]));
     for_tiles(n, [&](int64_t first, int64_t size) {
       const Phases e = phases(fractional.narrow(0, first, size), type);
       for (int64_t c = 0; c < channels; c++) {
         const auto [phi, slope] = potential_and_slope(e, back[c]);
         out.potential.narrow(0, first, size).select(1, c).copy_(phi);
-        gradient.narrow(0, first, size) += (q.narrow(0, first, size).select(1, c).unsqueeze(1) * slope).to(torch::kFloat64);
+        gradient.narrow(0, first, size) +=
+            (q.narrow(0, first, size).select(1, c).unsqueeze(1) * slope).to(torch::kFloat64);
       }
     });
     // s = r inverse, so d/dr_b = sum_m inverse[b, m] d/ds_m
@@ -108,8 +106,7 @@ class DirectSum : public LongRangeSolver {
       const Tensor power = s.to(torch::kCPU, torch::kFloat64).square().sum({0, 1}).view({-1});
       out.virial = ((f * power).view({-1, 1, 1}) * tensor).sum(0);
     }
-    if (atom_virial)
-      out.atom_virial = share_virial(fractional, q, s, f.view({-1, 1, 1}) * tensor, f64);
+    if (atom_virial) out.atom_virial = share_virial(fractional, q, s, f.view({-1, 1, 1}) * tensor, f64);
 
     if (p_.remove_self) {
       const double factor = 2.0 * p_.self_factor * p_.norm / (p_.sigma * std::pow(TWO_PI, 1.5));
@@ -121,8 +118,8 @@ class DirectSum : public LongRangeSolver {
 
   std::string description() const override
   {
-    return "direct sum over " + std::to_string(n_vectors_) + " wave vectors, |n| <= " +
-           std::to_string(nmax_[0]) + " " + std::to_string(nmax_[1]) + " " + std::to_string(nmax_[2]);
+    return "direct sum over " + std::to_string(n_vectors_) + " wave vectors, |n| <= " + std::to_string(nmax_[0]) + " " +
+           std::to_string(nmax_[1]) + " " + std::to_string(nmax_[2]);
   }
 
  private:
@@ -180,8 +177,8 @@ class DirectSum : public LongRangeSolver {
   {
     const int64_t t = e.c1.size(0), n1 = e.c1.size(1), n2 = e.c2.size(1);
     const Tensor index1 = axis(0, 0, e.c1.options()), index2 = axis(1, -nmax_[1], e.c2.options());
-    const Tensor m = e.e3.matmul(back).view({t, n2, 4 * n1});                       // re, im of M, then of M3
-    const Tensor e2 = torch::stack({e.c2, e.s2, index2 * e.c2, index2 * e.s2}, 1);  // [t, 4, n2]
+    const Tensor m = e.e3.matmul(back).view({t, n2, 4 * n1});                         // re, im of M, then of M3
+    const Tensor e2 = torch::stack({e.c2, e.s2, index2 * e.c2, index2 * e.s2}, 1);    // [t, 4, n2]
     const Tensor r = e2.bmm(m).view({t, 4, 4, n1});
     // complex sums over n2, re and im [t, n1]: A of E2 M, B of n2 E2 M, D of E2 M3
     const auto sums = [&](int of_e2, int of_m) {
@@ -191,8 +188,9 @@ class DirectSum : public LongRangeSolver {
     const auto [ar, ai] = sums(0, 0);
     const auto [br, bi] = sums(2, 0);
     const auto [dr, di] = sums(0, 2);
-    const Tensor ai1 = e.c1 * ai + e.s1 * ar;                                       // Im(E1 A) [t, n1]
-    const Tensor slope = torch::stack({ai1.matmul(index1), (e.c1 * bi + e.s1 * br).sum(1), (e.c1 * di + e.s1 * dr).sum(1)}, 1);
+    const Tensor ai1 = e.c1 * ai + e.s1 * ar;    // Im(E1 A) [t, n1]
+    const Tensor slope =
+        torch::stack({ai1.matmul(index1), (e.c1 * bi + e.s1 * br).sum(1), (e.c1 * di + e.s1 * dr).sum(1)}, 1);
     return {(e.c1 * ar - e.s1 * ai).sum(1), -TWO_PI * slope};
   }
 
@@ -210,7 +208,8 @@ class DirectSum : public LongRangeSolver {
           for_tiles(n, [&](int64_t first, int64_t size) {
             const Phases e = phases(fractional.narrow(0, first, size), s.options());
             const Tensor share = potential_and_slope(e, back).first;
-            w.narrow(0, first, size).select(1, a).select(1, b) += (q.narrow(0, first, size).select(1, c) * share).to(f64);
+            w.narrow(0, first, size).select(1, a).select(1, b) +=
+                (q.narrow(0, first, size).select(1, c) * share).to(f64);
           });
         }
         w.select(1, b).select(1, a).copy_(w.select(1, a).select(1, b));

@@ -15,20 +15,21 @@
 namespace les {
 
 struct LongRangeParameters {
-  double sigma = 1.0;         // A
-  double dl = 2.0;            // A
-  double norm = 1.0;          // eV A per file unit squared
-  bool remove_self = true;    // subtract the self-interaction (periodic) or leave it out (open)
-  double self_factor = 1.0;   // how many times, in a periodic system
-  double open_shift = 0.0;    // A, added to the distance that divides the open pair sum
+  double sigma = 1.0;          // A
+  double dl = 2.0;             // A
+  double norm = 1.0;           // eV A per file unit squared
+  bool remove_self = true;     // subtract the self-interaction (periodic) or leave it out (open)
+  double self_factor = 1.0;    // how many times, in a periodic system
+  double open_shift = 0.0;     // A, added to the distance that divides the open pair sum
 };
 
 // What one rank gets back for the atoms it gave. Energies in eV, lengths in A, charges in file units.
 struct LongRange {
-  torch::Tensor energy;         // [n] f64, share of each atom: 1/2 sum_c q_ic phi_ic
-  torch::Tensor potential;      // [n, channels], phi_ic = dE/dq_ic, type of the charges
-  torch::Tensor forces;         // [n, 3] f64, -dE/dr_i at fixed charges
-  torch::Tensor virial;         // [3, 3] f64, this rank's part of -dE/d(strain) at fixed charges; the sum over ranks is all of it
+  torch::Tensor energy;       // [n] f64, share of each atom: 1/2 sum_c q_ic phi_ic
+  torch::Tensor potential;    // [n, channels], phi_ic = dE/dq_ic, type of the charges
+  torch::Tensor forces;       // [n, 3] f64, -dE/dr_i at fixed charges
+  torch::Tensor
+      virial;    // [3, 3] f64, this rank's part of -dE/d(strain) at fixed charges; the sum over ranks is all of it
   torch::Tensor atom_virial;    // [n, 3, 3] f64 if asked for: its sum over all atoms is the virial
 };
 
@@ -41,8 +42,8 @@ class LongRangeSolver {
 
   // Collective: every rank calls it, with the atoms that it owns (none is fine).
   //   positions [n, 3] f64 (A), charges [n, channels] (file units), cell [3, 3] f64 on the host (rows, A)
-  virtual LongRange compute(const torch::Tensor &positions, const torch::Tensor &charges,
-                            const torch::Tensor &cell, bool atom_virial) const = 0;
+  virtual LongRange compute(const torch::Tensor &positions, const torch::Tensor &charges, const torch::Tensor &cell,
+                            bool atom_virial) const = 0;
 
   // One line for the log: what was set up.
   virtual std::string description() const = 0;
@@ -51,7 +52,6 @@ class LongRangeSolver {
 // `communicator` must outlive the solver.
 std::unique_ptr<LongRangeSolver> make_direct_sum(const LongRangeParameters &parameters,
                                                  const Communicator &communicator);
-std::unique_ptr<LongRangeSolver> make_open_sum(const LongRangeParameters &parameters,
-                                               const Communicator &communicator);
+std::unique_ptr<LongRangeSolver> make_open_sum(const LongRangeParameters &parameters, const Communicator &communicator);
 
 }    // namespace les

@@ -9,10 +9,10 @@ namespace {
 MPI_Datatype mpi_type(const torch::Tensor &values)
 {
   switch (values.scalar_type()) {
-    case torch::kFloat64: return MPI_DOUBLE;
-    case torch::kFloat32: return MPI_FLOAT;
-    case torch::kInt64: return MPI_INT64_T;
-    default: TORCH_CHECK(false, "no MPI type for tensors of ", values.scalar_type());
+  case torch::kFloat64: return MPI_DOUBLE;
+  case torch::kFloat32: return MPI_FLOAT;
+  case torch::kInt64: return MPI_INT64_T;
+  default: TORCH_CHECK(false, "no MPI type for tensors of ", values.scalar_type());
   }
 }
 }    // namespace
@@ -28,8 +28,7 @@ torch::Tensor MpiCommunicator::sum(const torch::Tensor &values) const
   if (size_ == 1) return values;
   torch::Tensor host = values.to(torch::kCPU).contiguous();
   if (host.is_alias_of(values)) host = host.clone();
-  MPI_Allreduce(MPI_IN_PLACE, host.data_ptr(), static_cast<int>(host.numel()), mpi_type(host),
-                MPI_SUM, comm_);
+  MPI_Allreduce(MPI_IN_PLACE, host.data_ptr(), static_cast<int>(host.numel()), mpi_type(host), MPI_SUM, comm_);
   return host.to(values.device());
 }
 
@@ -47,8 +46,8 @@ torch::Tensor MpiCommunicator::gather_rows(const torch::Tensor &rows) const
   for (size_t d = 1; d < shape.size(); d++) columns *= shape[d];
   shape[0] = columns ? (offsets.back() + counts.back()) / columns : 0;
   torch::Tensor all = torch::empty(shape, host.options());
-  MPI_Allgatherv(host.data_ptr(), mine, mpi_type(host), all.data_ptr(), counts.data(),
-                 offsets.data(), mpi_type(host), comm_);
+  MPI_Allgatherv(host.data_ptr(), mine, mpi_type(host), all.data_ptr(), counts.data(), offsets.data(), mpi_type(host),
+                 comm_);
   return all.to(rows.device());
 }
 

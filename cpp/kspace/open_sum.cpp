@@ -17,8 +17,7 @@ class OpenSum : public LongRangeSolver {
 
   void setup(const Tensor &) override {}
 
-  LongRange compute(const Tensor &positions, const Tensor &charges, const Tensor &,
-                    bool atom_virial) const override
+  LongRange compute(const Tensor &positions, const Tensor &charges, const Tensor &, bool atom_virial) const override
   {
     const int64_t n = positions.size(0);
     const Tensor q = charges.detach().to(torch::kFloat64);
@@ -40,18 +39,18 @@ class OpenSum : public LongRangeSolver {
       const Tensor r = (d.square().sum(-1) + (1.0 - other)).sqrt();
       const Tensor erf = torch::erf(a * r);
       const Tensor shifted = r + p_.open_shift;
-      const Tensor v = prefactor * other * erf / shifted;                                      // [t, N]
+      const Tensor v = prefactor * other * erf / shifted;    // [t, N]
       const Tensor slope = prefactor * other *
-          (2.0 * a / std::sqrt(M_PI) * torch::exp(-(a * a) * r.square()) - erf / shifted) / shifted;    // dv/dr
+                           (2.0 * a / std::sqrt(M_PI) * torch::exp(-(a * a) * r.square()) - erf / shifted) /
+                           shifted;    // dv/dr
       phi.narrow(0, first, size) += v.matmul(all_q);
-      const Tensor qq = q.narrow(0, first, size).matmul(all_q.t());                            // sum_c q_i q_j
-      const Tensor pull = -(qq * slope / r).unsqueeze(2) * d;                                  // force on i from j
+      const Tensor qq = q.narrow(0, first, size).matmul(all_q.t());    // sum_c q_i q_j
+      const Tensor pull = -(qq * slope / r).unsqueeze(2) * d;          // force on i from j
       out.forces.narrow(0, first, size) += pull.sum(1);
       // half of each pair's r (x) F to either atom
       virial.narrow(0, first, size) += 0.5 * d.transpose(1, 2).matmul(pull);
     }
-    if (!p_.remove_self)
-      phi += 2.0 * p_.norm / (p_.sigma * std::pow(TWO_PI, 1.5)) * q;
+    if (!p_.remove_self) phi += 2.0 * p_.norm / (p_.sigma * std::pow(TWO_PI, 1.5)) * q;
     out.energy = 0.5 * (q * phi).sum(1);
     out.potential = phi.to(charges.options());
     out.virial = virial.sum(0).to(torch::kCPU);
@@ -75,8 +74,7 @@ class OpenSum : public LongRangeSolver {
 
 }    // namespace
 
-std::unique_ptr<LongRangeSolver> make_open_sum(const LongRangeParameters &parameters,
-                                               const Communicator &communicator)
+std::unique_ptr<LongRangeSolver> make_open_sum(const LongRangeParameters &parameters, const Communicator &communicator)
 {
   return std::make_unique<OpenSum>(parameters, communicator);
 }

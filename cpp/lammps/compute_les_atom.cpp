@@ -51,8 +51,10 @@ void ComputeLESAtom::init()
 {
   pair = PairLES::find(lmp, "compute les/atom");
   if (pair->channels() != channels)
-    error->all(FLERR, "compute les/atom: the model has {} charge channel(s) now, but had {} when the compute was defined; "
-                      "define it after pair_coeff", pair->channels(), channels);
+    error->all(FLERR,
+               "compute les/atom: the model has {} charge channel(s) now, but had {} when the compute was defined; "
+               "define it after pair_coeff",
+               pair->channels(), channels);
 }
 
 void ComputeLESAtom::compute_peratom()
@@ -72,7 +74,9 @@ void ComputeLESAtom::compute_peratom()
 
   int column = 0;
   for (const auto quantity : quantities) {
-    const double *values = quantity == CHARGE ? pair->charges() : quantity == POTENTIAL ? pair->potentials() : pair->born();
+    const double *values = quantity == CHARGE      ? pair->charges()
+                           : quantity == POTENTIAL ? pair->potentials()
+                                                   : pair->born();
     const int n = width(quantity);
     for (int i = 0; i < atom->nlocal; i++) {
       const bool in_group = atom->mask[i] & groupbit;

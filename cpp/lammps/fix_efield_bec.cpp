@@ -98,16 +98,19 @@ void FixEfieldBEC::init()
   if (comm->me == 0) {
     for (const auto *other : modify->get_fix_list())
       if (utils::strmatch(other->style, "^efield") && !utils::strmatch(other->style, "^efield/bec"))
-        error->warning(FLERR, "fix {} {} acts on atom charges, which pair_style les does not use; it does nothing to the model",
-                       other->id, other->style);
+        error->warning(
+            FLERR, "fix {} {} acts on atom charges, which pair_style les does not use; it does nothing to the model",
+            other->id, other->style);
   }
   if (utils::strmatch(update->integrate_style, "^respa")) {
 #ifdef LES_HAVE_RESPA
     ilevel_respa = dynamic_cast<Respa *>(update->integrate)->nlevels - 1;
     if (respa_level >= 0) ilevel_respa = MIN(respa_level, ilevel_respa);
 #else
-    error->all(FLERR, "fix efield/bec: this plugin was built without LAMMPS's respa.h, so it cannot be used with run_style respa; "
-                      "build it against a LAMMPS source tree");
+    error->all(
+        FLERR,
+        "fix efield/bec: this plugin was built without LAMMPS's respa.h, so it cannot be used with run_style respa; "
+        "build it against a LAMMPS source tree");
 #endif
   }
 }
@@ -135,7 +138,10 @@ void FixEfieldBEC::setup(int vflag)
 void FixEfieldBEC::min_setup(int vflag)
 {
   if (!thermo_energy && comm->me == 0)
-    error->warning(FLERR, "fix efield/bec: without 'fix_modify {} energy yes' the minimizer does not see the energy of the field and may not converge", id);
+    error->warning(FLERR,
+                   "fix efield/bec: without 'fix_modify {} energy yes' the minimizer does not see the energy of the "
+                   "field and may not converge",
+                   id);
   first_evaluation(vflag);
 }
 
@@ -195,7 +201,8 @@ void FixEfieldBEC::post_force(int vflag)
     feels[i] = feels_field(i);
     if (!feels[i]) continue;
     for (int b = 0; b < 3; b++) {
-      for (int a = 0; a < 3; a++) applied[3 * i + b] += volt * field_on(i, a) * z[9 * static_cast<size_t>(i) + 3 * a + b];
+      for (int a = 0; a < 3; a++)
+        applied[3 * i + b] += volt * field_on(i, a) * z[9 * static_cast<size_t>(i) + 3 * a + b];
       mine[b] += applied[3 * i + b];
     }
     mine[3] += 1.0;
@@ -247,7 +254,8 @@ void FixEfieldBEC::extend_path(int i, const double *force_now, const double *z_n
 const double *FixEfieldBEC::totals()
 {
   if (summed_at[0] != update->ntimestep) {
-    const double mine[7] = {work, polarization[0], polarization[1], polarization[2], net_force[0], net_force[1], net_force[2]};
+    const double mine[7] = {work,         polarization[0], polarization[1], polarization[2],
+                            net_force[0], net_force[1],    net_force[2]};
     MPI_Allreduce(mine, sums, 7, MPI_DOUBLE, MPI_SUM, world);
     summed_at[0] = update->ntimestep;
   }

@@ -13,7 +13,8 @@ namespace les {
 class Keywords {
  public:
   // Reads argv[first ...]; `command` is what error messages begin with, `known` every keyword that may come.
-  Keywords(LAMMPS_NS::LAMMPS *lmp, std::string command, std::vector<std::string> known, int argc, char **argv, int first) :
+  Keywords(LAMMPS_NS::LAMMPS *lmp, std::string command, std::vector<std::string> known, int argc, char **argv,
+           int first) :
       lmp_(lmp), command_(std::move(command)), known_(std::move(known)), argc_(argc), argv_(argv), next_(first)
   {
   }
@@ -25,8 +26,7 @@ class Keywords {
     key_ = argv_[next_++];
     bool found = false;
     for (const auto &k : known_) found = found || k == key_;
-    if (!found)
-      lmp_->error->all(FLERR, "{}: unknown keyword '{}'; known are {}", command_, key_, join(known_));
+    if (!found) lmp_->error->all(FLERR, "{}: unknown keyword '{}'; known are {}", command_, key_, join(known_));
     if (next_ >= argc_) lmp_->error->all(FLERR, "{}: keyword '{}' needs a value", command_, key_);
     value_ = argv_[next_++];
     return true;

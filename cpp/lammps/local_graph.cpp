@@ -30,9 +30,8 @@ void LocalGraph::find_owners(const Atoms &atoms)
   }
 }
 
-void LocalGraph::build(const Atoms &atoms, const LAMMPS_NS::NeighList &list,
-                       const std::vector<int> &species_of_type, double cutoff, int layers,
-                       bool merge_images)
+void LocalGraph::build(const Atoms &atoms, const LAMMPS_NS::NeighList &list, const std::vector<int> &species_of_type,
+                       double cutoff, int layers, bool merge_images)
 {
   lammps_index_.clear();
   positions_.clear();

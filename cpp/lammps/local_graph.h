@@ -19,7 +19,7 @@ namespace les {
 
 class LocalGraph {
  public:
-  struct Atoms {                        // a view of LAMMPS's arrays, indexed by LAMMPS index
+  struct Atoms {    // a view of LAMMPS's arrays, indexed by LAMMPS index
     double **x = nullptr;
     const int *type = nullptr;
     const LAMMPS_NS::tagint *tag = nullptr;
@@ -29,8 +29,8 @@ class LocalGraph {
   // species_of_type[type] = species index of the model, -1 for NULL; the list is full, and holds ghosts where layers > 1.
   // Edges are given for all atoms that fewer than `layers` edges reach from owned ones.
   // merge_images: a ghost whose owner lives on this rank is taken to be its owner (only useful for layers > 1).
-  void build(const Atoms &atoms, const LAMMPS_NS::NeighList &list,
-             const std::vector<int> &species_of_type, double cutoff, int layers, bool merge_images);
+  void build(const Atoms &atoms, const LAMMPS_NS::NeighList &list, const std::vector<int> &species_of_type,
+             double cutoff, int layers, bool merge_images);
   // The owners of ghosts changed (new neighbor list): look them up again at the next build.
   void forget_owners() { owner_.clear(); }
 
@@ -46,10 +46,10 @@ class LocalGraph {
 
  private:
   int n_owned_ = 0;
-  std::vector<int> lammps_index_;                  // [n_all] graph -> LAMMPS
-  std::vector<int> graph_index_;                   // [nall] LAMMPS -> graph, -1 if not in the graph
-  std::vector<int> owner_;                         // [nall] LAMMPS index of the owner if this rank owns it, else itself
-  std::vector<double> positions_, vectors_;        // [3 n_all], [3 E]
+  std::vector<int> lammps_index_;              // [n_all] graph -> LAMMPS
+  std::vector<int> graph_index_;               // [nall] LAMMPS -> graph, -1 if not in the graph
+  std::vector<int> owner_;                     // [nall] LAMMPS index of the owner if this rank owns it, else itself
+  std::vector<double> positions_, vectors_;    // [3 n_all], [3 E]
   std::vector<int64_t> species_, center_, neighbor_;
 
   int add(const Atoms &atoms, int i, int species);

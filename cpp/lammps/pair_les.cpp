@@ -49,7 +49,8 @@ torch::Device choose_device(DeviceChoice choice, int index, MPI_Comm world, Erro
   const int gpus = torch::cuda::is_available() ? static_cast<int>(torch::cuda::device_count()) : 0;
   if (choice == DeviceChoice::Cpu || (choice == DeviceChoice::Auto && gpus == 0)) return torch::kCPU;
   if (gpus == 0)
-    error->all(FLERR, "pair_style les: device cuda was asked for, but torch sees no CUDA GPU; use device cpu, or a CUDA build of torch");
+    error->all(FLERR, "pair_style les: device cuda was asked for, but torch sees no CUDA GPU; use device cpu, or a "
+                      "CUDA build of torch");
   if (index >= gpus)
     error->all(FLERR, "pair_style les: device cuda:{} was asked for, but torch sees {} GPU(s)", index, gpus);
   if (index >= 0) return torch::Device(torch::kCUDA, static_cast<torch::DeviceIndex>(index));
@@ -91,9 +92,9 @@ class PairLES::Impl {
   // model
   std::unique_ptr<les::LesModel> model;
   std::string path;
-  std::vector<int> species_of_type;          // [ntypes + 1]
-  std::vector<double> atomic_energy;         // [species] eV
-  std::vector<double> charge_unit;           // [channels] e per file unit, sign included
+  std::vector<int> species_of_type;     // [ntypes + 1]
+  std::vector<double> atomic_energy;    // [species] eV
+  std::vector<double> charge_unit;      // [channels] e per file unit, sign included
   les::MpiCommunicator comm;
   std::unique_ptr<les::LongRangeSolver> solver;
   bool solver_ready = false;
@@ -102,16 +103,16 @@ class PairLES::Impl {
   les::LocalGraph graph;
   bool images_merged = false;
   les::Latents latents;
-  bool has_graph = false;                    // autograd graph still alive
+  bool has_graph = false;    // autograd graph still alive
   les::LongRange long_range;
   Tensor positions, edge_vectors, edge_index, edge_gradient;    // f64; gradient dE/d(edge vector) at fixed phi
   Tensor cell;
   bigint evaluated_at = -1, born_at = -1;
-  int nlocal = 0, nghost = 0;                // when forces were computed
+  int nlocal = 0, nghost = 0;    // when forces were computed
 
   // per atom, LAMMPS indices
-  std::vector<double> q, phi;                // [nlocal * channels]
-  std::vector<double> z;                     // [nall * 9]
+  std::vector<double> q, phi;    // [nlocal * channels]
+  std::vector<double> z;         // [nall * 9]
 
   const les::Metadata &info() const { return model->metadata(); }
 
@@ -140,7 +141,8 @@ class PairLES::Impl {
   {
     const int n = graph.n_owned();
     const auto options = torch::dtype(model->dtype()).device(model->device());
-    return {torch::zeros({graph.n_edges(), 3}, options), torch::zeros({n}, options), torch::zeros({n, info().channels}, options)};
+    return {torch::zeros({graph.n_edges(), 3}, options), torch::zeros({n}, options),
+            torch::zeros({n, info().channels}, options)};
   }
 
   void run_network()
@@ -263,7 +265,9 @@ void PairLES::coeff(int narg, char **arg)
     memory->create(cutsq, ntypes + 1, ntypes + 1, "pair:cutsq");
   }
   if (narg != 3 + ntypes)
-    error->all(FLERR, "pair_coeff les: expected '* * model.pt' and one element (or NULL) for each of the {} atom types, got {} arguments",
+    error->all(FLERR,
+               "pair_coeff les: expected '* * model.pt' and one element (or NULL) for each of the {} atom types, got "
+               "{} arguments",
                ntypes, narg);
   if (strcmp(arg[0], "*") != 0 || strcmp(arg[1], "*") != 0)
     error->all(FLERR, "pair_coeff les: expected '* *' before the model file, not '{} {}'", arg[0], arg[1]);
@@ -281,7 +285,8 @@ void PairLES::coeff(int narg, char **arg)
     for (size_t s = 0; s < info.species.size(); s++)
       if (info.species[s] == element) m.species_of_type[type] = static_cast<int>(s);
     if (m.species_of_type[type] < 0)
-      error->all(FLERR, "pair_coeff les: model file {} knows the species{}; type {} asks for {}", m.path, known, type, element);
+      error->all(FLERR, "pair_coeff les: model file {} knows the species{}; type {} asks for {}", m.path, known, type,
+                 element);
   }
   int mapped = 0;
   for (int i = 1; i <= ntypes; i++)
@@ -300,7 +305,8 @@ void PairLES::coeff(int narg, char **arg)
 void PairLES::load_model()
 {
   Impl &m = *impl;
-  at::set_num_threads(comm->nthreads);    // LAMMPS's setting: OMP_NUM_THREADS or 1, so that ranks do not fight over cores
+  at::set_num_threads(
+      comm->nthreads);    // LAMMPS's setting: OMP_NUM_THREADS or 1, so that ranks do not fight over cores
   try {
     m.model = std::make_unique<les::LesModel>(m.path, choose_device(m.settings.device, m.settings.gpu, world, error));
   } catch (const les::ModelFileError &e) {
@@ -314,8 +320,8 @@ void PairLES::load_model()
                    "pair les: model {}\n"
                    "  species{}, {} layer(s) of {} A, {} charge channel(s), {}, device {}\n"
                    "  sigma {} A, dl {} A, norm {} eV A, epsilon_inf {}\n",
-                   m.path, known, info.layers, info.cutoff, info.channels, info.dtype, m.model->device().str(), info.sigma,
-                   info.dl, info.norm, m.epsilon_inf());
+                   m.path, known, info.layers, info.cutoff, info.channels, info.dtype, m.model->device().str(),
+                   info.sigma, info.dl, info.norm, m.epsilon_inf());
 }
 
 /* ---------------------------------------------------------------------- */
@@ -330,14 +336,18 @@ void PairLES::check_input()
     error->all(FLERR, "pair_style les can be used only once; map atom types to elements in one pair_coeff instead");
   const int periodic = domain->xperiodic + domain->yperiodic + domain->zperiodic;
   if (periodic != 0 && periodic != 3)
-    error->all(FLERR, "pair_style les needs a system that is periodic in all directions (boundary p p p) or in none (f, s or m); "
-                      "a mixture (slab, wire) is not implemented");
+    error->all(
+        FLERR,
+        "pair_style les needs a system that is periodic in all directions (boundary p p p) or in none (f, s or m); "
+        "a mixture (slab, wire) is not implemented");
   if (neighbor->exclude && comm->me == 0)
-    error->warning(FLERR, "neigh_modify exclude hides neighbors from pair_style les: the model sees atoms that are not there");
+    error->warning(FLERR,
+                   "neigh_modify exclude hides neighbors from pair_style les: the model sees atoms that are not there");
   if (atom->molecular != Atom::ATOMIC)
     for (int k = 1; k <= 3; k++)
       if (force->special_lj[k] != 1.0)
-        error->all(FLERR, "pair_style les must see bonded neighbors; use 'special_bonds lj/coul 1 1 1' or atom_style atomic");
+        error->all(FLERR,
+                   "pair_style les must see bonded neighbors; use 'special_bonds lj/coul 1 1 1' or atom_style atomic");
 }
 
 void PairLES::init_style()
@@ -352,11 +362,13 @@ void PairLES::init_style()
   if (layers > 1) {    // ghosts out to `layers` cutoffs, while neighbor lists reach only one
     const double needed = layers * info.cutoff + neighbor->skin;
     if (comm->me == 0 && comm->cutghostuser < needed)
-      utils::logmesg(lmp, "pair les: ghost cutoff set to {:.6g} A for {} layers of {} A\n", needed, layers, info.cutoff);
+      utils::logmesg(lmp, "pair les: ghost cutoff set to {:.6g} A for {} layers of {} A\n", needed, layers,
+                     info.cutoff);
     comm->cutghostuser = MAX(comm->cutghostuser, needed);
   }
 
-  const les::LongRangeParameters parameters{info.sigma, info.dl, info.norm, info.remove_self, info.self_factor, info.open_shift};
+  const les::LongRangeParameters parameters{info.sigma,       info.dl,          info.norm,
+                                            info.remove_self, info.self_factor, info.open_shift};
   m.solver.reset();
   if (info.channels > 0)
     m.solver = domain->xperiodic ? les::make_direct_sum(parameters, m.comm) : les::make_open_sum(parameters, m.comm);
@@ -369,14 +381,15 @@ void PairLES::init_style()
 double PairLES::init_one(int i, int j)
 {
   if (setflag[i][j] == 0 && setflag[j][i] == 0)
-    error->all(FLERR, "pair_style les: pair_coeff is not set for types {} and {}; NULL is for pair_style hybrid/overlay", i, j);
+    error->all(FLERR,
+               "pair_style les: pair_coeff is not set for types {} and {}; NULL is for pair_style hybrid/overlay", i,
+               j);
   return impl->info().cutoff;
 }
 
 PairLES *PairLES::find(LAMMPS *lmp, const char *caller)
 {
-  if (several(lmp->force))
-    lmp->error->all(FLERR, "{} needs exactly one pair_style les, but there are several", caller);
+  if (several(lmp->force)) lmp->error->all(FLERR, "{} needs exactly one pair_style les, but there are several", caller);
   auto *pair = dynamic_cast<PairLES *>(lmp->force->pair_match("les", 1, 1));
   if (!pair) lmp->error->all(FLERR, "{} needs pair_style les, alone or in pair_style hybrid/overlay", caller);
   return pair;
@@ -390,9 +403,11 @@ void PairLES::compute(int eflag, int vflag)
   Impl &m = *impl;
   if (neighbor->ago == 0) m.graph.forget_owners();
   m.cell = torch::tensor({domain->xprd, 0.0, 0.0, domain->xy, domain->yprd, 0.0, domain->xz, domain->yz, domain->zprd},
-                         torch::kFloat64).view({3, 3});
+                         torch::kFloat64)
+               .view({3, 3});
   const bool first = !m.solver_ready;
-  m.build_graph({atom->x, atom->type, atom->tag, atom->nlocal, atom->nlocal + atom->nghost}, *list, m.may_merge(m.born_every_step));
+  m.build_graph({atom->x, atom->type, atom->tag, atom->nlocal, atom->nlocal + atom->nghost}, *list,
+                m.may_merge(m.born_every_step));
   std::string failed;
   const auto attempt = [&](auto &&work) {
     try {
@@ -408,11 +423,11 @@ void PairLES::compute(int eflag, int vflag)
     error->one(FLERR, failure("the long-range sum", reason_of(e)));
   }
   attempt([&] { m.run_pull_back(m.born_every_step); });
-  if (first && m.solver && comm->me == 0)
-    utils::logmesg(lmp, "pair les: {}\n", m.solver->description());
+  if (first && m.solver && comm->me == 0) utils::logmesg(lmp, "pair les: {}\n", m.solver->description());
   if (!add_to_lammps() && failed.empty())
-    failed = failure("checking the forces", "a force or an energy is not finite; atoms may have come too close, or the model was asked "
-                                            "about structures far from its training data");
+    failed = failure("checking the forces",
+                     "a force or an energy is not finite; atoms may have come too close, or the model was asked "
+                     "about structures far from its training data");
   stop_together(failed);
   m.evaluated_at = update->ntimestep;
   m.nlocal = atom->nlocal;
@@ -437,7 +452,8 @@ bool PairLES::add_to_lammps()
   const int64_t *center = index.data_ptr<int64_t>(), *neighbor_of = center + n_edges;
 
   for (int64_t e = 0; e < n_edges; e++) {
-    const int c = m.graph.lammps_index(static_cast<int>(center[e])), j = m.graph.lammps_index(static_cast<int>(neighbor_of[e]));
+    const int c = m.graph.lammps_index(static_cast<int>(center[e])),
+              j = m.graph.lammps_index(static_cast<int>(neighbor_of[e]));
     const double *ge = g + 3 * e, *de = d + 3 * e;
     for (int a = 0; a < 3; a++) {
       f[c][a] += ev * ge[a];
@@ -464,7 +480,8 @@ bool PairLES::add_to_lammps()
   const Tensor atom_virials = vflag_atom ? host(m.long_range.atom_virial) : Tensor();
 
   const int n = m.graph.n_owned(), channels = m.info().channels;
-  const Tensor charge = host(m.latents.charge.detach()), potential = host(m.long_range.potential), species = m.graph.species();
+  const Tensor charge = host(m.latents.charge.detach()), potential = host(m.long_range.potential),
+               species = m.graph.species();
   const int64_t *kind = species.data_ptr<int64_t>();
   const double *q = charge.data_ptr<double>(), *phi = potential.data_ptr<double>(), *pull = pulls.data_ptr<double>();
   const double *e_short = short_range.data_ptr<double>(), *e_long = shares.data_ptr<double>();
@@ -492,8 +509,8 @@ bool PairLES::add_to_lammps()
 
 std::string PairLES::failure(const char *doing, const std::string &reason) const
 {
-  return fmt::format("pair les: {} failed at step {} on rank {} ({} owned atoms, {} edges): {}", doing, update->ntimestep, comm->me,
-                     impl->graph.n_owned(), impl->graph.n_edges(), reason);
+  return fmt::format("pair les: {} failed at step {} on rank {} ({} owned atoms, {} edges): {}", doing,
+                     update->ntimestep, comm->me, impl->graph.n_owned(), impl->graph.n_edges(), reason);
 }
 
 // End the run in good order, and say why, if any rank has failed: a rank that stops alone takes its message with it.
@@ -531,7 +548,8 @@ void PairLES::evaluate_born()
   }
   const double *z = rows.data_ptr<double>();
   for (int a = 0; a < m.graph.n_all(); a++)
-    for (int k = 0; k < 9; k++) m.z[9 * static_cast<size_t>(m.graph.lammps_index(a)) + k] += z[9 * static_cast<size_t>(a) + k];
+    for (int k = 0; k < 9; k++)
+      m.z[9 * static_cast<size_t>(m.graph.lammps_index(a)) + k] += z[9 * static_cast<size_t>(a) + k];
   comm->reverse_comm(this);
   m.born_at = update->ntimestep;
 }
@@ -568,8 +586,10 @@ bool PairLES::knows_type(int type) const { return impl->species_of_type[type] >=
 void PairLES::check_evaluated(const char *what)
 {
   if (impl->evaluated_at != update->ntimestep || impl->nlocal != atom->nlocal || impl->nghost != atom->nghost)
-    error->all(FLERR, "pair les: {} were asked for at step {}, but forces were not computed there, or atoms were moved since; use 'run 0' first", what,
-               update->ntimestep);
+    error->all(FLERR,
+               "pair les: {} were asked for at step {}, but forces were not computed there, or atoms were moved since; "
+               "use 'run 0' first",
+               what, update->ntimestep);
 }
 
 int PairLES::pack_reverse_comm(int n, int first, double *buf)

@@ -35,12 +35,12 @@ class PairLES : public Pair {
 
   // What fix efield/bec and the computes read: values at the positions of the last force evaluation, which must have been
   // in this step. born() is collective, and computed on demand; indices are LAMMPS's.
-  void compute_born_every_step();         // to be called in init(): saves a second evaluation of the network
-  const double *born();                   // [nlocal][9] e, xx xy xz yx ..., P component first
-  const double *charges();                // [nlocal][channels] e, sign settled, without sqrt(epsilon_inf)
-  const double *potentials();             // [nlocal][channels] V
-  int channels() const;                   // an error before pair_coeff
-  bool knows_type(int type) const;        // false for types mapped to NULL
+  void compute_born_every_step();     // to be called in init(): saves a second evaluation of the network
+  const double *born();               // [nlocal][9] e, xx xy xz yx ..., P component first
+  const double *charges();            // [nlocal][channels] e, sign settled, without sqrt(epsilon_inf)
+  const double *potentials();         // [nlocal][channels] V
+  int channels() const;               // an error before pair_coeff
+  bool knows_type(int type) const;    // false for types mapped to NULL
 
  private:
   class Impl;

@@ -25,14 +25,18 @@ LesModel::LesModel(const std::string &path, torch::Device device) : device_(devi
   try {
     module_ = torch::jit::load(path, device, extra);
   } catch (const std::exception &e) {
-    throw ModelFileError("model file " + path + " cannot be read as a TorchScript archive (truncated, or not written by "
-                         "'lammps-les export'): " + first_line(e.what()));
+    throw ModelFileError("model file " + path +
+                         " cannot be read as a TorchScript archive (truncated, or not written by "
+                         "'lammps-les export'): " +
+                         first_line(e.what()));
   }
   if (extra[METADATA_FILE].empty())
-    throw ModelFileError("model file " + path + " holds no " + METADATA_FILE + ": it was not written by 'lammps-les export'");
+    throw ModelFileError("model file " + path + " holds no " + METADATA_FILE +
+                         ": it was not written by 'lammps-les export'");
   metadata_ = parse_metadata(extra[METADATA_FILE], path);
   if (!module_.find_method("latents"))
-    throw ModelFileError("model file " + path + " has no method 'latents'; export the model again with 'lammps-les export'");
+    throw ModelFileError("model file " + path +
+                         " has no method 'latents'; export the model again with 'lammps-les export'");
   dtype_ = metadata_.dtype == "float64" ? torch::kFloat64 : torch::kFloat32;
   module_.eval();
 }
@@ -51,16 +55,19 @@ Latents LesModel::latents(const torch::Tensor &edge_vectors, const torch::Tensor
     const auto key = entry.key().toStringRef();
     if (key == "energy") out.energy = entry.value().toTensor();
     else if (key == "charge") out.charge = entry.value().toTensor();
-    else throw ModelFileError("the model gives '" + key + "', which this lammps-les cannot use; install a newer lammps-les");
+    else
+      throw ModelFileError("the model gives '" + key +
+                           "', which this lammps-les cannot use; install a newer lammps-les");
   }
   if (!out.energy.defined() || !out.charge.defined() || out.energy.sizes() != torch::IntArrayRef{n_centers} ||
       out.charge.sizes() != torch::IntArrayRef({n_centers, metadata_.channels}))
-    throw ModelFileError("the model does not give energy [n_centers] and charge [n_centers, channels]; export it again");
+    throw ModelFileError(
+        "the model does not give energy [n_centers] and charge [n_centers, channels]; export it again");
   return out;
 }
 
-torch::Tensor LesModel::pull_back(const Latents &latents, bool with_energy,
-                                  const torch::Tensor &charge_weights, bool keep_graph) const
+torch::Tensor LesModel::pull_back(const Latents &latents, bool with_energy, const torch::Tensor &charge_weights,
+                                  bool keep_graph) const
 {
   std::vector<torch::Tensor> outputs, weights;
   if (with_energy && latents.energy.requires_grad()) {

@@ -25,13 +25,13 @@ class LesModel {
 
   // edge_vectors [E, 3] (any float type, cast to the model's), edge_index [2, E] (center, neighbor; sorted by center),
   // species [n_all], all on the model's device. Throws ModelFileError where the output breaks the contract.
-  Latents latents(const torch::Tensor &edge_vectors, const torch::Tensor &edge_index,
-                  const torch::Tensor &species, int64_t n_centers) const;
+  Latents latents(const torch::Tensor &edge_vectors, const torch::Tensor &edge_index, const torch::Tensor &species,
+                  int64_t n_centers) const;
 
   // d(sum of energies + sum of charge_weights * charges)/d(edge_vectors) -> [E, 3] f64. Without energies: `with_energy` false.
   // `keep_graph`: more pull-backs of the same latents follow.
-  torch::Tensor pull_back(const Latents &latents, bool with_energy,
-                          const torch::Tensor &charge_weights, bool keep_graph) const;
+  torch::Tensor pull_back(const Latents &latents, bool with_energy, const torch::Tensor &charge_weights,
+                          bool keep_graph) const;
 
  private:
   Metadata metadata_;

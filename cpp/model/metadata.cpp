@@ -50,8 +50,7 @@ Metadata parse_metadata(const std::string &text, const std::string &path)
   reader.get("format_version", version);
   if (version != Metadata::FORMAT_VERSION)
     throw ModelFileError("model file " + path + " has format version " + std::to_string(version) +
-                         ", but this lammps-les reads version " +
-                         std::to_string(Metadata::FORMAT_VERSION) +
+                         ", but this lammps-les reads version " + std::to_string(Metadata::FORMAT_VERSION) +
                          "; install the lammps-les that wrote it, or export the model again");
 
   Metadata m;
@@ -76,11 +75,13 @@ Metadata parse_metadata(const std::string &text, const std::string &path)
   reader.require(!m.species.empty(), "names no species");
   reader.require(m.cutoff > 0.0, "has a cutoff that is not positive");
   reader.require(m.layers >= 1, "has layers < 1");
-  reader.require(m.dtype == "float32" || m.dtype == "float64", "has dtype '" + m.dtype + "' (float32 or float64 expected)");
+  reader.require(m.dtype == "float32" || m.dtype == "float64",
+                 "has dtype '" + m.dtype + "' (float32 or float64 expected)");
   reader.require(m.channels >= 0, "has a negative number of charge channels");
   reader.require(m.sigma > 0.0 && m.dl > 0.0, "has sigma or dl that is not positive");
   reader.require(m.epsilon_inf > 0.0, "has epsilon_inf that is not positive");
-  reader.require(static_cast<int>(m.charge_sign.size()) == m.channels, "does not give one charge sign for each of its channels");
+  reader.require(static_cast<int>(m.charge_sign.size()) == m.channels,
+                 "does not give one charge sign for each of its channels");
   for (const auto &symbol : m.species)
     reader.require(m.atomic_energies.count(symbol) == 1, "gives no atomic energy for species " + symbol);
   return m;

@@ -27,7 +27,7 @@ struct Metadata {
   double norm = 0.0;     // eV A per file unit squared
   bool remove_self = true;
   double self_factor = 1.0;
-  double open_shift = 0.0;    // A
+  double open_shift = 0.0;     // A
   double charge_unit = 0.0;    // e per file unit
   std::vector<double> charge_sign;
   double epsilon_inf = 1.0;

@@ -13,8 +13,8 @@ namespace {
 
 const les::SerialCommunicator serial;
 
-py::dict long_range(const Tensor &positions, const Tensor &charges, const std::optional<Tensor> &cell, double sigma, double dl,
-                    double norm, bool remove_self, double self_factor, double open_shift, bool atom_virial)
+py::dict long_range(const Tensor &positions, const Tensor &charges, const std::optional<Tensor> &cell, double sigma,
+                    double dl, double norm, bool remove_self, double self_factor, double open_shift, bool atom_virial)
 {
   TORCH_CHECK(positions.dim() == 2 && positions.size(1) == 3 && positions.scalar_type() == torch::kFloat64,
               "long_range: expected positions [n, 3] in float64");
@@ -37,10 +37,12 @@ Tensor born(const Tensor &positions, int64_t n_owned, const Tensor &edge_vectors
             const Tensor &coupling_charges, const std::function<Tensor(Tensor, bool)> &pull_back,
             const std::optional<Tensor> &cell, const std::string &form, int layers, bool remove_mean)
 {
-  TORCH_CHECK(form == "local" || form == "phase", "born_effective_charges: form is 'local' or 'phase', not '", form, "'");
+  TORCH_CHECK(form == "local" || form == "phase", "born_effective_charges: form is 'local' or 'phase', not '", form,
+              "'");
   const les::BornSettings settings{form == "local" ? les::BornForm::Local : les::BornForm::Phase, layers, remove_mean,
                                    cell.has_value(), cell ? *cell : torch::eye(3, torch::kFloat64)};
-  return les::born_effective_charges(settings, {positions, n_owned, edge_vectors, edge_index}, coupling_charges, pull_back, serial);
+  return les::born_effective_charges(settings, {positions, n_owned, edge_vectors, edge_index}, coupling_charges,
+                                     pull_back, serial);
 }
 
 }    // namespace
@@ -48,9 +50,9 @@ Tensor born(const Tensor &positions, int64_t n_owned, const Tensor &edge_vectors
 PYBIND11_MODULE(_core, m)
 {
   m.doc() = "C++ long-range solvers and Born effective charges of lammps-les; formulas in export/FORMAT.md.";
-  m.def("long_range", &long_range, py::arg("positions"), py::arg("charges"), py::arg("cell"), py::kw_only(), py::arg("sigma"),
-        py::arg("dl"), py::arg("norm"), py::arg("remove_self"), py::arg("self_factor") = 1.0, py::arg("open_shift") = 0.0,
-        py::arg("atom_virial") = false,
+  m.def("long_range", &long_range, py::arg("positions"), py::arg("charges"), py::arg("cell"), py::kw_only(),
+        py::arg("sigma"), py::arg("dl"), py::arg("norm"), py::arg("remove_self"), py::arg("self_factor") = 1.0,
+        py::arg("open_shift") = 0.0, py::arg("atom_virial") = false,
         R"(Long-range energy of latent charges: reciprocal sum, or pair sum where `cell` is None.
 
 Args:
@@ -63,10 +65,11 @@ Args:
 Returns:
     dict of "energy" [n] eV (shares; their sum is the energy), "potential" [n, channels] = dE/dq, "forces" [n, 3] eV/A at fixed
     charges, "virial" [3, 3] eV = -dE/d(strain) at fixed charges, "atom_virial" [n, 3, 3].)");
-  m.def("born_effective_charges", &born, py::arg("positions"), py::arg("n_owned"), py::arg("edge_vectors"), py::arg("edge_index"),
-        py::arg("coupling_charges"), py::arg("pull_back"), py::arg("cell"), py::kw_only(), py::arg("form") = "local",
-        py::arg("layers") = 1, py::arg("remove_mean") = true,
-        R"(Born effective charges [n_all, 3, 3] in e, indices [atom, P, r]; rows of images are to be added to their owners.
+  m.def(
+      "born_effective_charges", &born, py::arg("positions"), py::arg("n_owned"), py::arg("edge_vectors"),
+      py::arg("edge_index"), py::arg("coupling_charges"), py::arg("pull_back"), py::arg("cell"), py::kw_only(),
+      py::arg("form") = "local", py::arg("layers") = 1, py::arg("remove_mean") = true,
+      R"(Born effective charges [n_all, 3, 3] in e, indices [atom, P, r]; rows of images are to be added to their owners.
 
 Args:
     positions: [n_all, 3] float64, A; owned atoms first.

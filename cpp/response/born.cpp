@@ -30,8 +30,8 @@ struct PhaseBasis {
       lattice((cell / TWO_PI).to(options)), inverse((TWO_PI * torch::inverse(cell)).to(options))
   {
   }
-  Tensor angles(const Tensor &r) const { return r.matmul(inverse); }                 // [., m]
-  Tensor cartesian(const Tensor &axes) const { return axes.matmul(lattice); }        // [., a]
+  Tensor angles(const Tensor &r) const { return r.matmul(inverse); }             // [., m]
+  Tensor cartesian(const Tensor &axes) const { return axes.matmul(lattice); }    // [., a]
 };
 
 // sum_j w_a(r_j - r) over the atoms of the whole system, at every r held here.  [n_all, 3]
@@ -117,23 +117,21 @@ Tensor born_effective_charges(const BornSettings &s, const AtomsAndEdges &atoms,
   const bool phase = s.form == BornForm::Phase;
   const bool mean_response = phase && s.remove_mean;
 
-  const Tensor own = torch::stack({coupling_charges.sum(), torch::full({}, static_cast<double>(atoms.n_owned), options)});
+  const Tensor own =
+      torch::stack({coupling_charges.sum(), torch::full({}, static_cast<double>(atoms.n_owned), options)});
   const Tensor totals = comm.sum(own).to(torch::kCPU);
   const double n_total = totals[1].item<double>();
   const double mean = s.remove_mean && n_total > 0 ? totals[0].item<double>() / n_total : 0.0;
 
   Tensor z = torch::zeros({n_all, 3, 3}, options);
   Tensor q_response;    // dQ_tot/dr [n_all, 3], this rank's charges
-  if (s.layers == 1)
-    add_one_layer(z, q_response, s, atoms, pull_back, phase, mean_response);
-  else
-    add_deep(z, q_response, s, atoms, pull_back, phase);
+  if (s.layers == 1) add_one_layer(z, q_response, s, atoms, pull_back, phase, mean_response);
+  else add_deep(z, q_response, s, atoms, pull_back, phase);
 
   if (mean_response)    // collective: no rank may leave it out
     z -= tensor_product(weight_sums(s, atoms, n_total, comm), q_response) / n_total;
 
-  z.narrow(0, 0, atoms.n_owned) +=
-      (coupling_charges - mean).view({-1, 1, 1}) * torch::eye(3, options).unsqueeze(0);
+  z.narrow(0, 0, atoms.n_owned) += (coupling_charges - mean).view({-1, 1, 1}) * torch::eye(3, options).unsqueeze(0);
   return z;
 }
 

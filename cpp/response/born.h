@@ -18,7 +18,8 @@ enum class BornForm { Local, Phase };
 
 // The atoms that this rank holds. Owned atoms come first; the others are images of atoms, with coordinates of their own.
 struct AtomsAndEdges {
-  torch::Tensor positions;       // [n_all, 3] f64, A; in the local form of a deep model unwrapped: r_j = r_c + r_cj along edges
+  torch::Tensor
+      positions;    // [n_all, 3] f64, A; in the local form of a deep model unwrapped: r_j = r_c + r_cj along edges
   int64_t n_owned = 0;
   torch::Tensor edge_vectors;    // [E, 3] f64, r_cj = r_j - r_c, A
   torch::Tensor edge_index;      // [2, E] center, neighbor
@@ -38,8 +39,8 @@ using ChargePullBack = std::function<torch::Tensor(const torch::Tensor &weights,
 // Collective. Returns [n_all, 3, 3] f64 in e, indices [atom, P, r]: rows of images are to be added to their owners.
 //   coupling_charges [n_owned] f64: Q_i
 torch::Tensor born_effective_charges(const BornSettings &settings, const AtomsAndEdges &atoms,
-                                     const torch::Tensor &coupling_charges,
-                                     const ChargePullBack &pull_back, const Communicator &comm);
+                                     const torch::Tensor &coupling_charges, const ChargePullBack &pull_back,
+                                     const Communicator &comm);
 
 // out[index[e]] += scale * rows[e]; out [n, ...] and rows [E, ...] f64.
 void add_rows(torch::Tensor &out, const torch::Tensor &index, const torch::Tensor &rows, double scale);

@@ -7,7 +7,7 @@ from pathlib import Path
 def directory() -> str:
     """Return the directory that holds `leslmpplugin.so`, for LAMMPS to load.
 
-    It is the one of the compiled module, which an editable install keeps apart from the Python files.
+    It is the one of the compiled module, which an editable install keeps apart from the rest.
     """
     spec = find_spec("lammps_les._core")
     if spec is None or spec.origin is None:

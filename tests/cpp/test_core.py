@@ -1,4 +1,4 @@
-"""The C++ solvers and the C++ assembly of Born effective charges, judged by the plain Python sums."""
+"""The C++ solvers and assembly of Born effective charges, judged by the plain Python sums."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from lammps_les import _core
 from lammps_les.electrostatics import LongRangeParameters, long_range_response
 
@@ -18,7 +19,9 @@ CELLS = {
 }
 
 
-def system(cell: np.ndarray | None, channels: int, n: int = 23) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+def system(
+    cell: np.ndarray | None, channels: int, n: int = 23
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
     rng = np.random.default_rng(7)
     spread = cell if cell is not None else np.diag([8.0, 8.0, 8.0])
     positions = rng.uniform(-0.5, 1.5, (n, 3)) @ spread  # some outside the cell
@@ -32,15 +35,30 @@ def system(cell: np.ndarray | None, channels: int, n: int = 23) -> tuple[torch.T
 @pytest.mark.parametrize("shape", CELLS)
 def test_long_range(shape: str, channels: int, remove_self: bool) -> None:
     positions, charges, cell = system(CELLS[shape], channels)
-    constants = {"sigma": 0.9, "dl": 1.0 if shape == "long" else 1.7, "norm": 3.3, "remove_self": remove_self, "self_factor": 2.0, "open_shift": 0.01}
+    constants = {
+        "sigma": 0.9,
+        "dl": 1.0 if shape == "long" else 1.7,
+        "norm": 3.3,
+        "remove_self": remove_self,
+        "self_factor": 2.0,
+        "open_shift": 0.01,
+    }
     result = _core.long_range(positions, charges, cell, **constants, atom_virial=True)
     lattice = torch.zeros(3, 3, dtype=torch.float64) if cell is None else cell
-    judge = long_range_response(positions, charges, lattice, cell is not None, LongRangeParameters(**constants))
-    for mine, theirs in (("energy", judge.energies), ("potential", judge.potential), ("forces", judge.forces)):
+    judge = long_range_response(
+        positions, charges, lattice, cell is not None, LongRangeParameters(**constants)
+    )
+    for mine, theirs in (
+        ("energy", judge.energies),
+        ("potential", judge.potential),
+        ("forces", judge.forces),
+    ):
         torch.testing.assert_close(result[mine], theirs, rtol=1e-12, atol=1e-12)
     if cell is not None:
         torch.testing.assert_close(result["virial"], judge.virial, rtol=1e-12, atol=1e-12)
-    torch.testing.assert_close(result["atom_virial"].sum(0), result["virial"], rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(
+        result["atom_virial"].sum(0), result["virial"], rtol=1e-12, atol=1e-12
+    )
 
 
 def test_float32_charges() -> None:
@@ -51,11 +69,13 @@ def test_float32_charges() -> None:
     assert single["potential"].dtype == torch.float32
     for name in ("energy", "potential", "forces"):
         scale = double[name].abs().max()
-        torch.testing.assert_close(single[name].double() / scale, double[name] / scale, rtol=0, atol=2e-6)
+        torch.testing.assert_close(
+            single[name].double() / scale, double[name] / scale, rtol=0, atol=2e-6
+        )
 
 
 def test_tiles_do_not_matter() -> None:
-    """More atoms than one tile holds: the same as the sum over pairs of halves through the structure factor."""
+    """More atoms than one tile holds, in another order."""
     positions, charges, cell = system(np.diag([30.0, 30.0, 30.0]), 1, n=1500)
     constants = {"sigma": 1.0, "dl": 2.0, "norm": 1.0, "remove_self": False}
     whole = _core.long_range(positions, charges, cell, **constants)
@@ -80,8 +100,9 @@ def test_no_atoms() -> None:
 def test_calculator_through_core_agrees_with_forward(
     periodic: bool, name: str, form: str, toy_model: Callable[..., Path]
 ) -> None:
-    """The calculator goes through the C++ core, `forward` of the model file through the plain Python sums."""
+    """The calculator goes through the C++ core, `forward` through the plain Python sums."""
     from ase import Atoms
+
     from lammps_les.calculators import LesCalculator
     from lammps_les.data.neighbors import neighbor_list
 
@@ -94,12 +115,22 @@ def test_calculator_through_core_agrees_with_forward(
     edge_index, shifts = neighbor_list(atoms.positions, cell, periodic, calculator.metadata.cutoff)
     pbc = torch.tensor([periodic] * 3)
     judge = calculator.model.forward(
-        torch.tensor(atoms.positions), species, torch.tensor(cell), pbc, edge_index, shifts, True, form)
+        torch.tensor(atoms.positions),
+        species,
+        torch.tensor(cell),
+        pbc,
+        edge_index,
+        shifts,
+        True,
+        form,
+    )
     calculator.calculate(atoms, ["energy", "forces", "stress", "born_effective_charges"])
     mine = calculator.results
     assert mine["energy"] == pytest.approx(float(judge["energy"]), rel=1e-12)
     np.testing.assert_allclose(mine["forces"], judge["forces"].numpy(), rtol=0, atol=1e-10)
-    np.testing.assert_allclose(mine["born_effective_charges"], judge["bec"].numpy(), rtol=0, atol=1e-10)
+    np.testing.assert_allclose(
+        mine["born_effective_charges"], judge["bec"].numpy(), rtol=0, atol=1e-10
+    )
 
 
 def test_wrong_input_is_refused() -> None:

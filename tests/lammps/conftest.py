@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import molecule
+
 from lammps_les_export import write_model
 from lammps_les_export.adapters.cace import read_cace
 
 
 @pytest.fixture
 def water() -> Callable[..., Atoms]:
-    """Boxes of randomly turned molecules on a lattice: water(n) has n^3 of them, `spacing` A apart."""
+    """Boxes of randomly turned molecules on a lattice: n^3 of them, `spacing` A apart."""
 
     def box(n: int = 4, spacing: float = 3.1, seed: int = 0) -> Atoms:
         rng = np.random.default_rng(seed)

@@ -84,7 +84,9 @@ def write_data(path: Path, atoms: Atoms, elements: Sequence[str], prism: Prism) 
     path.write_text("\n".join(lines) + "\n")
 
 
-def launch(script: Path, ranks: int = 1, environment: dict[str, str] | None = None) -> tuple[int, str]:
+def launch(
+    script: Path, ranks: int = 1, environment: dict[str, str] | None = None
+) -> tuple[int, str]:
     """Run `lmp -in script` on some MPI ranks; return the exit status and all that was printed."""
     command = ["lmp", "-in", script.name, "-log", "none"]
     if ranks > 1:
@@ -119,14 +121,21 @@ def run(
     boundary: str | None = None,
     check: bool = True,
 ) -> Run:
-    """Define the system, `pair_style les STYLE`, run `commands`, then dump forces and `compute les/atom QUANTITIES`.
+    """Define the system and `pair_style les STYLE`, run `commands`, dump what came out.
 
     Args:
         folder: Where files are written; made if absent.
+        atoms: The structure.
+        model: Model file.
+        ranks: MPI ranks.
+        style: Keywords of the pair style.
         before: Commands before the pair style (processors, newton, neighbor ...).
         commands: Commands after pair_coeff; the last must leave forces at the final positions.
         elements: Order of atom types; default: sorted symbols.
         quantities: Words for compute les/atom; none: no compute.
+        channels: Charge channels of the model.
+        units: metal or real.
+        boundary: Of LAMMPS; default: p p p or f f f, as the structure is.
         check: Fail if LAMMPS does not end well.
 
     Returns:
@@ -142,7 +151,11 @@ def run(
     for word in quantities.split():
         columns += [f"{word}{k}" for k in range(9 if word == "bec" else channels)]
     if columns:
-        spec = "c_les" if len(columns) == 1 else " ".join(f"c_les[{k + 1}]" for k in range(len(columns)))
+        spec = (
+            "c_les"
+            if len(columns) == 1
+            else " ".join(f"c_les[{k + 1}]" for k in range(len(columns)))
+        )
     thermo = ["pe", "evdwl", "ecoul", "pxx", "pyy", "pzz", "pxy", "pxz", "pyz"]
     script = [
         f"units {units}",
@@ -154,12 +167,20 @@ def run(
         f"pair_coeff * * {model} {' '.join(elements)}",
         "compute stress all pressure NULL virial",
         *([f"compute les all les/atom {quantities}"] if columns else []),
-        "thermo_style custom step temp pe evdwl ecoul etotal " + " ".join(f"c_stress[{k}]" for k in range(1, 7)),
+        "thermo_style custom step temp pe evdwl ecoul etotal "
+        + " ".join(f"c_stress[{k}]" for k in range(1, 7)),
         "thermo_modify format float %.16g norm no",
         *commands,
-        *(f'print "VALUE {name} $({value}:%.17g)"' for name, value in zip(
-            thermo, ["pe", "evdwl", "ecoul", *(f"c_stress[{k}]" for k in range(1, 7))], strict=True)),
-        f"write_dump all custom atoms.dump id x y z fx fy fz {spec} modify sort id format float %.17g",
+        *(
+            f'print "VALUE {name} $({value}:%.17g)"'
+            for name, value in zip(
+                thermo,
+                ["pe", "evdwl", "ecoul", *(f"c_stress[{k}]" for k in range(1, 7))],
+                strict=True,
+            )
+        ),
+        f"write_dump all custom atoms.dump id x y z fx fy fz {spec} "
+        "modify sort id format float %.17g",
     ]
     (folder / "in.lmp").write_text("\n".join(script) + "\n")
     returncode, log = launch(folder / "in.lmp", ranks)
@@ -168,7 +189,9 @@ def run(
         raise AssertionError(f"LAMMPS ended with status {returncode}:\n{log[-4000:]}")
     if returncode != 0:
         return result
-    result.values = {m[1]: float(m[2]) for m in re.finditer(r"^VALUE (\S+) (\S+)$", log, re.MULTILINE)}
+    result.values = {
+        m[1]: float(m[2]) for m in re.finditer(r"^VALUE (\S+) (\S+)$", log, re.MULTILINE)
+    }
     table = np.loadtxt((folder / "atoms.dump").read_text().splitlines()[9:], ndmin=2)
     names = ["id", "x", "y", "z", "fx", "fy", "fz", *columns]
     result.columns = dict(zip(names, table.T, strict=True))

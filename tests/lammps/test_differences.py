@@ -15,7 +15,7 @@ STEP = 1e-4  # A, or strain
 
 @pytest.fixture
 def strained(water: Callable[..., Atoms]) -> Atoms:
-    """A triclinic box in which no wave vector lies near the cutoff, so that small strains keep the k set."""
+    """A triclinic box with no wave vector near the cutoff: small strains keep the k set."""
     atoms = water(3, spacing=3.19)
     strain = np.array([[0.02, 0.05, -0.04], [0.0, -0.01, 0.06], [0.03, 0.0, 0.01]])
     atoms.set_cell(atoms.cell.array @ (np.eye(3) + strain), scale_atoms=True)
@@ -27,8 +27,14 @@ def strained(water: Callable[..., Atoms]) -> Atoms:
 
 def evaluate(folder: Path, atoms: Atoms, model: Path, name: str, **options):
     channels = CHANNELS.get(name, 1)
-    return run(folder, atoms, model, channels=channels,
-               quantities="q phi bec" if channels else "", **options)
+    return run(
+        folder,
+        atoms,
+        model,
+        channels=channels,
+        quantities="q phi bec" if channels else "",
+        **options,
+    )
 
 
 @pytest.mark.parametrize("periodic", [True, False])
@@ -55,10 +61,8 @@ def test_forces(
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_virial(
-    name: str, strained: Atoms, toy_model: Callable[..., Path], tmp_path: Path
-) -> None:
-    """All six components, charge response and volume terms included; and the per-atom virials sum to them."""
+def test_virial(name: str, strained: Atoms, toy_model: Callable[..., Path], tmp_path: Path) -> None:
+    """All six components, charge response and volume terms included."""
     stress = evaluate(tmp_path / "s", strained, toy_model(name), name, ranks=2).stress
     pairs = [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)]
     moved = []
@@ -113,15 +117,25 @@ def test_field_force(
     fix = "fix field all efield/bec {} {} {} neutral {}"
     for neutral in ("no", "yes"):
         with_field = evaluate(
-            tmp_path / neutral, strained, toy_model(name), name,
-            commands=[fix.format(*field, neutral), "run 0",
-                      *(f'print "VALUE net{a} $(f_field[{a}]:%.17g)"' for a in (1, 2, 3))], **options)
+            tmp_path / neutral,
+            strained,
+            toy_model(name),
+            name,
+            commands=[
+                fix.format(*field, neutral),
+                "run 0",
+                *(f'print "VALUE net{a} $(f_field[{a}]:%.17g)"' for a in (1, 2, 3)),
+            ],
+            **options,
+        )
         bec = np.stack([without.columns[f"bec{k}"] for k in range(9)], axis=1).reshape(-1, 3, 3)
         expected = np.einsum("a,iab->ib", field, bec)
         net = expected.sum(axis=0)
         if name == "two_layers":  # the index order is put to the test
             assert np.abs(bec - bec.transpose(0, 2, 1)).max() > 1e-3
-        np.testing.assert_allclose([with_field.values[f"net{a}"] for a in (1, 2, 3)], net, atol=1e-9)
+        np.testing.assert_allclose(
+            [with_field.values[f"net{a}"] for a in (1, 2, 3)], net, atol=1e-9
+        )
         if neutral == "yes":
             expected -= expected.mean(axis=0)
         columns = ["fx", "fy", "fz"]
@@ -133,7 +147,7 @@ def test_field_force(
 def test_open_born_charges_are_the_dipole_derivative(
     name: str, water: Callable[..., Atoms], toy_model: Callable[..., Path], tmp_path: Path
 ) -> None:
-    """In an open system the phase form is dP/dr of P = sum q~ r, by differences of charges that LAMMPS prints."""
+    """In an open system the phase form is dP/dr of P = sum q~ r, q as LAMMPS prints them."""
     atoms = water(2)
     atoms.pbc, atoms.cell = False, None
     model = toy_model(name)

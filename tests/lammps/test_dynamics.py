@@ -12,12 +12,19 @@ from lmp import launch, run
 EXAMPLE = Path(__file__).parents[2] / "lammps_examples" / "water_field"
 
 
-def script(folder: Path, model: Path, *lines: str, units: str = "metal", data: Path | None = None) -> Path:
+def script(
+    folder: Path, model: Path, *lines: str, units: str = "metal", data: Path | None = None
+) -> Path:
     """Write an input on the 64 equilibrated waters of the example (types H, O)."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "in.lmp"
-    head = [f"units {units}", "atom_style atomic", f"read_data {data or EXAMPLE / 'data.water'}",
-            "pair_style les", f"pair_coeff * * {model} H O"]
+    head = [
+        f"units {units}",
+        "atom_style atomic",
+        f"read_data {data or EXAMPLE / 'data.water'}",
+        "pair_style les",
+        f"pair_coeff * * {model} H O",
+    ]
     path.write_text("\n".join([*head, *lines]) + "\n")
     return path
 
@@ -44,7 +51,7 @@ FIELDS = {
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_nve_drift(field: str, shipped: Callable[..., Path], tmp_path: Path) -> None:
-    """64 waters, 2,000 steps of 0.25 fs at 300 K in float64: etotal + f_fix drifts by less than 2e-5 eV/atom."""
+    """2,000 steps of 0.25 fs at 300 K, float64: etotal + f_fix drifts by < 2e-5 eV/atom."""
     commands = [
         "timestep 0.00025",
         "velocity all create 300.0 11 mom yes dist gaussian",
@@ -77,36 +84,75 @@ def test_nve_drift(field: str, shipped: Callable[..., Path], tmp_path: Path) -> 
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_restart(ranks: int, shipped: Callable[..., Path], tmp_path: Path) -> None:
     model = shipped("float64")
-    fixes = ["timestep 0.0005", "fix 1 all nve", "fix f all efield/bec 0.0 0.05 0.1", "fix_modify f energy yes", "thermo 10"]
-    report = ['print "STATE $(pe:%.17g) $(ke:%.17g) $(f_f:%.17g) $(f_f[4]:%.17g) $(f_f[5]:%.17g) $(f_f[6]:%.17g) $(f_f[7]:%.17g)"',
-              "write_dump all custom atoms.dump id x y z vx vy vz modify sort id format float %.17g"]
-    whole = script(tmp_path / "whole", model, "velocity all create 300.0 11", *fixes, "run 40",
-                   "write_restart half.restart", "run 40", *report)
+    fixes = [
+        "timestep 0.0005",
+        "fix 1 all nve",
+        "fix f all efield/bec 0.0 0.05 0.1",
+        "fix_modify f energy yes",
+        "thermo 10",
+    ]
+    report = [
+        'print "STATE $(pe:%.17g) $(ke:%.17g) $(f_f:%.17g) '
+        '$(f_f[4]:%.17g) $(f_f[5]:%.17g) $(f_f[6]:%.17g) $(f_f[7]:%.17g)"',
+        "write_dump all custom atoms.dump id x y z vx vy vz modify sort id format float %.17g",
+    ]
+    whole = script(
+        tmp_path / "whole",
+        model,
+        "velocity all create 300.0 11",
+        *fixes,
+        "run 40",
+        "write_restart half.restart",
+        "run 40",
+        *report,
+    )
     log = ran(whole, ranks)
     second = tmp_path / "second" / "in.lmp"
     second.parent.mkdir()
-    second.write_text("\n".join([
-        "units metal", f"read_restart {whole.parent / 'half.restart'}", "pair_style les",
-        f"pair_coeff * * {model} H O", *fixes, "run 40", *report]) + "\n")
+    second.write_text(
+        "\n".join(
+            [
+                "units metal",
+                f"read_restart {whole.parent / 'half.restart'}",
+                "pair_style les",
+                f"pair_coeff * * {model} H O",
+                *fixes,
+                "run 40",
+                *report,
+            ]
+        )
+        + "\n"
+    )
     log_second = ran(second, ranks)
     one, two = printed(log, "STATE")[0], printed(log_second, "STATE")[0]
     assert abs(one[2]) > 1e-4
     assert abs(one[5]) > 1e-3
     np.testing.assert_allclose(two, one, rtol=1e-9, atol=1e-9)
-    table = [np.loadtxt((p / "atoms.dump").read_text().splitlines()[9:]) for p in (whole.parent, second.parent)]
+    table = [
+        np.loadtxt((p / "atoms.dump").read_text().splitlines()[9:])
+        for p in (whole.parent, second.parent)
+    ]
     np.testing.assert_allclose(table[1], table[0], rtol=0, atol=1e-9)
 
 
 def test_units_real(shipped: Callable[..., Path], tmp_path: Path) -> None:
-    """The same path, energies and polarization in units real (fs, kcal/mol) as in metal (ps, eV); fields are in V/A in both."""
+    """The same path in units real (fs, kcal/mol) as in metal (ps, eV); fields in V/A in both."""
     results = {}
     for units, dt in (("metal", 0.0005), ("real", 0.5)):
         path = script(
-            tmp_path / units, shipped("float64"), "velocity all set 0.0 0.0 0.0", f"timestep {dt}", "fix 1 all nve", "fix f all efield/bec 0.0 0.0 0.5",
-            "fix_modify f energy yes", "run 50",
+            tmp_path / units,
+            shipped("float64"),
+            "velocity all set 0.0 0.0 0.0",
+            f"timestep {dt}",
+            "fix 1 all nve",
+            "fix f all efield/bec 0.0 0.0 0.5",
+            "fix_modify f energy yes",
+            "run 50",
             'print "STATE $(pe:%.17g) $(evdwl:%.17g) $(ecoul:%.17g) $(f_f:%.17g) $(press:%.17g)"',
             'print "POLARIZATION $(f_f[4]:%.17g) $(f_f[5]:%.17g) $(f_f[6]:%.17g)"',
-            "write_dump all custom atoms.dump id x y z fx fy fz modify sort id format float %.17g", units=units)
+            "write_dump all custom atoms.dump id x y z fx fy fz modify sort id format float %.17g",
+            units=units,
+        )
         log = ran(path)
         atoms = np.loadtxt((path.parent / "atoms.dump").read_text().splitlines()[9:])
         results[units] = printed(log, "STATE")[0], printed(log, "POLARIZATION")[0], atoms
@@ -121,57 +167,107 @@ def test_units_real(shipped: Callable[..., Path], tmp_path: Path) -> None:
     np.testing.assert_allclose(real[2][:, 4:] / kcal, metal[2][:, 4:], rtol=0, atol=1e-3)
 
 
-def test_units_real_exactly(water: Callable[..., Atoms], toy_model: Callable[..., Path], tmp_path: Path) -> None:
+def test_units_real_exactly(
+    water: Callable[..., Atoms], toy_model: Callable[..., Path], tmp_path: Path
+) -> None:
     """Without dynamics the two unit systems differ by constant factors only."""
     commands = ["fix f all efield/bec 0.1 -0.2 0.3", "run 0"]
-    runs = [run(tmp_path / u, water(3), toy_model("linear"), units=u, commands=commands) for u in ("metal", "real")]
+    runs = [
+        run(tmp_path / u, water(3), toy_model("linear"), units=u, commands=commands)
+        for u in ("metal", "real")
+    ]
     assert runs[1].energy == pytest.approx(runs[0].energy, rel=1e-12)
     np.testing.assert_allclose(runs[1].forces, runs[0].forces, rtol=0, atol=1e-10)
-    np.testing.assert_allclose(runs[1].stress, runs[0].stress, rtol=1e-5, atol=1e-7)  # LAMMPS's nktv2p constants
+    np.testing.assert_allclose(
+        runs[1].stress, runs[0].stress, rtol=1e-5, atol=1e-7
+    )  # LAMMPS's nktv2p constants
     for column in ("q0", "phi0", "bec0", "bec5"):
-        np.testing.assert_allclose(runs[1].columns[column], runs[0].columns[column], rtol=0, atol=1e-12)
+        np.testing.assert_allclose(
+            runs[1].columns[column], runs[0].columns[column], rtol=0, atol=1e-12
+        )
 
 
 @pytest.mark.parametrize("field", [0.0, 0.02])
 def test_minimize(field: float, shipped: Callable[..., Path], tmp_path: Path) -> None:
     fixes = [f"fix f all efield/bec 0.0 0.0 {field}", "fix_modify f energy yes"] if field else []
-    log = ran(script(tmp_path, shipped("float64"), *fixes, "minimize 0.0 5.0e-2 400 4000", 'print "FMAX $(fmax) $(pe)"'))
+    log = ran(
+        script(
+            tmp_path,
+            shipped("float64"),
+            *fixes,
+            "minimize 0.0 5.0e-2 400 4000",
+            'print "FMAX $(fmax) $(pe)"',
+        )
+    )
     assert "Stopping criterion = force tolerance" in log, log[-2500:]
-    start, end = re.search(r"Energy initial, next-to-last, final =\s+(\S+)\s+\S+\s+(\S+)", log).groups()
+    start, end = re.search(
+        r"Energy initial, next-to-last, final =\s+(\S+)\s+\S+\s+(\S+)", log
+    ).groups()
     assert float(end) < float(start) - 1.0
     if field:
         assert "WARNING: fix efield/bec" not in log
 
 
-def test_minimize_without_energy_is_warned_about(shipped: Callable[..., Path], tmp_path: Path) -> None:
-    log = ran(script(tmp_path, shipped("float32"), "fix f all efield/bec 0 0 0.02", "minimize 0.0 1.0 2 20"))
-    assert "without 'fix_modify f energy yes' the minimizer does not see the energy of the field" in log
+def test_minimize_without_energy_is_warned_about(
+    shipped: Callable[..., Path], tmp_path: Path
+) -> None:
+    log = ran(
+        script(
+            tmp_path, shipped("float32"), "fix f all efield/bec 0 0 0.02", "minimize 0.0 1.0 2 20"
+        )
+    )
+    assert (
+        "without 'fix_modify f energy yes' the minimizer does not see the energy of the field"
+        in log
+    )
 
 
-def test_field_work_is_energy_times_charge(water: Callable[..., Atoms], toy_model: Callable[..., Path], tmp_path: Path) -> None:
-    """Fixed charges in a constant field: the fix's scalar is -E.(change of dipole), its vector the change of dipole."""
+def test_field_work_is_energy_times_charge(
+    water: Callable[..., Atoms], toy_model: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Fixed charges in a constant field: scalar -E.(change of dipole), vector that change."""
     atoms = water(3)
-    commands = ["velocity all create 300.0 5", "fix 1 all nve", "fix f all efield/bec 0.0 0.3 0.1 neutral no", "timestep 0.0005",
-                "thermo 20", "run 20", 'print "VALUE w $(f_f:%.17g)"',
-                *(f'print "VALUE p{a} $(f_f[{3 + a}]:%.17g)"' for a in (1, 2, 3)),
-                "write_dump all custom end.dump id xu yu zu modify sort id format float %.17g"]
+    commands = [
+        "velocity all create 300.0 5",
+        "fix 1 all nve",
+        "fix f all efield/bec 0.0 0.3 0.1 neutral no",
+        "timestep 0.0005",
+        "thermo 20",
+        "run 20",
+        'print "VALUE w $(f_f:%.17g)"',
+        *(f'print "VALUE p{a} $(f_f[{3 + a}]:%.17g)"' for a in (1, 2, 3)),
+        "write_dump all custom end.dump id xu yu zu modify sort id format float %.17g",
+    ]
     result = run(tmp_path, atoms, toy_model("constant"), ranks=2, commands=commands)
     end = np.loadtxt((tmp_path / "end.dump").read_text().splitlines()[9:])[:, 1:]
     charges = np.where(atoms.numbers == 8, -0.8, 0.4) * np.sqrt(1.8)
     moved = charges @ (end - atoms.positions)
     assert np.abs(moved).max() > 1e-2
-    np.testing.assert_allclose([result.values[f"p{a}"] for a in (1, 2, 3)], moved, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(
+        [result.values[f"p{a}"] for a in (1, 2, 3)], moved, rtol=0, atol=1e-9
+    )
     assert result.values["w"] == pytest.approx(-0.3 * moved[1] - 0.1 * moved[2], abs=1e-9)
 
 
-def test_region_and_group(water: Callable[..., Atoms], toy_model: Callable[..., Path], tmp_path: Path) -> None:
+def test_region_and_group(
+    water: Callable[..., Atoms], toy_model: Callable[..., Path], tmp_path: Path
+) -> None:
     """Only atoms of the group inside the region are pushed; `neutral` averages over them."""
     atoms, model = water(3), toy_model("constant")
     half = atoms.cell.lengths()[0] / 2
     without = run(tmp_path / "0", atoms, model)
-    pushed = run(tmp_path / "1", atoms, model, ranks=2, commands=[
-        f"region left block 0 {half} INF INF INF INF", "group oxygen type 2",
-        "fix f oxygen efield/bec 0.0 0.0 1.0 region left neutral no", "run 0"])
+    pushed = run(
+        tmp_path / "1",
+        atoms,
+        model,
+        ranks=2,
+        commands=[
+            f"region left block 0 {half} INF INF INF INF",
+            "group oxygen type 2",
+            "fix f oxygen efield/bec 0.0 0.0 1.0 region left neutral no",
+            "run 0",
+        ],
+    )
     inside = (atoms.numbers == 8) & (atoms.get_positions(wrap=True)[:, 0] < half)
     push = pushed.forces - without.forces
     expected = np.zeros_like(push)
@@ -181,10 +277,23 @@ def test_region_and_group(water: Callable[..., Atoms], toy_model: Callable[..., 
 
 
 def test_memory_is_flat(shipped: Callable[..., Path], tmp_path: Path) -> None:
-    """1,000 steps in which the number of edges changes nearly every step: resident memory stays where it was after 500."""
-    usage = ['info memory']
-    log = ran(script(tmp_path, shipped("float32"), "velocity all create 600.0 11", "timestep 0.0005", "fix 1 all nve",
-                     "fix f all efield/bec 0 0 0.1", "thermo 100", "run 500", *usage, "run 500", *usage))
+    """The number of edges changes nearly every step; after step 500 memory grows no more."""
+    usage = ["info memory"]
+    log = ran(
+        script(
+            tmp_path,
+            shipped("float32"),
+            "velocity all create 600.0 11",
+            "timestep 0.0005",
+            "fix 1 all nve",
+            "fix f all efield/bec 0 0 0.1",
+            "thermo 100",
+            "run 500",
+            *usage,
+            "run 500",
+            *usage,
+        )
+    )
     peak = [float(m) for m in re.findall(r"Maximum resident set size: (\S+) Mbyte", log)]
     assert len(peak) == 2
     assert peak[1] < peak[0] + 2.0

@@ -28,35 +28,67 @@ def error_of(folder: Path, atoms: Atoms, model: Path, **options) -> str:
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"commands": ["pair_coeff * * {model} H Xe"]}, "knows the species H O; type 2 asks for Xe"),
+        (
+            {"commands": ["pair_coeff * * {model} H Xe"]},
+            "knows the species H O; type 2 asks for Xe",
+        ),
         ({"before": ["newton off"]}, "pair_style les requires newton pair on"),
         ({"boundary": "p p f"}, "periodic in all directions (boundary p p p) or in none"),
-        ({"style": "cutoff 5.0"}, "unknown keyword 'cutoff'; known are kspace, born, epsilon_inf, device"),
+        (
+            {"style": "cutoff 5.0"},
+            "unknown keyword 'cutoff'; known are kspace, born, epsilon_inf, device",
+        ),
         ({"style": "born"}, "keyword 'born' needs a value"),
         ({"style": "born global"}, "keyword 'born' expects one of local, phase, not 'global'"),
         ({"style": "kspace mesh"}, "kspace mesh is not part of this version; use kspace direct"),
         ({"style": "epsilon_inf -1"}, "keyword 'epsilon_inf' expects a positive number, not '-1'"),
-        ({"style": "device gpu"}, "keyword 'device' expects one of auto, cpu, cuda, cuda:N, not 'gpu'"),
+        (
+            {"style": "device gpu"},
+            "keyword 'device' expects one of auto, cpu, cuda, cuda:N, not 'gpu'",
+        ),
         ({"style": "device cuda:N"}, "expects a GPU number in place of N"),
         ({"style": "device cuda:99999999999"}, "keyword 'device' expects one of"),
         ({"units": "lj"}, "works in units metal or real, not lj"),
-        ({"commands": ["fix f all efield/bec 0 0 0.1 field 2", "run 0"]}, "fix efield/bec: unknown keyword 'field'"),
-        ({"commands": ["fix f all efield/bec 0 0", "run 0"]}, "expected three components of the field (V/A), got 2"),
+        (
+            {"commands": ["fix f all efield/bec 0 0 0.1 field 2", "run 0"]},
+            "fix efield/bec: unknown keyword 'field'",
+        ),
+        (
+            {"commands": ["fix f all efield/bec 0 0", "run 0"]},
+            "expected three components of the field (V/A), got 2",
+        ),
         ({"commands": ["fix f all efield/bec 0 0 v_e", "run 0"]}, "variable e does not exist"),
-        ({"commands": ["variable e string 1", "fix f all efield/bec 0 0 v_e", "run 0"]}, "variable e is neither equal- nor atom-style"),
+        (
+            {"commands": ["variable e string 1", "fix f all efield/bec 0 0 v_e", "run 0"]},
+            "variable e is neither equal- nor atom-style",
+        ),
         ({"commands": ["fix f all efield/bec 0 0 1 region r", "run 0"]}, "region r does not exist"),
-        ({"commands": ["fix f all efield/bec 0 0 1 neutral maybe", "run 0"]}, "keyword 'neutral' expects one of yes, no, not 'maybe'"),
+        (
+            {"commands": ["fix f all efield/bec 0 0 1 neutral maybe", "run 0"]},
+            "keyword 'neutral' expects one of yes, no, not 'maybe'",
+        ),
         ({"commands": ["fix f all efield/bec 0 0 1", 'print "$(f_f[7])"']}, "use 'run 0' first"),
-        ({"commands": ["compute c all les/atom charge", "run 0"]}, "unknown keyword 'charge'; known are q, phi, bec"),
+        (
+            {"commands": ["compute c all les/atom charge", "run 0"]},
+            "unknown keyword 'charge'; known are q, phi, bec",
+        ),
         ({"commands": ["compute c all les/current x", "run 0"]}, "takes no arguments, got 'x'"),
         (
-            {"commands": ["compute c all les/atom q bec", "run 0", "displace_atoms all random 1 1 1 1",
-                          "write_dump all custom x.dump id c_c[2]"]},
+            {
+                "commands": [
+                    "compute c all les/atom q bec",
+                    "run 0",
+                    "displace_atoms all random 1 1 1 1",
+                    "write_dump all custom x.dump id c_c[2]",
+                ]
+            },
             "atoms were moved since; use 'run 0' first",
         ),
     ],
 )
-def test_wrong_input(options: dict, text: str, water: Water, toy_model: Toy, tmp_path: Path) -> None:
+def test_wrong_input(
+    options: dict, text: str, water: Water, toy_model: Toy, tmp_path: Path
+) -> None:
     if "commands" in options:
         commands = [c.replace("{model}", str(toy_model("linear"))) for c in options["commands"]]
         options = options | {"commands": commands}
@@ -65,9 +97,13 @@ def test_wrong_input(options: dict, text: str, water: Water, toy_model: Toy, tmp
 
 @pytest.mark.parametrize("ranks", [1, 2])
 @pytest.mark.parametrize("command", ["fix f all efield/bec 0 0 1", "compute c all les/current"])
-def test_without_pair_les(command: str, ranks: int, water: Water, toy_model: Toy, tmp_path: Path) -> None:
+def test_without_pair_les(
+    command: str, ranks: int, water: Water, toy_model: Toy, tmp_path: Path
+) -> None:
     commands = [command, "pair_style zero 4.0", "pair_coeff * *", "run 0"]
-    message = error_of(tmp_path, water(2, spacing=4.0), toy_model("linear"), commands=commands, ranks=ranks)
+    message = error_of(
+        tmp_path, water(2, spacing=4.0), toy_model("linear"), commands=commands, ranks=ranks
+    )
     assert "needs pair_style les, alone or in pair_style hybrid/overlay" in message
 
 
@@ -79,9 +115,15 @@ def test_before_pair_coeff(water: Water, toy_model: Toy, tmp_path: Path) -> None
 
 def test_two_instances(water: Water, toy_model: Toy, tmp_path: Path) -> None:
     model = toy_model("linear")
-    commands = ["pair_style hybrid/overlay les les", f"pair_coeff * * les 1 {model} H O",
-                f"pair_coeff * * les 2 {model} H O", "run 0"]
-    assert "pair_style les can be used only once" in error_of(tmp_path, water(2, spacing=4.0), model, commands=commands)
+    commands = [
+        "pair_style hybrid/overlay les les",
+        f"pair_coeff * * les 1 {model} H O",
+        f"pair_coeff * * les 2 {model} H O",
+        "run 0",
+    ]
+    assert "pair_style les can be used only once" in error_of(
+        tmp_path, water(2, spacing=4.0), model, commands=commands
+    )
 
 
 def test_excluded_bonded_neighbors(water: Water, toy_model: Toy, tmp_path: Path) -> None:
@@ -95,7 +137,8 @@ def test_excluded_bonded_neighbors(water: Water, toy_model: Toy, tmp_path: Path)
     head, body = data.split("Atoms # bond\n\n")
     rows = [line.split() for line in body.splitlines()]
     (folder / "data.lmp").write_text(
-        head + "Atoms # bond\n\n" + "\n".join(f"{r[0]} 1 {' '.join(r[1:])}" for r in rows) + "\n")
+        head + "Atoms # bond\n\n" + "\n".join(f"{r[0]} 1 {' '.join(r[1:])}" for r in rows) + "\n"
+    )
     from lmp import launch
 
     returncode, log = launch(folder / "in.lmp")
@@ -103,7 +146,10 @@ def test_excluded_bonded_neighbors(water: Water, toy_model: Toy, tmp_path: Path)
     assert "use 'special_bonds lj/coul 1 1 1' or atom_style atomic" in log
 
 
-@pytest.mark.parametrize("kind", ["missing", "truncated", "foreign", "text", "version", "field", "type", "unknown_output"])
+@pytest.mark.parametrize(
+    "kind",
+    ["missing", "truncated", "foreign", "text", "version", "field", "type", "unknown_output"],
+)
 def test_model_file(kind: str, water: Water, toy_model: Toy, tmp_path: Path) -> None:
     good = toy_model("linear")
     model = tmp_path / "model.pt"
@@ -125,16 +171,27 @@ def test_model_file(kind: str, water: Water, toy_model: Toy, tmp_path: Path) -> 
             metadata["cutoff"] = "four"
         torch.jit.save(module, str(model), _extra_files={"lammps_les.json": json.dumps(metadata)})
     elif kind == "unknown_output":
+
         class WithDipoles(torch.nn.Module):
             def forward(self, x: torch.Tensor) -> torch.Tensor:
                 return x
 
             @torch.jit.export
-            def latents(self, edge_vectors: torch.Tensor, edge_index: torch.Tensor, species: torch.Tensor, n_centers: int):
+            def latents(
+                self,
+                edge_vectors: torch.Tensor,
+                edge_index: torch.Tensor,
+                species: torch.Tensor,
+                n_centers: int,
+            ):
                 zeros = torch.zeros(n_centers, 1, dtype=edge_vectors.dtype)
                 return {"energy": zeros[:, 0], "charge": zeros, "dipole": zeros}
 
-        torch.jit.save(torch.jit.script(WithDipoles()), str(model), _extra_files={"lammps_les.json": extra["lammps_les.json"]})
+        torch.jit.save(
+            torch.jit.script(WithDipoles()),
+            str(model),
+            _extra_files={"lammps_les.json": extra["lammps_les.json"]},
+        )
     expected = {
         "missing": "does not exist or is not a file",
         "truncated": "cannot be read as a TorchScript archive",
@@ -158,7 +215,9 @@ def test_model_file(kind: str, water: Water, toy_model: Toy, tmp_path: Path) -> 
         ("non_finite", "a force or an energy is not finite"),
     ],
 )
-def test_failing_model(name: str, text: str, ranks: int, water: Water, toy_model: Toy, tmp_path: Path) -> None:
+def test_failing_model(
+    name: str, text: str, ranks: int, water: Water, toy_model: Toy, tmp_path: Path
+) -> None:
     """The run ends, on all ranks, and the message says step, rank, atoms and edges."""
     message = error_of(tmp_path, water(2, spacing=4.0), toy_model(name), ranks=ranks)
     assert text in message
@@ -177,9 +236,15 @@ def test_plain_efield_is_warned_about(water: Water, toy_model: Toy, tmp_path: Pa
     head, body = data.split("Atoms # atomic\n\n")
     rows = [line.split() for line in body.splitlines()]
     (tmp_path / "data.lmp").write_text(
-        head + "Atoms # charge\n\n" + "\n".join(f"{r[0]} {r[1]} 0.0 {' '.join(r[2:])}" for r in rows) + "\n")
+        head
+        + "Atoms # charge\n\n"
+        + "\n".join(f"{r[0]} {r[1]} 0.0 {' '.join(r[2:])}" for r in rows)
+        + "\n"
+    )
     text = (tmp_path / "in.lmp").read_text()
-    (tmp_path / "in.lmp").write_text(text.replace("run 0", "fix a all efield 0 0 1\nfix b all efield/bec 0 0 1\nrun 0"))
+    (tmp_path / "in.lmp").write_text(
+        text.replace("run 0", "fix a all efield 0 0 1\nfix b all efield/bec 0 0 1\nrun 0")
+    )
     from lmp import launch
 
     returncode, log = launch(tmp_path / "in.lmp")

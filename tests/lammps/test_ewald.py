@@ -1,7 +1,8 @@
 """LAMMPS's own `kspace_style ewald` as a stranger's answer.
 
-With fixed neutral charges, self-interaction removed and a converged sum, the long-range energy is that of an Ewald sum with
-G = 1/(sigma sqrt 2), its pair part left out. LAMMPS's Coulomb constant is 14.399645 eV A, and the toy model "ions" has 2 pi times that as its norm.
+With fixed neutral charges, self-interaction removed and a converged sum, the long-range energy is
+that of an Ewald sum with G = 1/(sigma sqrt 2), its pair part left out. LAMMPS's Coulomb constant is
+14.399645 eV A, and the toy model "ions" has 2 pi times that as its norm.
 """
 
 from collections.abc import Callable
@@ -37,7 +38,9 @@ def test_ewald(skewed: bool, ranks: int, toy_model: Callable[..., Path], tmp_pat
     data = (tmp_path / "data.lmp").read_text().split("Atoms # atomic")[0] + "Atoms # charge\n\n"
     for n, (symbol, r) in enumerate(zip(atoms.symbols, positions, strict=True), 1):
         charge = 1.0 if symbol == "Na" else -1.0
-        data += f"{n} {elements.index(symbol) + 1} {charge} " + " ".join(f"{c:.16g}" for c in r) + "\n"
+        data += (
+            f"{n} {elements.index(symbol) + 1} {charge} " + " ".join(f"{c:.16g}" for c in r) + "\n"
+        )
     (tmp_path / "data.charge").write_text(data)
     (tmp_path / "in.ewald").write_text(
         f"""units metal
@@ -52,7 +55,7 @@ compute stress all pressure NULL kspace
 thermo_style custom step elong c_stress[*]
 run 0
 print "VALUE elong $(elong:%.17g)"
-print "STRESS $(c_stress[1]:%.17g) $(c_stress[2]:%.17g) $(c_stress[3]:%.17g) $(c_stress[4]:%.17g) $(c_stress[5]:%.17g) $(c_stress[6]:%.17g)"
+print "STRESS {" ".join(f"$(c_stress[{k}]:%.17g)" for k in range(1, 7))}"
 write_dump all custom ewald.dump id fx fy fz modify sort id format float %.17g
 """
     )

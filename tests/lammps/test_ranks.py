@@ -46,15 +46,27 @@ def assert_same(result: Run, one: Run) -> None:
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize(("name", "channels"), MODELS)
 def test_ranks(
-    name: str, channels: int, shape: str, form: str,
-    water: Callable[..., Atoms], toy_model: Callable[..., Path], tmp_path: Path,
+    name: str,
+    channels: int,
+    shape: str,
+    form: str,
+    water: Callable[..., Atoms],
+    toy_model: Callable[..., Path],
+    tmp_path: Path,
 ) -> None:
     atoms = SHAPES[shape](water)
     model = toy_model(name)
 
     def on(ranks: int, *before: str) -> Run:
-        return run(tmp_path / f"{ranks}", atoms, model, ranks=ranks, before=before,
-                   style=f"born {form}", channels=channels)
+        return run(
+            tmp_path / f"{ranks}",
+            atoms,
+            model,
+            ranks=ranks,
+            before=before,
+            style=f"born {form}",
+            channels=channels,
+        )
 
     one = on(1)
     for ranks in (2, 4):
@@ -75,10 +87,14 @@ def test_ranks_published(
 @pytest.mark.parametrize("name", ["linear", "two_layers"])
 @pytest.mark.parametrize("periodic", [True, False])
 def test_empty_rank(
-    periodic: bool, name: str, form: str,
-    water: Callable[..., Atoms], toy_model: Callable[..., Path], tmp_path: Path,
+    periodic: bool,
+    name: str,
+    form: str,
+    water: Callable[..., Atoms],
+    toy_model: Callable[..., Path],
+    tmp_path: Path,
 ) -> None:
-    """A slice of vacuum leaves two of four ranks without atoms (and, with `p p p`, without ghosts)."""
+    """A slice of vacuum leaves two of four ranks without atoms."""
     atoms = water(2)
     if periodic:
         atoms.set_cell(atoms.cell.array * np.array([[1.0], [1.0], [8.0]]))
@@ -90,8 +106,14 @@ def test_empty_rank(
         before = ["processors 1 1 4"]
 
     def on(ranks: int, before: list[str]) -> Run:
-        return run(tmp_path / f"{ranks}", atoms, toy_model(name), ranks=ranks, before=before,
-                   style=f"born {form}")
+        return run(
+            tmp_path / f"{ranks}",
+            atoms,
+            toy_model(name),
+            ranks=ranks,
+            before=before,
+            style=f"born {form}",
+        )
 
     one, four = on(1, []), on(4, before)
     assert "Nlocal:" in four.log
@@ -104,8 +126,14 @@ def test_tiled_and_rebalanced(
 ) -> None:
     atoms = triclinic(water)
     one = run(tmp_path / "1", atoms, toy_model("two_layers"))
-    four = run(tmp_path / "4", atoms, toy_model("two_layers"), ranks=4,
-               before=["comm_style tiled"], commands=["run 0", "balance 1.0 rcb", "run 0"])
+    four = run(
+        tmp_path / "4",
+        atoms,
+        toy_model("two_layers"),
+        ranks=4,
+        before=["comm_style tiled"],
+        commands=["run 0", "balance 1.0 rcb", "run 0"],
+    )
     assert_same(four, one)
 
 
@@ -128,6 +156,11 @@ def test_skin_and_sorting_do_not_matter(
 ) -> None:
     atoms = water(4)
     one = run(tmp_path / "a", atoms, toy_model(name))
-    other = run(tmp_path / "b", atoms, toy_model(name), ranks=2,
-                before=["neighbor 0.3 bin", "atom_modify sort 1 2.0"])
+    other = run(
+        tmp_path / "b",
+        atoms,
+        toy_model(name),
+        ranks=2,
+        before=["neighbor 0.3 bin", "atom_modify sort 1 2.0"],
+    )
     assert_same(other, one)

@@ -85,5 +85,3 @@ def test_reference(
             assert up_to_sign(result.bec, data["bec"]) < 1e-6
     if "bec_k0" in data:
         assert up_to_sign(runs[1].bec, data["bec_k0"]) < 1e-6
-
-

@@ -4,7 +4,6 @@ Each reference file holds a structure with energy, forces and latent charges, ma
 the package cace (or cace with les) that wrote the checkpoint.
 """
 
-import math
 from pathlib import Path
 
 import numpy as np

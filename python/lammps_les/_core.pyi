@@ -1,0 +1,30 @@
+from collections.abc import Callable
+
+from torch import Tensor
+
+def long_range(
+    positions: Tensor,
+    charges: Tensor,
+    cell: Tensor | None,
+    *,
+    sigma: float,
+    dl: float,
+    norm: float,
+    remove_self: bool,
+    self_factor: float = 1.0,
+    open_shift: float = 0.0,
+    atom_virial: bool = False,
+) -> dict[str, Tensor]: ...
+def born_effective_charges(
+    positions: Tensor,
+    n_owned: int,
+    edge_vectors: Tensor,
+    edge_index: Tensor,
+    coupling_charges: Tensor,
+    pull_back: Callable[[Tensor, bool], Tensor],
+    cell: Tensor | None,
+    *,
+    form: str = "local",
+    layers: int = 1,
+    remove_mean: bool = True,
+) -> Tensor: ...
