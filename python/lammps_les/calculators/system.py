@@ -101,9 +101,9 @@ def evaluate_system(
             images, edge_index = graph.owner, graph.edge_index
             positions_seen = r[images] + graph.shifts.double() @ lattice
             edges = (positions_seen[edge_index[1]] - positions_seen[edge_index[0]]).requires_grad_()
-            charge = model.latents(
-                edges.to(metadata.torch_dtype), edge_index, kinds[images], n
-            )["charge"].double()
+            charge = model.latents(edges.to(metadata.torch_dtype), edge_index, kinds[images], n)[
+                "charge"
+            ].double()
         coupled = in_e(charge, metadata.epsilon_inf)
 
         def pull_back(weights: Tensor, _last: bool) -> Tensor:
