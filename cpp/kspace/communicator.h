@@ -5,6 +5,8 @@
 
 #include <torch/types.h>
 
+#include <vector>
+
 namespace les {
 
 class Communicator {
@@ -16,6 +18,10 @@ class Communicator {
   virtual torch::Tensor sum(const torch::Tensor &values) const = 0;
   // Rows of all ranks, concatenated in rank order. Ranks may differ in their number of rows, zero included.
   virtual torch::Tensor gather_rows(const torch::Tensor &rows) const = 0;
+  // Parcel r (a flat tensor, maybe empty) goes to rank r; from rank r come counts[r] elements. What is for this rank itself
+  // is left out.
+  virtual std::vector<torch::Tensor> all_to_all(const std::vector<torch::Tensor> &parcels,
+                                                const std::vector<int64_t> &counts) const = 0;
 };
 
 // One process.
@@ -25,6 +31,11 @@ class SerialCommunicator : public Communicator {
   int size() const override { return 1; }
   torch::Tensor sum(const torch::Tensor &values) const override { return values; }
   torch::Tensor gather_rows(const torch::Tensor &rows) const override { return rows; }
+  std::vector<torch::Tensor> all_to_all(const std::vector<torch::Tensor> &parcels,
+                                        const std::vector<int64_t> &) const override
+  {
+    return parcels;
+  }
 };
 
 }    // namespace les

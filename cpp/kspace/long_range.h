@@ -52,6 +52,25 @@ class LongRangeSolver {
 // `communicator` must outlive the solver.
 std::unique_ptr<LongRangeSolver> make_direct_sum(const LongRangeParameters &parameters,
                                                  const Communicator &communicator);
+
+// How a mesh is chosen. Spacing and order that are not given follow from the accuracy.
+struct MeshSettings {
+  static constexpr int MIN_ORDER = 5, MAX_ORDER = 10;
+
+  double accuracy = 1e-5;    // relative rms error of forces and potentials
+  double spacing = 0.0;      // A along each lattice vector; 0: by accuracy
+  int order = 0;             // points of the window on each axis; 0: by accuracy
+};
+std::unique_ptr<LongRangeSolver> make_mesh_sum(const LongRangeParameters &parameters, const MeshSettings &settings,
+                                               const Communicator &communicator);
+
+// Estimated seconds of one step of a whole periodic system on one core; fitted to benchmarks/kspace.py.
+struct Cost {
+  double direct = 0.0, mesh = 0.0;
+};
+Cost estimate_cost(const LongRangeParameters &parameters, const MeshSettings &settings, const torch::Tensor &cell,
+                   double n_atoms);
+
 std::unique_ptr<LongRangeSolver> make_open_sum(const LongRangeParameters &parameters, const Communicator &communicator);
 
 }    // namespace les

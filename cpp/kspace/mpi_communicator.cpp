@@ -51,4 +51,32 @@ torch::Tensor MpiCommunicator::gather_rows(const torch::Tensor &rows) const
   return all.to(rows.device());
 }
 
+std::vector<torch::Tensor> MpiCommunicator::all_to_all(const std::vector<torch::Tensor> &parcels,
+                                                       const std::vector<int64_t> &counts) const
+{
+  // complex numbers travel as pairs
+  const bool complex = parcels[rank_].is_complex();
+  const int width = complex ? 2 : 1;
+  std::vector<int> send(size_, 0), receive(size_, 0), send_at(size_, 0), receive_at(size_, 0);
+  for (int r = 0; r < size_; r++) {
+    if (r == rank_) continue;
+    send[r] = static_cast<int>(parcels[r].numel()) * width;
+    receive[r] = static_cast<int>(counts[r]) * width;
+  }
+  std::partial_sum(send.begin(), send.end() - 1, send_at.begin() + 1);
+  std::partial_sum(receive.begin(), receive.end() - 1, receive_at.begin() + 1);
+
+  torch::Tensor outgoing = torch::cat(parcels).to(torch::kCPU);
+  if (complex) outgoing = torch::view_as_real(outgoing);
+  outgoing = outgoing.contiguous().view({-1});
+  torch::Tensor incoming = torch::empty({receive_at.back() + receive.back()}, outgoing.options());
+  MPI_Alltoallv(outgoing.data_ptr(), send.data(), send_at.data(), mpi_type(outgoing), incoming.data_ptr(),
+                receive.data(), receive_at.data(), mpi_type(outgoing), comm_);
+  if (complex) incoming = torch::view_as_complex(incoming.view({-1, 2}));
+  incoming = incoming.to(parcels[rank_].device());
+  std::vector<torch::Tensor> received;
+  for (int r = 0; r < size_; r++) received.push_back(incoming.narrow(0, receive_at[r] / width, receive[r] / width));
+  return received;
+}
+
 }    // namespace les

@@ -186,6 +186,7 @@ bool FixEfieldBEC::feels_field(int i)
 void FixEfieldBEC::post_force(int vflag)
 {
   const double *z = pair->born();
+  motion.advance(domain, !have_path);
   const int nlocal = atom->nlocal;
   const double volt = force->qe2f;    // force units per e V/A
   double **x = atom->x;
@@ -231,15 +232,50 @@ void FixEfieldBEC::post_force(int vflag)
     std::copy(zi, zi + 9, path[i].z);
   }
   have_path = true;
+  motion.advance(domain, true);    // this evaluation is the last one from now on
   summed_at[0] = summed_at[1] = -1;
 }
 
-// Trapezoidal rule from where the atom was last.
+// The corner of an open box follows the atoms and carries nothing. A tilt that LAMMPS has flipped by a lattice vector is taken
+// back: the lattice is the same.
+void FixEfieldBEC::BoxMotion::advance(const Domain *domain, bool first)
+{
+  const bool periodic = domain->xperiodic != 0;
+  const double h[6] = {domain->xprd, domain->yprd, domain->zprd, domain->yz, domain->xz, domain->xy};
+  if (first || !periodic) {
+    std::copy(h, h + 6, last);
+    std::copy(domain->boxlo, domain->boxlo + 3, last_low);
+  }
+  const double yz_flips = std::round((h[3] - last[3]) / h[1]);
+  const double yz = h[3] - yz_flips * h[1], xz_shifted = h[4] - yz_flips * h[5];
+  const double xz = xz_shifted - std::round((xz_shifted - last[4]) / h[0]) * h[0];
+  const double xy = h[5] - std::round((h[5] - last[5]) / h[0]) * h[0];
+  // map = h_now h_last^-1
+  map[0] = h[0] / last[0];
+  map[1] = h[1] / last[1];
+  map[2] = h[2] / last[2];
+  map[3] = (yz - map[1] * last[3]) / last[2];
+  map[5] = (xy - map[0] * last[5]) / last[1];
+  map[4] = (xz - map[0] * last[4] - map[5] * last[3]) / last[2];
+  for (int a = 0; a < 3; a++) low[a] = periodic ? domain->boxlo[a] : last_low[a];
+}
+
+void FixEfieldBEC::BoxMotion::carry(const double *x, double *moved) const
+{
+  const double d[3] = {x[0] - last_low[0], x[1] - last_low[1], x[2] - last_low[2]};
+  moved[0] = low[0] + map[0] * d[0] + map[5] * d[1] + map[4] * d[2];
+  moved[1] = low[1] + map[1] * d[1] + map[3] * d[2];
+  moved[2] = low[2] + map[2] * d[2];
+}
+
+// Trapezoidal rule from where the atom was last, or where the box has carried it.
 void FixEfieldBEC::extend_path(int i, const double *force_now, const double *z_now)
 {
   const PathPoint &last = path[i];
   const double *x = atom->x[i];
-  double d[3] = {x[0] - last.x[0], x[1] - last.x[1], x[2] - last.x[2]};
+  double with_box[3];
+  motion.carry(last.x, with_box);
+  double d[3] = {x[0] - with_box[0], x[1] - with_box[1], x[2] - with_box[2]};
   domain->minimum_image(FLERR, d);
   for (int b = 0; b < 3; b++) {
     work += 0.5 * (last.force[b] + force_now[b]) * d[b];
@@ -262,7 +298,7 @@ const double *FixEfieldBEC::totals()
   return sums;
 }
 
-double FixEfieldBEC::compute_scalar() { return -totals()[0]; }
+double FixEfieldBEC::compute_scalar() { return 0.0 - totals()[0]; }
 
 double FixEfieldBEC::compute_vector(int n)
 {

@@ -49,6 +49,15 @@ class FixEfieldBEC : public Fix {
     bool per_atom = false;
   };
 
+  // How the box carries a point that moves with it: x -> now + map (x - last). Displacements are counted beyond that, so that
+  // they are integrals of velocities whatever a barostat or fix deform does, and do not depend on the origin.
+  struct BoxMotion {
+    double last_low[3], last[6];    // corner and LAMMPS's h (xx yy zz yz xz xy) at the last evaluation
+    double low[3], map[6];          // corner now, upper triangular map in the same order
+    void advance(const class Domain *, bool first);
+    void carry(const double *x, double *moved) const;
+  };
+
   // Of the last evaluation, for the trapezoidal rule along the path of each atom; moves with the atom.
   struct PathPoint {
     double x[3];        // wrapped position
@@ -66,6 +75,7 @@ class FixEfieldBEC : public Fix {
 
   std::vector<PathPoint> path;    // [nmax]
   bool have_path;                 // false until the first evaluation of a run
+  BoxMotion motion;               // of the box, between the last evaluation and this one
 
   // this rank's parts, summed over ranks when read
   double work;               // done by the field so far, energy units; includes what a restart file said (on rank 0)

@@ -5,6 +5,7 @@
 #include "lammps.h"
 #include "utils.h"
 
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,12 @@ class Keywords {
     const double x = number();
     if (!(x > 0.0)) refuse("a positive number");
     return x;
+  }
+  int integer(int low, int high) const
+  {
+    const double x = number();
+    if (x != std::floor(x) || x < low || x > high) refuse(fmt::format("an integer from {} to {}", low, high));
+    return static_cast<int>(x);
   }
   bool yes_or_no() const { return choice({"yes", "no"}) == 0; }
   int choice(const std::vector<std::string> &allowed) const

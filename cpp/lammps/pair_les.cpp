@@ -6,12 +6,7 @@
 #include "pair_les.h"
 
 #include "keywords.h"
-#include "local_graph.h"
-
-#include "born.h"
-#include "les_model.h"
-#include "long_range.h"
-#include "mpi_communicator.h"
+#include "les_step.h"
 
 #include "atom.h"
 #include "comm.h"
@@ -24,49 +19,30 @@
 #include "update.h"
 
 #include <ATen/Parallel.h>
-#include <torch/cuda.h>
 
 #include <cmath>
 #include <cstring>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 using namespace LAMMPS_NS;
 using torch::Tensor;
 
 namespace {
 
-enum class DeviceChoice { Auto, Cpu, Cuda };
-
-struct Settings {
-  DeviceChoice device = DeviceChoice::Auto;
-  int gpu = -1;    // -1: by the rank within the node
-  les::BornForm born = les::BornForm::Local;
-  double epsilon_inf = 0.0;    // 0: as the model file says
-};
-
-// GPUs are dealt out by the rank within the node.
-torch::Device choose_device(DeviceChoice choice, int index, MPI_Comm world, Error *error)
-{
-  const int gpus = torch::cuda::is_available() ? static_cast<int>(torch::cuda::device_count()) : 0;
-  if (choice == DeviceChoice::Cpu || (choice == DeviceChoice::Auto && gpus == 0)) return torch::kCPU;
-  if (gpus == 0)
-    error->all(FLERR, "pair_style les: device cuda was asked for, but torch sees no CUDA GPU; use device cpu, or a "
-                      "CUDA build of torch");
-  if (index >= gpus)
-    error->all(FLERR, "pair_style les: device cuda:{} was asked for, but torch sees {} GPU(s)", index, gpus);
-  if (index >= 0) return torch::Device(torch::kCUDA, static_cast<torch::DeviceIndex>(index));
-  MPI_Comm node;
-  MPI_Comm_split_type(world, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node);
-  int rank = 0;
-  MPI_Comm_rank(node, &rank);
-  MPI_Comm_free(&node);
-  return torch::Device(torch::kCUDA, static_cast<torch::DeviceIndex>(rank % gpus));
-}
-
 // More than one pair_style les under pair_style hybrid. (A lone style answers to every sub-style number.)
 bool several(Force *force)
 {
   const Pair *second = force->pair_match("les", 1, 2);
   return second && second != force->pair_match("les", 1, 1);
+}
+
+// Cell [3, 3] f64, rows in A
+Tensor box_of(const Domain *domain)
+{
+  const double rows[9] = {domain->xprd, 0.0, 0.0, domain->xy, domain->yprd, 0.0, domain->xz, domain->yz, domain->zprd};
+  return torch::tensor(at::ArrayRef<double>(rows, 9), torch::kFloat64).view({3, 3});
 }
 
 // What a torch exception is about, without its C++ or TorchScript stack.
@@ -82,122 +58,26 @@ std::string reason_of(const std::exception &e)
 
 /* ---------------------------------------------------------------------- */
 
-class PairLES::Impl {
+// What the pair style adds to the step: LAMMPS's types, indices and units.
+class PairLES::Impl : public les::LesStep {
  public:
-  explicit Impl(MPI_Comm world) : comm(world) {}
+  using LesStep::LesStep;
 
-  Settings settings;
-  bool born_every_step = false;
-
-  // model
-  std::unique_ptr<les::LesModel> model;
-  std::string path;
-  std::vector<int> species_of_type;     // [ntypes + 1]
+  std::string path;                     // of the model file
+  std::vector<int> species_of_type;     // [ntypes + 1], -1 for NULL
   std::vector<double> atomic_energy;    // [species] eV
   std::vector<double> charge_unit;      // [channels] e per file unit, sign included
-  les::MpiCommunicator comm;
-  std::unique_ptr<les::LongRangeSolver> solver;
-  bool solver_ready = false;
 
-  // this step
-  les::LocalGraph graph;
-  bool images_merged = false;
-  les::Latents latents;
-  bool has_graph = false;    // autograd graph still alive
-  les::LongRange long_range;
-  Tensor positions, edge_vectors, edge_index, edge_gradient;    // f64; gradient dE/d(edge vector) at fixed phi
-  Tensor cell;
-  bigint evaluated_at = -1, born_at = -1;
-  int nlocal = 0, nghost = 0;    // when forces were computed
+  bool born_every_step = false;
+  bool warned_of_drift = false;
+  bigint evaluated_at = -1, born_at = -1;    // timesteps
+  // when forces were computed; positions only where edges may have to be made again
+  int nlocal = 0, nghost = 0;
+  std::vector<double> x;    // [nall * 3]
 
   // per atom, LAMMPS indices
-  std::vector<double> q, phi;    // [nlocal * channels]
-  std::vector<double> z;         // [nall * 9]
-
-  const les::Metadata &info() const { return model->metadata(); }
-
-  double epsilon_inf() const { return settings.epsilon_inf > 0.0 ? settings.epsilon_inf : info().epsilon_inf; }
-
-  std::vector<double> coupling_weights() const    // [channels] of Q = sqrt(eps) unit sign q
-  {
-    const double root = std::sqrt(epsilon_inf());
-    std::vector<double> w = charge_unit;
-    for (auto &x : w) x *= root;
-    return w;
-  }
-
-  void build_graph(const les::LocalGraph::Atoms &atoms, const NeighList &list, bool merge_images)
-  {
-    graph.build(atoms, list, species_of_type, info().cutoff, info().layers, merge_images);
-    images_merged = merge_images;
-    const auto device = model->device();
-    positions = graph.positions().to(device);
-    edge_vectors = graph.edge_vectors().to(device);
-    edge_index = graph.edge_index().to(device);
-  }
-
-  // What a rank without atoms, or one whose model has failed, takes into the collective steps.
-  les::Latents nothing() const
-  {
-    const int n = graph.n_owned();
-    const auto options = torch::dtype(model->dtype()).device(model->device());
-    return {torch::zeros({graph.n_edges(), 3}, options), torch::zeros({n}, options),
-            torch::zeros({n, info().channels}, options)};
-  }
-
-  void run_network()
-  {
-    latents = nothing();
-    const int n = graph.n_owned();
-    if (n > 0) latents = model->latents(edge_vectors, edge_index, graph.species().to(model->device()), n);
-  }
-
-  // Collective: every rank takes part, even one whose model has failed.
-  void run_long_range(bool atom_virial)
-  {
-    const int n = graph.n_owned();
-    if (solver) {
-      if (!solver_ready) solver->setup(cell);
-      solver_ready = true;
-      long_range = solver->compute(positions.narrow(0, 0, n), latents.charge.detach(), cell, atom_virial);
-    } else {
-      const auto f64 = positions.options();
-      long_range = {torch::zeros({n}, f64), torch::zeros_like(latents.charge), torch::zeros({n, 3}, f64),
-                    torch::zeros({3, 3}), torch::zeros({n, 3, 3}, f64)};
-    }
-  }
-
-  void run_pull_back(bool keep_graph)
-  {
-    edge_gradient = torch::zeros_like(edge_vectors);
-    has_graph = false;
-    edge_gradient = model->pull_back(latents, true, long_range.potential, keep_graph);
-    has_graph = keep_graph;
-  }
-
-  // Rows of graph atoms, images not yet added to their owners. [n_all, 3, 3] f64 on the host
-  Tensor born_rows(bool periodic)
-  {
-    if (!has_graph) run_network();
-    has_graph = false;
-    const auto f64 = torch::dtype(torch::kFloat64).device(model->device());
-    const Tensor weights = torch::tensor(coupling_weights(), f64);
-    const Tensor coupling = latents.charge.detach().to(torch::kFloat64).matmul(weights);
-    const les::ChargePullBack pull_back = [&](const Tensor &w, bool last) {
-      return model->pull_back(latents, false, w.unsqueeze(1) * weights, !last);
-    };
-    const les::BornSettings born{settings.born, info().layers, info().remove_mean, periodic, cell};
-    const les::AtomsAndEdges atoms{positions, graph.n_owned(), edge_vectors, edge_index};
-    const Tensor rows = les::born_effective_charges(born, atoms, coupling, pull_back, comm);
-    latents = {};
-    return rows.to(torch::kCPU).contiguous();
-  }
-
-  // In the local form of a deep model, images must keep their own coordinates.
-  bool may_merge(bool with_born) const
-  {
-    return info().layers > 1 && !(with_born && settings.born == les::BornForm::Local);
-  }
+  std::vector<double> q, phi;    // [nlocal * channels] e, V
+  std::vector<double> z;         // [nall * 9] e
 };
 
 /* ---------------------------------------------------------------------- */
@@ -223,30 +103,38 @@ PairLES::~PairLES()
 }
 
 /* ----------------------------------------------------------------------
-   pair_style les [kspace auto|direct] [born local|phase] [epsilon_inf X] [device auto|cpu|cuda|cuda:N]
+   pair_style les [kspace auto|direct|mesh] [accuracy X] [mesh H] [order P] [check yes|no]
+                  [born local|phase] [epsilon_inf X] [device auto|cpu|cuda|cuda:N]
 ------------------------------------------------------------------------- */
 
 void PairLES::settings(int narg, char **arg)
 {
-  Settings &s = impl->settings;
-  s = Settings();
-  les::Keywords args(lmp, "pair_style les", {"kspace", "born", "epsilon_inf", "device"}, narg, arg, 0);
+  les::Settings &s = impl->settings;
+  s = les::Settings();
+  les::Keywords args(lmp, "pair_style les",
+                     {"kspace", "accuracy", "mesh", "order", "check", "born", "epsilon_inf", "device"}, narg, arg, 0);
   while (args.next()) {
     if (args.is("kspace")) {
-      if (args.text() == "mesh")
-        error->all(FLERR, "pair_style les: kspace mesh is not part of this version; use kspace direct");
-      args.choice({"auto", "direct"});
+      s.kspace = static_cast<les::KspaceChoice>(args.choice({"auto", "direct", "mesh"}));
+    } else if (args.is("accuracy")) {
+      s.mesh.accuracy = args.positive();
+      if (s.mesh.accuracy < 1e-7 || s.mesh.accuracy > 1e-2) args.refuse("a relative error between 1e-7 and 1e-2");
+    } else if (args.is("mesh")) {
+      s.mesh.spacing = args.positive();
+    } else if (args.is("order")) {
+      s.mesh.order = args.integer(les::MeshSettings::MIN_ORDER, les::MeshSettings::MAX_ORDER);
+    } else if (args.is("check")) {
+      s.check = args.yes_or_no();
     } else if (args.is("born")) {
       s.born = args.choice({"local", "phase"}) == 0 ? les::BornForm::Local : les::BornForm::Phase;
     } else if (args.is("epsilon_inf")) {
       s.epsilon_inf = args.positive();
     } else if (utils::strmatch(args.text(), "^cuda:\\d+$") && args.text().size() < 9) {
-      s.device = DeviceChoice::Cuda;
-      s.gpu = std::stoi(args.text().substr(5));
+      s.device = {les::DeviceChoice::CUDA, std::stoi(args.text().substr(5))};
     } else {
       const int choice = args.choice({"auto", "cpu", "cuda", "cuda:N"});
       if (choice == 3) args.refuse("a GPU number in place of N");
-      s.device = static_cast<DeviceChoice>(choice);
+      s.device.kind = static_cast<les::DeviceChoice::Kind>(choice);
     }
   }
   if (impl->model) load_model();    // the style was given again: pair_coeff stays, the device may have changed
@@ -305,13 +193,21 @@ void PairLES::coeff(int narg, char **arg)
 void PairLES::load_model()
 {
   Impl &m = *impl;
-  at::set_num_threads(
-      comm->nthreads);    // LAMMPS's setting: OMP_NUM_THREADS or 1, so that ranks do not fight over cores
+  // LAMMPS's setting: OMP_NUM_THREADS or 1, so that ranks do not fight over cores
+  at::set_num_threads(comm->nthreads);
+#ifdef __GLIBC__
+  // Every step frees what it has allocated; giving that back to the system each time costs a quarter of the step.
+  mallopt(M_MMAP_THRESHOLD, 256 << 20);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+#endif
+  std::string failed;
   try {
-    m.model = std::make_unique<les::LesModel>(m.path, choose_device(m.settings.device, m.settings.gpu, world, error));
-  } catch (const les::ModelFileError &e) {
-    error->all(FLERR, "pair_coeff les: {}", e.what());
+    const torch::Device device = les::choose_device(m.settings.device, world);
+    m.model = std::make_unique<les::LesModel>(m.path, device);
+  } catch (const std::exception &e) {
+    failed = fmt::format("pair_coeff les: {}", e.what());
   }
+  stop_together(failed);    // the file may be missing on one node only
   const les::Metadata &info = m.info();
   std::string known;
   for (const auto &s : info.species) known += " " + s;
@@ -340,9 +236,12 @@ void PairLES::check_input()
         FLERR,
         "pair_style les needs a system that is periodic in all directions (boundary p p p) or in none (f, s or m); "
         "a mixture (slab, wire) is not implemented");
-  if (neighbor->exclude && comm->me == 0)
-    error->warning(FLERR,
-                   "neigh_modify exclude hides neighbors from pair_style les: the model sees atoms that are not there");
+  if (neighbor->nex_type || neighbor->nex_group || neighbor->nex_mol || neighbor->includegroup)
+    error->all(FLERR, "pair_style les must see all neighbors; neigh_modify exclude and include would change the model");
+  if (strcmp(force->pair_style, "hybrid") == 0 && comm->me == 0)
+    error->warning(
+        FLERR, "pair_style hybrid: a pair_coeff of another style for two types of the model takes these neighbors from "
+               "pair_style les; use hybrid/overlay");
   if (atom->molecular != Atom::ATOMIC)
     for (int k = 1; k <= 3; k++)
       if (force->special_lj[k] != 1.0)
@@ -367,13 +266,14 @@ void PairLES::init_style()
     comm->cutghostuser = MAX(comm->cutghostuser, needed);
   }
 
-  const les::LongRangeParameters parameters{info.sigma,       info.dl,          info.norm,
-                                            info.remove_self, info.self_factor, info.open_shift};
-  m.solver.reset();
-  if (info.channels > 0)
-    m.solver = domain->xperiodic ? les::make_direct_sum(parameters, m.comm) : les::make_open_sum(parameters, m.comm);
-  m.solver_ready = false;    // wave vectors are chosen anew at the start of each run
-  m.born_every_step = false;
+  try {
+    const std::string choice =
+        m.choose_solver(domain->xperiodic != 0, box_of(domain), static_cast<double>(atom->natoms));
+    if (!choice.empty() && comm->me == 0) utils::logmesg(lmp, "pair les: {}\n", choice);
+  } catch (const std::exception &e) {
+    error->all(FLERR, "pair_style les: {}", reason_of(e));
+  }
+  m.born_every_step = m.warned_of_drift = false;
   m.graph.forget_owners();
   m.evaluated_at = m.born_at = -1;
 }
@@ -402,12 +302,11 @@ void PairLES::compute(int eflag, int vflag)
   ev_init(eflag, vflag);
   Impl &m = *impl;
   if (neighbor->ago == 0) m.graph.forget_owners();
-  m.cell = torch::tensor({domain->xprd, 0.0, 0.0, domain->xy, domain->yprd, 0.0, domain->xz, domain->yz, domain->zprd},
-                         torch::kFloat64)
-               .view({3, 3});
-  const bool first = !m.solver_ready;
-  m.build_graph({atom->x, atom->type, atom->tag, atom->nlocal, atom->nlocal + atom->nghost}, *list,
-                m.may_merge(m.born_every_step));
+  m.cell = box_of(domain);
+  const bool first = m.first_step();
+  les::StepTimes &times = m.times;
+  times.steps++;
+  times.measure(les::StepTimes::EDGES, [&] { build_graph(m.may_merge_images(m.born_every_step)); });
   std::string failed;
   const auto attempt = [&](auto &&work) {
     try {
@@ -416,15 +315,18 @@ void PairLES::compute(int eflag, int vflag)
       if (failed.empty()) failed = failure("evaluating the model", reason_of(e));
     }
   };
-  attempt([&] { m.run_network(); });
+  times.measure(les::StepTimes::NETWORK, [&] { attempt([&] { m.run_network(); }); });
   try {
-    m.run_long_range(vflag_atom != 0);
+    times.measure(les::StepTimes::LONG_RANGE, [&] { m.run_long_range(vflag_atom != 0); });
+    if (first && m.has_solver()) report_solver();
   } catch (const std::exception &e) {    // in the midst of a collective step: the others cannot be told
     error->one(FLERR, failure("the long-range sum", reason_of(e)));
   }
-  attempt([&] { m.run_pull_back(m.born_every_step); });
-  if (first && m.solver && comm->me == 0) utils::logmesg(lmp, "pair les: {}\n", m.solver->description());
-  if (!add_to_lammps() && failed.empty())
+  times.measure(les::StepTimes::PULL_BACK, [&] { attempt([&] { m.run_pull_back(m.born_every_step); }); });
+  if (domain->box_change) warn_of_drift();
+  bool finite = true;
+  times.measure(les::StepTimes::TALLY, [&] { finite = add_to_lammps(); });
+  if (!finite && failed.empty())
     failed = failure("checking the forces",
                      "a force or an energy is not finite; atoms may have come too close, or the model was asked "
                      "about structures far from its training data");
@@ -433,8 +335,56 @@ void PairLES::compute(int eflag, int vflag)
   m.nlocal = atom->nlocal;
   m.nghost = atom->nghost;
   m.born_at = -1;
-  if (m.born_every_step) evaluate_born();
-  if (!m.has_graph) m.latents = {};    // frees the autograd graph
+  if (m.born_every_step) times.measure(les::StepTimes::BORN, [&] { evaluate_born(); });
+  m.forget_graph();
+}
+
+void PairLES::build_graph(bool merge_images)
+{
+  Impl &m = *impl;
+  const int nall = atom->nlocal + atom->nghost;
+  m.build_graph({atom->x, atom->type, atom->tag, atom->nlocal, nall}, *list, m.species_of_type, merge_images);
+  // images that were merged may be wanted apart later in the step, when a fix has moved box and atoms on
+  if (merge_images) m.x.assign(&atom->x[0][0], &atom->x[0][0] + (nall ? 3 * static_cast<size_t>(nall) : 0));
+}
+
+// Once a run: what was set up, and the mesh against the direct sum if asked for. Collective.
+void PairLES::report_solver()
+{
+  Impl &m = *impl;
+  if (comm->me == 0) utils::logmesg(lmp, "pair les: {}\n", m.solver_description());
+  if (!m.settings.check) return;
+  const auto [forces, potentials] = m.mesh_errors();
+  if (comm->me == 0)
+    utils::logmesg(lmp, "pair les: against the direct sum: relative rms error of forces {:.2g}, of potentials {:.2g}\n",
+                   forces, potentials);
+}
+
+// Wave vectors and mesh stay as they were chosen, so that energy, forces and pressure are consistent; far from there they fit badly.
+void PairLES::warn_of_drift()
+{
+  Impl &m = *impl;
+  if (!m.has_solver() || !domain->xperiodic || m.warned_of_drift || m.cell_drift() < 0.05) return;
+  m.warned_of_drift = true;
+  if (comm->me == 0)
+    error->warning(FLERR,
+                   "pair les: the cell has changed by more than 5 % since its wave vectors were chosen; 'run' again to "
+                   "choose them anew");
+}
+
+// At the end of a run: where the time went on the first rank (on a GPU, waiting for it shows up where results are read).
+void PairLES::finish()
+{
+  les::StepTimes &times = impl->times;
+  if (comm->me == 0 && times.steps > 0) {
+    std::string text = "pair les: ms a step:";
+    for (int p = 0; p < les::StepTimes::PARTS; p++)
+      text += fmt::format(" {} {:.3f}{}", les::StepTimes::NAMES[p],
+                          1e3 * times.seconds[p] / static_cast<double>(times.steps),
+                          p + 1 < les::StepTimes::PARTS ? "," : "\n");
+    utils::logmesg(lmp, text);
+  }
+  times = les::StepTimes();
 }
 
 // Energies, forces, virials and per-atom results of this step into LAMMPS's arrays, in its units. False if some are not finite.
@@ -444,7 +394,7 @@ bool PairLES::add_to_lammps()
   const double ev = force->qe2f;    // energy units per eV: 1 (metal) or 23.06 (real)
   double **f = atom->f;
   const auto host = [](const Tensor &t) { return t.to(torch::kCPU, torch::kFloat64).contiguous(); };
-  const Tensor short_range = host(m.latents.energy.detach()), shares = host(m.long_range.energy);
+  const Tensor short_range = host(m.latents.energy), shares = host(m.long_range.energy);
   const Tensor gradients = host(m.edge_gradient), pulls = host(m.long_range.forces);
   const Tensor vectors = host(m.edge_vectors), index = m.edge_index.to(torch::kCPU).contiguous();
   const double *g = gradients.data_ptr<double>(), *d = vectors.data_ptr<double>();
@@ -480,8 +430,7 @@ bool PairLES::add_to_lammps()
   const Tensor atom_virials = vflag_atom ? host(m.long_range.atom_virial) : Tensor();
 
   const int n = m.graph.n_owned(), channels = m.info().channels;
-  const Tensor charge = host(m.latents.charge.detach()), potential = host(m.long_range.potential),
-               species = m.graph.species();
+  const Tensor charge = host(m.latents.charge), potential = host(m.long_range.potential), species = m.graph.species();
   const int64_t *kind = species.data_ptr<int64_t>();
   const double *q = charge.data_ptr<double>(), *phi = potential.data_ptr<double>(), *pull = pulls.data_ptr<double>();
   const double *e_short = short_range.data_ptr<double>(), *e_long = shares.data_ptr<double>();
@@ -534,13 +483,15 @@ void PairLES::compute_born_every_step() { impl->born_every_step = true; }
 void PairLES::evaluate_born()
 {
   Impl &m = *impl;
-  const int nall = atom->nlocal + atom->nghost;
-  m.z.assign(static_cast<size_t>(nall) * 9, 0.0);
+  const size_t nall = atom->nlocal + atom->nghost;
+  m.z.assign(nall * 9, 0.0);
   Tensor rows;
   try {
-    if (m.images_merged && !m.may_merge(true)) {    // asked for after the step: the graph at hand has merged images
-      m.build_graph({atom->x, atom->type, atom->tag, atom->nlocal, nall}, *list, false);
-      m.has_graph = false;
+    if (m.images_merged() && !m.may_merge_images(true)) {    // asked for after the step: images are needed apart
+      std::vector<double *> rows_of_x(nall);
+      for (size_t i = 0; i < nall; i++) rows_of_x[i] = &m.x[3 * i];
+      m.LesStep::build_graph({rows_of_x.data(), atom->type, atom->tag, atom->nlocal, static_cast<int>(nall)}, *list,
+                             m.species_of_type, false);
     }
     rows = m.born_rows(domain->xperiodic != 0);
   } catch (const std::exception &e) {
@@ -587,8 +538,8 @@ void PairLES::check_evaluated(const char *what)
 {
   if (impl->evaluated_at != update->ntimestep || impl->nlocal != atom->nlocal || impl->nghost != atom->nghost)
     error->all(FLERR,
-               "pair les: {} were asked for at step {}, but forces were not computed there, or atoms were moved since; "
-               "use 'run 0' first",
+               "pair les: {} were asked for at step {}, but forces were not computed there, or atoms came or went "
+               "since; use 'run 0' first",
                what, update->ntimestep);
 }
 

@@ -26,6 +26,7 @@ class PairLES : public Pair {
   void init_style() override;
   double init_one(int, int) override;
   void compute(int, int) override;
+  void finish() override;
   int pack_reverse_comm(int, int, double *) override;
   void unpack_reverse_comm(int, int *, double *) override;
   double memory_usage() override;
@@ -47,6 +48,9 @@ class PairLES : public Pair {
   std::unique_ptr<Impl> impl;
 
   void load_model();
+  void build_graph(bool merge_images);
+  void report_solver();
+  void warn_of_drift();
   void check_evaluated(const char *what);
   void check_input();
   bool add_to_lammps();

@@ -4,6 +4,7 @@
 #include <torch/csrc/jit/runtime/graph_executor.h>
 
 #include <filesystem>
+#include <limits>
 
 namespace les {
 
@@ -41,14 +42,20 @@ LesModel::LesModel(const std::string &path, torch::Device device) : device_(devi
   module_.eval();
 }
 
-Latents LesModel::latents(const torch::Tensor &edge_vectors, const torch::Tensor &edge_index,
-                          const torch::Tensor &species, int64_t n_centers) const
+int64_t LesModel::atoms_per_part() const
 {
-  // The profiling executor compiles anew whenever the number of edges changes, which it does nearly every step; memory would
-  // grow and steps would stall. The plain interpreter does neither.
+  const int64_t all = std::numeric_limits<int64_t>::max();
+  return metadata_.layers == 1 && device_.is_cpu() ? 512 : all;
+}
+
+Latents::Part LesModel::evaluate(const torch::Tensor &edge_vectors, const torch::Tensor &edge_index,
+                                 const torch::Tensor &species, int64_t n_centers) const
+{
+  // The profiling executor compiles anew whenever the number of edges changes, which it does nearly every step; memory
+  // would grow and steps would stall. The plain interpreter does neither.
   torch::jit::GraphOptimizerEnabledGuard no_specialisation(false);
 
-  Latents out;
+  Latents::Part out;
   out.edge_vectors = edge_vectors.to(dtype_).detach().requires_grad_(true);
   auto result = module_.get_method("latents")({out.edge_vectors, edge_index, species, n_centers}).toGenericDict();
   for (const auto &entry : result) {
@@ -66,23 +73,61 @@ Latents LesModel::latents(const torch::Tensor &edge_vectors, const torch::Tensor
   return out;
 }
 
+Latents LesModel::latents(const torch::Tensor &edge_vectors, const torch::Tensor &edge_index,
+                          const torch::Tensor &species, int64_t n_centers) const
+{
+  Latents out;
+  const int64_t size = atoms_per_part();
+  if (n_centers <= size) {
+    out.parts.push_back(evaluate(edge_vectors, edge_index, species, n_centers));
+  } else {
+    // edges are sorted by center; of a neighbor a network of one layer wants to know only the species
+    const auto center = edge_index[0].contiguous(), kinds = species.index_select(0, edge_index[1]);
+    for (int64_t first = 0; first < n_centers; first += size) {
+      const int64_t n = std::min(size, n_centers - first);
+      const auto bounds = torch::searchsorted(center, torch::tensor({first, first + n}, center.options()));
+      const int64_t low = bounds[0].item<int64_t>(), count = bounds[1].item<int64_t>() - low;
+      const auto neighbor = torch::arange(n, n + count, center.options());    // each edge has a neighbor of its own
+      out.parts.push_back(evaluate(edge_vectors.narrow(0, low, count),
+                                   torch::stack({center.narrow(0, low, count) - first, neighbor}),
+                                   torch::cat({species.narrow(0, first, n), kinds.narrow(0, low, count)}), n));
+    }
+  }
+  std::vector<torch::Tensor> energies, charges;
+  for (const auto &part : out.parts) {
+    energies.push_back(part.energy.detach());
+    charges.push_back(part.charge.detach());
+  }
+  out.energy = torch::cat(energies);
+  out.charge = torch::cat(charges);
+  return out;
+}
+
 torch::Tensor LesModel::pull_back(const Latents &latents, bool with_energy, const torch::Tensor &charge_weights,
                                   bool keep_graph) const
 {
-  std::vector<torch::Tensor> outputs, weights;
-  if (with_energy && latents.energy.requires_grad()) {
-    outputs.push_back(latents.energy);
-    weights.push_back(torch::ones_like(latents.energy));
+  std::vector<torch::Tensor> gradients;
+  int64_t first = 0;
+  for (const auto &part : latents.parts) {
+    const int64_t n = part.energy.size(0);
+    std::vector<torch::Tensor> outputs, weights;
+    if (with_energy && part.energy.requires_grad()) {
+      outputs.push_back(part.energy);
+      weights.push_back(torch::ones_like(part.energy));
+    }
+    if (part.charge.requires_grad() && part.charge.numel() > 0) {
+      outputs.push_back(part.charge);
+      weights.push_back(charge_weights.narrow(0, first, n).to(part.charge.options()).detach());
+    }
+    first += n;
+    torch::Tensor gradient;
+    if (!outputs.empty())
+      gradient = torch::autograd::grad(outputs, {part.edge_vectors}, weights, keep_graph,
+                                       /*create_graph=*/false, /*allow_unused=*/true)[0];
+    gradients.push_back(gradient.defined() ? gradient.to(torch::kFloat64)
+                                           : torch::zeros_like(part.edge_vectors, torch::kFloat64));
   }
-  if (latents.charge.requires_grad() && latents.charge.numel() > 0) {
-    outputs.push_back(latents.charge);
-    weights.push_back(charge_weights.to(latents.charge.options()).detach());
-  }
-  const auto zero = [&] { return torch::zeros_like(latents.edge_vectors, torch::kFloat64); };
-  if (outputs.empty()) return zero();
-  const auto gradient = torch::autograd::grad(outputs, {latents.edge_vectors}, weights, keep_graph,
-                                              /*create_graph=*/false, /*allow_unused=*/true)[0];
-  return gradient.defined() ? gradient.to(torch::kFloat64) : zero();
+  return torch::cat(gradients);
 }
 
 }    // namespace les

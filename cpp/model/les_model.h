@@ -7,11 +7,17 @@
 
 namespace les {
 
-// Outputs of one evaluation; they keep the autograd graph alive until this object is gone.
+// Outputs of one evaluation. The autograd graphs behind them live as long as `parts`.
 struct Latents {
-  torch::Tensor edge_vectors;    // [E, 3], the leaf that everything is differentiated by
-  torch::Tensor energy;          // [n_centers] eV, short range, without atomic energies
-  torch::Tensor charge;          // [n_centers, channels] file units
+  torch::Tensor energy;    // [n_centers] eV, short range, without atomic energies; detached
+  torch::Tensor charge;    // [n_centers, channels] file units; detached
+
+  // The centers are evaluated in one or more parts, in order.
+  struct Part {
+    torch::Tensor edge_vectors;      // [E of the part, 3], the leaf that everything is differentiated by
+    torch::Tensor energy, charge;    // with their graph
+  };
+  std::vector<Part> parts;
 };
 
 class LesModel {
@@ -38,6 +44,11 @@ class LesModel {
   torch::ScalarType dtype_ = torch::kFloat32;
   torch::Device device_;
   mutable torch::jit::Module module_;
+
+  // Networks of one layer are evaluated in parts of so many atoms: their intermediate tensors then stay in the cache of a CPU.
+  int64_t atoms_per_part() const;
+  Latents::Part evaluate(const torch::Tensor &edge_vectors, const torch::Tensor &edge_index,
+                         const torch::Tensor &species, int64_t n_centers) const;
 };
 
 }    // namespace les

@@ -2,6 +2,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include <cmath>
+#include <set>
+#include <type_traits>
+
 namespace les {
 
 namespace {
@@ -22,6 +26,7 @@ class Reader {
   {
     if (!json_.contains(field)) refuse(std::string("lacks the metadata field '") + field + "'");
     try {
+      if (!fits<T>(json_.at(field))) throw Json::type_error::create(302, "type", &json_);
       value = json_.at(field).get<T>();
     } catch (const Json::exception &) {
       refuse(std::string("has a metadata field '") + field + "' of the wrong type: " + json_.at(field).dump());
@@ -34,6 +39,15 @@ class Reader {
   }
 
  private:
+  // JSON itself takes 1.7 and true for integers
+  template <class T> static bool fits(const Json &value)
+  {
+    if constexpr (std::is_same_v<T, bool>) return value.is_boolean();
+    else if constexpr (std::is_same_v<T, int>) return value.is_number_integer() && std::abs(value.get<double>()) < 1e9;
+    else if constexpr (std::is_same_v<T, double>) return value.is_number();
+    else return true;
+  }
+
   const Json &json_;
   const std::string &path_;
 };
@@ -79,6 +93,14 @@ Metadata parse_metadata(const std::string &text, const std::string &path)
                  "has dtype '" + m.dtype + "' (float32 or float64 expected)");
   reader.require(m.channels >= 0, "has a negative number of charge channels");
   reader.require(m.sigma > 0.0 && m.dl > 0.0, "has sigma or dl that is not positive");
+  reader.require(m.charge_unit > 0.0, "has a charge_unit that is not positive");
+  reader.require(m.open_shift >= 0.0, "has a negative open_shift");
+  for (const double sign : m.charge_sign)
+    reader.require(sign == 1.0 || sign == -1.0, "has a charge sign that is neither +1 nor -1");
+  reader.require(std::set<std::string>(m.species.begin(), m.species.end()).size() == m.species.size(),
+                 "names a species twice");
+  for (const char *key : {"source", "sha256", "program", "version", "date", "citation"})
+    reader.require(m.provenance.count(key) == 1, std::string("gives no provenance.") + key);
   reader.require(m.epsilon_inf > 0.0, "has epsilon_inf that is not positive");
   reader.require(static_cast<int>(m.charge_sign.size()) == m.channels,
                  "does not give one charge sign for each of its channels");

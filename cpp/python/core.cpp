@@ -2,6 +2,7 @@
 
 #include "born.h"
 #include "long_range.h"
+#include "metadata.h"
 
 #include <pybind11/functional.h>
 #include <torch/extension.h>
@@ -14,15 +15,20 @@ namespace {
 const les::SerialCommunicator serial;
 
 py::dict long_range(const Tensor &positions, const Tensor &charges, const std::optional<Tensor> &cell, double sigma,
-                    double dl, double norm, bool remove_self, double self_factor, double open_shift, bool atom_virial)
+                    double dl, double norm, bool remove_self, double self_factor, double open_shift, bool atom_virial,
+                    const std::optional<double> &mesh_accuracy, double mesh_spacing, int mesh_order,
+                    const std::optional<Tensor> &setup_cell)
 {
   TORCH_CHECK(positions.dim() == 2 && positions.size(1) == 3 && positions.scalar_type() == torch::kFloat64,
               "long_range: expected positions [n, 3] in float64");
   TORCH_CHECK(charges.dim() == 2 && charges.size(0) == positions.size(0), "long_range: expected charges [n, channels]");
   const les::LongRangeParameters parameters{sigma, dl, norm, remove_self, self_factor, open_shift};
-  const auto solver = cell ? les::make_direct_sum(parameters, serial) : les::make_open_sum(parameters, serial);
+  const auto solver = !cell ? les::make_open_sum(parameters, serial)
+                      : mesh_accuracy
+                          ? les::make_mesh_sum(parameters, {*mesh_accuracy, mesh_spacing, mesh_order}, serial)
+                          : les::make_direct_sum(parameters, serial);
   const Tensor box = cell ? cell->to(torch::kCPU, torch::kFloat64) : torch::eye(3, torch::kFloat64);
-  solver->setup(box);
+  solver->setup(setup_cell ? *setup_cell : box);
   const les::LongRange out = solver->compute(positions, charges, box, atom_virial);
   py::dict result;
   result["energy"] = out.energy;
@@ -50,10 +56,14 @@ Tensor born(const Tensor &positions, int64_t n_owned, const Tensor &edge_vectors
 PYBIND11_MODULE(_core, m)
 {
   m.doc() = "C++ long-range solvers and Born effective charges of lammps-les; formulas in export/FORMAT.md.";
+  m.def(
+      "check_metadata", [](const std::string &text) { les::parse_metadata(text, "model.pt"); }, py::arg("text"),
+      "Read the metadata of a model file as the plugin does; RuntimeError with the plugin's words where it refuses.");
   m.def("long_range", &long_range, py::arg("positions"), py::arg("charges"), py::arg("cell"), py::kw_only(),
         py::arg("sigma"), py::arg("dl"), py::arg("norm"), py::arg("remove_self"), py::arg("self_factor") = 1.0,
-        py::arg("open_shift") = 0.0, py::arg("atom_virial") = false,
-        R"(Long-range energy of latent charges: reciprocal sum, or pair sum where `cell` is None.
+        py::arg("open_shift") = 0.0, py::arg("atom_virial") = false, py::arg("mesh_accuracy") = py::none(),
+        py::arg("mesh_spacing") = 0.0, py::arg("mesh_order") = 0, py::arg("setup_cell") = py::none(),
+        R"(Long-range energy of latent charges: reciprocal sum, direct or on a mesh, or pair sum where `cell` is None.
 
 Args:
     positions: [n, 3] float64, A.
@@ -61,6 +71,9 @@ Args:
     cell: [3, 3], rows in A, any handedness; None for an open system.
     sigma, dl, norm, remove_self, self_factor, open_shift: as in the model file.
     atom_virial: also return "atom_virial".
+    mesh_accuracy: relative error of forces and potentials asked of a mesh; None for the direct sum.
+    mesh_spacing, mesh_order: of the mesh, A and points; 0 to choose by accuracy.
+    setup_cell: cell from which wave vectors and mesh are chosen, where it is not `cell`.
 
 Returns:
     dict of "energy" [n] eV (shares; their sum is the energy), "potential" [n, channels] = dE/dq, "forces" [n, 3] eV/A at fixed

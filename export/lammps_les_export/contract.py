@@ -38,7 +38,7 @@ class Metadata(BaseModel):
     remove_self: bool
     self_factor: _Finite
     open_shift: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 0.0
-    charge_unit: _Finite
+    charge_unit: _Positive
     charge_sign: list[Annotated[float, Field(allow_inf_nan=False)]]
     epsilon_inf: _Positive
     remove_mean: bool
@@ -82,7 +82,7 @@ def parse_metadata(fields: dict[str, Any], where: str) -> Metadata:
             what came, and what to do.
     """
     version = fields.get("format_version")
-    if version is not None and version != FORMAT_VERSION:
+    if version is not None and (version != FORMAT_VERSION or version is True):
         raise ModelFileError(
             f"{where} has format version {version!r}; this program reads version {FORMAT_VERSION}. "
             "Update lammps-les, or export the model again with the lammps-les installed here"

@@ -2,6 +2,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
+def check_metadata(text: str) -> None: ...
 def long_range(
     positions: Tensor,
     charges: Tensor,
@@ -14,6 +15,10 @@ def long_range(
     self_factor: float = 1.0,
     open_shift: float = 0.0,
     atom_virial: bool = False,
+    mesh_accuracy: float | None = None,
+    mesh_spacing: float = 0.0,
+    mesh_order: int = 0,
+    setup_cell: Tensor | None = None,
 ) -> dict[str, Tensor]: ...
 def born_effective_charges(
     positions: Tensor,

@@ -36,11 +36,18 @@ def error_of(folder: Path, atoms: Atoms, model: Path, **options) -> str:
         ({"boundary": "p p f"}, "periodic in all directions (boundary p p p) or in none"),
         (
             {"style": "cutoff 5.0"},
-            "unknown keyword 'cutoff'; known are kspace, born, epsilon_inf, device",
+            "unknown keyword 'cutoff'; known are kspace, accuracy, mesh, order, check, born",
         ),
         ({"style": "born"}, "keyword 'born' needs a value"),
         ({"style": "born global"}, "keyword 'born' expects one of local, phase, not 'global'"),
-        ({"style": "kspace mesh"}, "kspace mesh is not part of this version; use kspace direct"),
+        ({"style": "kspace fft"}, "keyword 'kspace' expects one of auto, direct, mesh, not 'fft'"),
+        ({"style": "accuracy 1"}, "'accuracy' expects a relative error between 1e-7 and 1e-2"),
+        ({"style": "order 40"}, "keyword 'order' expects an integer from 5 to 10, not '40'"),
+        ({"style": "kspace mesh mesh 1.2"}, "is too coarse for this model: it must be below dl/2"),
+        (
+            {"commands": ["neigh_modify exclude type 1 1", "run 0"]},
+            "neigh_modify exclude and include would change the model",
+        ),
         ({"style": "epsilon_inf -1"}, "keyword 'epsilon_inf' expects a positive number, not '-1'"),
         (
             {"style": "device gpu"},
@@ -77,12 +84,13 @@ def error_of(folder: Path, atoms: Atoms, model: Path, **options) -> str:
             {
                 "commands": [
                     "compute c all les/atom q bec",
+                    "group gone id 1",
                     "run 0",
-                    "displace_atoms all random 1 1 1 1",
+                    "delete_atoms group gone",
                     "write_dump all custom x.dump id c_c[2]",
                 ]
             },
-            "atoms were moved since; use 'run 0' first",
+            "atoms came or went since; use 'run 0' first",
         ),
     ],
 )

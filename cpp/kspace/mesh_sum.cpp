@@ -1,0 +1,440 @@
+// Reciprocal sum on a particle mesh. The sum is band-limited (|k| <= 2 pi/dl), so with the influence function masked at its cutoff the
+// mesh is exact up to aliasing of the window.
+//
+// rho(mesh) = sum_i q_i w(r_i - mesh),  S(k) = rho(k)/w(k),  phi(mesh) <- 2 (N/V) f(k) rho(k)/w(k)^2,  phi_i = sum_mesh w phi(mesh),
+// and forces by the slope of w: the exact gradient of the mesh energy, which is why their sum is only nearly zero; it is removed.
+//
+// Each rank spreads its own atoms on the region around them; regions go to pencils (whole n3 lines), then transform by transform
+// to pencils on the other axes, and back. No rank holds more than its share.
+
+#include "long_range.h"
+
+#include "mesh_layout.h"
+#include "window.h"
+
+#include <torch/fft.h>
+
+#include <algorithm>
+#include <cmath>
+#include <sstream>
+
+namespace les {
+
+namespace {
+
+using torch::Tensor;
+constexpr double TWO_PI = 2.0 * M_PI;
+constexpr double SHELL_TOLERANCE = 1e-6;    // as in the direct sum
+constexpr double SAFETY = 1.5;              // between the error estimated and the accuracy promised
+
+// What follows from the settings and the cell.
+struct MeshChoice {
+  std::array<int64_t, 3> mesh;
+  int order;
+  double oversampling;
+};
+
+// Smallest size of the form 2^a 3^b 5^c that is even and not below n.
+int64_t good_size(int64_t n)
+{
+  for (n += n % 2;; n += 2) {
+    int64_t rest = n;
+    for (const int64_t p : {2, 3, 5})
+      while (rest % p == 0) rest /= p;
+    if (rest == 1) return n;
+  }
+}
+
+MeshChoice choose_mesh(const LongRangeParameters &parameters, const MeshSettings &settings, const Tensor &cell)
+{
+  MeshChoice choice{};
+  choice.order = settings.order;
+  if (choice.order == 0)
+    choice.order = settings.accuracy > 3e-4 ? 6 : settings.accuracy > 3e-5 ? 7 : settings.accuracy > 3e-6 ? 8 : 10;
+  const double spacing = settings.spacing > 0.0
+                             ? settings.spacing
+                             : 0.5 * parameters.dl / Window::oversampling_for(choice.order, settings.accuracy / SAFETY);
+  TORCH_CHECK(spacing < 0.5 * parameters.dl, "mesh spacing ", spacing,
+              " A is too coarse for this model: it must be below dl/2 = ", 0.5 * parameters.dl, " A");
+  // of the spacing asked for, not of the mesh that came of it: the window must not change with small changes of the cell
+  choice.oversampling = 0.5 * parameters.dl / spacing;
+  const Tensor lengths = cell.norm(2, 1);
+  for (int m = 0; m < 3; m++)
+    choice.mesh[m] = good_size(
+        std::max<int64_t>(static_cast<int64_t>(std::ceil(lengths[m].item<double>() / spacing)), 2 * choice.order));
+  return choice;
+}
+
+// Where the atoms of a rank lie on the mesh.
+struct Placement {
+  Tensor first;       // [n, 3] i64, first of the `order` points, relative to the region
+  Tensor fraction;    // [n, 3] f64, atom minus that point, mesh units
+  Box region;
+};
+
+class MeshSum : public LongRangeSolver {
+ public:
+  MeshSum(const LongRangeParameters &p, const MeshSettings &settings, const Communicator &comm) :
+      p_(p), settings_(settings), comm_(comm)
+  {
+  }
+
+  void setup(const Tensor &cell) override
+  {
+    const MeshChoice choice = choose_mesh(p_, settings_, cell);
+    mesh_ = choice.mesh;
+    order_ = choice.order;
+    estimate_ = Window::error(order_, choice.oversampling);
+    window_ = std::make_unique<Window>(order_, choice.oversampling);
+
+    spectrum_ = {mesh_[0], mesh_[1], mesh_[2] / 2 + 1};
+    const auto [rows, columns] = rank_grid(mesh_, comm_.size());
+    lines3_ = pencils(mesh_, 2, rows, columns);
+    after3_ = pencils(spectrum_, 2, rows, columns);
+    lines2_ = pencils(spectrum_, 1, rows, columns);
+    lines1_ = pencils(spectrum_, 0, rows, columns);
+
+    // integer triples, window transform and mask on this rank's part of the spectrum
+    const Box &box = lines1_[comm_.rank()];
+    std::array<Tensor, 3> n, w;
+    for (int m = 0; m < 3; m++) {
+      n[m] = torch::arange(box.low[m], std::max(box.low[m], box.high[m]), torch::kFloat64);
+      if (m < 2)
+        n[m] = torch::where(n[m] > 0.5 * static_cast<double>(mesh_[m]), n[m] - static_cast<double>(mesh_[m]), n[m]);
+      w[m] = window_->transform(n[m], mesh_[m]);
+    }
+    const auto grid = torch::meshgrid({n[0], n[1], n[2]}, "ij");
+    triples_ = torch::stack({grid[0], grid[1], grid[2]}, -1).reshape({-1, 3});
+    const auto wgrid = torch::meshgrid({w[0], w[1], w[2]}, "ij");
+    window_squared_ = (wgrid[0] * wgrid[1] * wgrid[2]).square().reshape({-1});
+    const double kmax = TWO_PI / p_.dl * (1.0 + SHELL_TOLERANCE);
+    const Tensor k2 = wave_vectors(cell).square().sum(-1);
+    const Tensor inside = (k2 <= kmax * kmax) & (triples_ != 0).any(-1);
+    // k and -k: the half that the real transform keeps stands for both, but for n3 = 0
+    weight_ = inside.to(torch::kFloat64) * torch::where(triples_.select(1, 2) > 0, 2.0, 1.0);
+    inside_ = inside.to(torch::kFloat64);
+    influence_ = {};
+  }
+
+  LongRange compute(const Tensor &positions, const Tensor &charges, const Tensor &cell, bool atom_virial) const override
+  {
+    TORCH_CHECK(window_, "mesh sum: setup() was not called");
+    const int64_t n = positions.size(0), channels = charges.size(1);
+    const auto f64 = positions.options().dtype(torch::kFloat64);
+    const Tensor q = charges.detach();
+    const Tensor inverse = torch::inverse(cell).to(f64);
+    const Placement place = placement(positions.matmul(inverse));
+    const Layout regions = all_regions(place.region);
+
+    const Influence &influence = influence_of(cell);
+    const Tensor g = influence.green.to(q.options());
+
+    LongRange out;
+    out.potential = torch::zeros({n, channels}, q.options());
+    out.virial = torch::zeros({3, 3}, torch::kFloat64);
+    if (atom_virial) out.atom_virial = torch::zeros({n, 3, 3}, f64);
+    Tensor gradient = torch::zeros({n, 3}, f64);    // sum_c q_c dphi_c/ds
+    for (int64_t c = 0; c < channels; c++) {
+      const Tensor qc = q.select(1, c).contiguous();
+      const Tensor rho = forward(add_regions(spread(place, qc), regions, lines3_, mesh_, comm_));    // [spectrum part]
+      const auto apply = [&](const Tensor &factor) {
+        return fill_regions(backward(rho * factor.view(rho.sizes())), lines3_, regions, mesh_, comm_);
+      };
+      const auto [phi, slope] = interpolate(place, apply(2.0 * g));
+      out.potential.select(1, c).copy_(phi);
+      gradient += qc.to(torch::kFloat64).unsqueeze(1) * slope;
+      const Tensor power = torch::view_as_real(rho).to(torch::kCPU, torch::kFloat64).square().sum(-1).view({1, -1});
+      out.virial += power.matmul(influence.virial).view({3, 3});
+      if (!atom_virial) continue;
+      for (int a = 0; a < 3; a++)    // W_i = sum_k f T_ab Re[q_i conj(S) exp(i k.r_i)]
+        for (int b = 0; b <= a; b++) {
+          const Tensor share =
+              interpolate(place, apply(g * influence.tensor.select(1, 3 * a + b).to(g.options()))).first;
+          const Tensor w = (qc * share).to(f64);
+          out.atom_virial.select(1, a).select(1, b) += w;
+          if (a != b) out.atom_virial.select(1, b).select(1, a) += w;
+        }
+    }
+    out.forces = -gradient.matmul(inverse.t());
+    remove_net_force(out.forces);
+
+    if (p_.remove_self) out.potential -= 2.0 * p_.self_factor * p_.norm / (p_.sigma * std::pow(TWO_PI, 1.5)) * q;
+    out.energy = 0.5 * (q.to(torch::kFloat64) * out.potential.to(torch::kFloat64)).sum(1);
+    return out;
+  }
+
+  std::string description() const override
+  {
+    std::ostringstream text;
+    text << "mesh " << mesh_[0] << " x " << mesh_[1] << " x " << mesh_[2] << ", window of " << order_
+         << " points, estimated relative error of forces " << estimate_;
+    return text.str();
+  }
+
+ private:
+  LongRangeParameters p_;
+  MeshSettings settings_;
+  const Communicator &comm_;
+  std::array<int64_t, 3> mesh_{}, spectrum_{};
+  int order_ = 0;
+  double estimate_ = 0.0;
+  std::unique_ptr<Window> window_;
+  Layout lines3_, after3_, lines2_, lines1_;    // real mesh; spectrum after the transforms on axis 3, 2 and 1
+  // of this rank's part of the spectrum, host f64
+  Tensor triples_;            // [k, 3]
+  Tensor window_squared_;     // [k]
+  Tensor weight_, inside_;    // [k] 0 outside the cutoff; weight 2 where -k is left out
+
+  // What depends on the cell alone: made anew when it changes.
+  struct Influence {
+    Tensor cell;
+    Tensor green;     // [k] (N/V) f / w^2, zero outside the cutoff
+    Tensor tensor;    // [k, 9] T_ab = delta - 2 k k (1/k^2 + sigma^2/2)
+    Tensor virial;    // [k, 9] weight green T: times |rho|^2 it gives the virial
+  };
+  mutable Influence influence_;
+
+  const Influence &influence_of(const Tensor &cell) const
+  {
+    if (influence_.cell.defined() && torch::equal(influence_.cell, cell)) return influence_;
+    const double volume = std::abs(torch::det(cell).item<double>());
+    const Tensor k = wave_vectors(cell), k2 = k.square().sum(-1);
+    const Tensor f = (p_.norm / volume) * torch::exp(-0.5 * p_.sigma * p_.sigma * k2) / k2;
+    influence_.cell = cell.clone();
+    influence_.green = torch::where(inside_ > 0, f / window_squared_, 0.0);
+    const Tensor bracket = torch::where(k2 > 0, 1.0 / k2 + 0.5 * p_.sigma * p_.sigma, 0.0);
+    const Tensor kk = k.unsqueeze(2) * k.unsqueeze(1);
+    influence_.tensor = (torch::eye(3, torch::kFloat64) - 2.0 * kk * bracket.view({-1, 1, 1})).view({-1, 9});
+    influence_.virial = (weight_ * influence_.green).unsqueeze(1) * influence_.tensor;
+    return influence_;
+  }
+
+  Tensor wave_vectors(const Tensor &cell) const { return TWO_PI * triples_.matmul(torch::inverse(cell).t()); }
+
+  Tensor forward(const Tensor &rho) const
+  {
+    const auto fft = [](const Tensor &t, int64_t axis) {
+      return t.numel() ? torch::fft::fft(t, c10::nullopt, axis) : t;
+    };
+    if (comm_.size() == 1) return torch::fft::rfftn(rho);
+    const Box &box = after3_[comm_.rank()];
+    Tensor s = rho.numel() ? torch::fft::rfft(rho, c10::nullopt, 2) : torch::zeros(box.shape(), complex_options(rho));
+    s = fft(redistribute(s, after3_, lines2_, comm_), 1);
+    return fft(redistribute(s, lines2_, lines1_, comm_), 0);
+  }
+
+  // Unscaled, as S and phi are.
+  Tensor backward(const Tensor &spectrum) const
+  {
+    const auto ifft = [](const Tensor &t, int64_t axis) {
+      return t.numel() ? torch::fft::ifft(t, c10::nullopt, axis, "forward") : t;
+    };
+    if (comm_.size() == 1)
+      return torch::fft::irfftn(spectrum, at::IntArrayRef(mesh_.data(), 3), c10::nullopt, "forward");
+    Tensor s = redistribute(ifft(spectrum, 0), lines1_, lines2_, comm_);
+    s = redistribute(ifft(s, 1), lines2_, after3_, comm_);
+    if (s.numel() == 0) return torch::zeros(lines3_[comm_.rank()].shape(), torch::real(s).options());
+    return torch::fft::irfft(s, mesh_[2], 2, "forward");
+  }
+
+  static torch::TensorOptions complex_options(const Tensor &real)
+  {
+    return real.options().dtype(real.scalar_type() == torch::kFloat64 ? torch::kComplexDouble : torch::kComplexFloat);
+  }
+
+  Placement placement(const Tensor &fractional) const
+  {
+    Placement place;
+    const int64_t n = fractional.size(0);
+    const Tensor size =
+        torch::tensor({static_cast<double>(mesh_[0]), static_cast<double>(mesh_[1]), static_cast<double>(mesh_[2])},
+                      fractional.options());
+    Tensor u = fractional * size;    // [n, 3], mesh units
+    if (n > 0) {                     // atoms that spread over more than the cell are put back into it
+      const Tensor extent = std::get<0>(u.max(0)) - std::get<0>(u.min(0));
+      u = torch::where(extent > size - 1.0, u - (fractional.floor() * size), u);
+    }
+    // points first ... first + order - 1 lie within order/2 of the atom
+    const Tensor first = torch::ceil(u - 0.5 * order_);
+    place.fraction = u - first;
+    place.first = first.to(torch::kInt64);
+    if (n > 0) {
+      const Tensor low = std::get<0>(place.first.min(0)), high = std::get<0>(place.first.max(0)) + order_;
+      const Tensor bounds = torch::stack({low, high}).to(torch::kCPU);
+      for (int a = 0; a < 3; a++) {
+        place.region.low[a] = bounds[0][a].item<int64_t>();
+        place.region.high[a] = bounds[1][a].item<int64_t>();
+      }
+      place.first = place.first - low;
+    }
+    return place;
+  }
+
+  Layout all_regions(const Box &mine) const
+  {
+    if (comm_.size() == 1) return {mine};
+    const Tensor row =
+        torch::tensor({mine.low[0], mine.low[1], mine.low[2], mine.high[0], mine.high[1], mine.high[2]}, torch::kInt64);
+    const Tensor rows = comm_.gather_rows(row.view({1, 6})).contiguous();
+    Layout regions(comm_.size());
+    for (int r = 0; r < comm_.size(); r++)
+      for (int a = 0; a < 3; a++) {
+        regions[r].low[a] = rows[r][a].item<int64_t>();
+        regions[r].high[a] = rows[r][3 + a].item<int64_t>();
+      }
+    return regions;
+  }
+
+  // Window values and slopes on the three axes, [n, 3, P] each
+  std::pair<Tensor, Tensor> windows(const Placement &place, const torch::TensorOptions &type) const
+  {
+    const int64_t n = place.fraction.size(0);
+    const Tensor fraction = place.fraction.to(torch::kCPU).contiguous();
+    const auto host = torch::dtype(type.dtype());
+    Tensor w = torch::empty({n, 3, order_}, host), d = torch::empty({n, 3, order_}, host);
+    AT_DISPATCH_FLOATING_TYPES(w.scalar_type(), "windows", [&] {
+      const double *x = fraction.data_ptr<double>();
+      for (int64_t i = 0; i < 3 * n; i++)
+        window_->evaluate(static_cast<scalar_t>(x[i]), w.data_ptr<scalar_t>() + i * order_,
+                          d.data_ptr<scalar_t>() + i * order_);
+    });
+    return {w.to(type.device()), d.to(type.device())};
+  }
+
+  // Flat indices into the region of all points of all atoms, [n, P^3]: for devices on which loops over atoms are not for us.
+  Tensor flat_points(const Placement &place) const
+  {
+    const auto &b = place.region;
+    const Tensor p = torch::arange(order_, place.first.options());
+    const Tensor i = place.first.select(1, 0).view({-1, 1, 1, 1}) + p.view({1, -1, 1, 1});
+    const Tensor j = place.first.select(1, 1).view({-1, 1, 1, 1}) + p.view({1, 1, -1, 1});
+    const Tensor l = place.first.select(1, 2).view({-1, 1, 1, 1}) + p.view({1, 1, 1, -1});
+    return ((i * b.length(1) + j) * b.length(2) + l).reshape({place.first.size(0), -1});
+  }
+
+  static Tensor products(const Tensor &a, const Tensor &b, const Tensor &c)
+  {
+    return (a.unsqueeze(2).unsqueeze(3) * b.unsqueeze(1).unsqueeze(3) * c.unsqueeze(1).unsqueeze(2))
+        .reshape({a.size(0), -1});
+  }
+
+  // rho on the region of this rank's atoms
+  Tensor spread(const Placement &place, const Tensor &q) const
+  {
+    Tensor mesh = torch::zeros(place.region.shape(), q.options());
+    const int64_t n = q.size(0);
+    if (n == 0) return mesh;
+    const Tensor w = windows(place, q.options()).first;
+    if (!q.is_cpu()) {
+      const Tensor values = products(w.select(1, 0), w.select(1, 1), w.select(1, 2)) * q.unsqueeze(1);
+      mesh.view({-1}).index_add_(0, flat_points(place).view({-1}), values.view({-1}));
+      return mesh;
+    }
+    const int64_t s0 = mesh.stride(0), s1 = mesh.stride(1);
+    const int64_t *first = place.first.data_ptr<int64_t>();
+    AT_DISPATCH_FLOATING_TYPES(q.scalar_type(), "spread", [&] {
+      const scalar_t *charge = q.data_ptr<scalar_t>(), *weights = w.data_ptr<scalar_t>();
+      scalar_t *out = mesh.data_ptr<scalar_t>();
+      for (int64_t i = 0; i < n; i++) {
+        const scalar_t *wx = weights + 3 * order_ * i, *wy = wx + order_, *wz = wy + order_;
+        scalar_t *base = out + first[3 * i] * s0 + first[3 * i + 1] * s1 + first[3 * i + 2];
+        for (int a = 0; a < order_; a++)
+          for (int b = 0; b < order_; b++) {
+            const scalar_t v = charge[i] * wx[a] * wy[b];
+            scalar_t *row = base + a * s0 + b * s1;
+            for (int c = 0; c < order_; c++) row[c] += v * wz[c];
+          }
+      }
+    });
+    return mesh;
+  }
+
+  // phi [n] and dphi/ds [n, 3] f64 from phi on the region
+  std::pair<Tensor, Tensor> interpolate(const Placement &place, const Tensor &phi_mesh) const
+  {
+    const int64_t n = place.first.size(0);
+    const auto options = phi_mesh.options();
+    Tensor phi = torch::zeros({n}, options), slope = torch::zeros({n, 3}, options);
+    const Tensor size =
+        torch::tensor({static_cast<double>(mesh_[0]), static_cast<double>(mesh_[1]), static_cast<double>(mesh_[2])},
+                      options.dtype(torch::kFloat64));
+    if (n == 0) return {phi, slope.to(torch::kFloat64)};
+    const auto [w, d] = windows(place, options);
+    if (!phi_mesh.is_cpu()) {
+      const Tensor values = phi_mesh.reshape({-1}).index_select(0, flat_points(place).view({-1})).view({n, -1});
+      const auto x = w.select(1, 0), y = w.select(1, 1), z = w.select(1, 2);
+      phi = (values * products(x, y, z)).sum(1);
+      slope = torch::stack({(values * products(d.select(1, 0), y, z)).sum(1),
+                            (values * products(x, d.select(1, 1), z)).sum(1),
+                            (values * products(x, y, d.select(1, 2))).sum(1)},
+                           1);
+      return {phi, slope.to(torch::kFloat64) * size};
+    }
+    const Tensor mesh = phi_mesh.contiguous();
+    const int64_t s0 = mesh.stride(0), s1 = mesh.stride(1);
+    const int64_t *first = place.first.data_ptr<int64_t>();
+    AT_DISPATCH_FLOATING_TYPES(mesh.scalar_type(), "interpolate", [&] {
+      const scalar_t *in = mesh.data_ptr<scalar_t>(), *weights = w.data_ptr<scalar_t>(),
+                     *slopes = d.data_ptr<scalar_t>();
+      scalar_t *out = phi.data_ptr<scalar_t>(), *grad = slope.data_ptr<scalar_t>();
+      for (int64_t i = 0; i < n; i++) {
+        const scalar_t *wx = weights + 3 * order_ * i, *wy = wx + order_, *wz = wy + order_;
+        const scalar_t *dx = slopes + 3 * order_ * i, *dy = dx + order_, *dz = dy + order_;
+        const scalar_t *base = in + first[3 * i] * s0 + first[3 * i + 1] * s1 + first[3 * i + 2];
+        scalar_t sum = 0, gx = 0, gy = 0, gz = 0;
+        for (int a = 0; a < order_; a++)
+          for (int b = 0; b < order_; b++) {
+            const scalar_t *row = base + a * s0 + b * s1;
+            scalar_t line = 0, tilt = 0;
+            for (int c = 0; c < order_; c++) {
+              line += row[c] * wz[c];
+              tilt += row[c] * dz[c];
+            }
+            sum += wx[a] * wy[b] * line;
+            gx += dx[a] * wy[b] * line;
+            gy += wx[a] * dy[b] * line;
+            gz += wx[a] * wy[b] * tilt;
+          }
+        out[i] = sum;
+        grad[3 * i] = gx;
+        grad[3 * i + 1] = gy;
+        grad[3 * i + 2] = gz;
+      }
+    });
+    return {phi, slope.to(torch::kFloat64) * size};
+  }
+
+  // The mesh breaks translation invariance by its aliasing error; what is left over is shared out evenly.
+  void remove_net_force(Tensor &forces) const
+  {
+    const Tensor count = torch::full({1}, static_cast<double>(forces.size(0)), forces.options());
+    const Tensor total = comm_.sum(torch::cat({forces.sum(0), count}));
+    if (total[3].item<double>() > 0.0) forces -= total.narrow(0, 0, 3) / total[3];
+  }
+};
+
+}    // namespace
+
+Cost estimate_cost(const LongRangeParameters &parameters, const MeshSettings &settings, const Tensor &cell,
+                   double n_atoms)
+{
+  // seconds: a constant, and for each unit of work
+  constexpr double DIRECT_START = 8e-4, DIRECT_TERM = 7e-10;    // one atom and one wave vector of the box of all n
+  constexpr double MESH_START = 8e-4, MESH_POINT = 2.5e-8,
+                   MESH_TERM = 1.2e-9;    // one point; one atom and one of its points
+  double box = 0.5;
+  const Tensor lengths = cell.norm(2, 1);
+  for (int m = 0; m < 3; m++) box *= 2.0 * std::floor(lengths[m].item<double>() / parameters.dl) + 1.0;
+  const MeshChoice choice = choose_mesh(parameters, settings, cell);
+  const double points = static_cast<double>(choice.mesh[0] * choice.mesh[1] * choice.mesh[2]);
+  const double window = std::pow(choice.order, 3);
+  return {DIRECT_START + DIRECT_TERM * n_atoms * box, MESH_START + MESH_POINT * points + MESH_TERM * n_atoms * window};
+}
+
+std::unique_ptr<LongRangeSolver> make_mesh_sum(const LongRangeParameters &parameters, const MeshSettings &settings,
+                                               const Communicator &communicator)
+{
+  return std::make_unique<MeshSum>(parameters, settings, communicator);
+}
+
+}    // namespace les

@@ -1,0 +1,35 @@
+#include "window.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace les {
+
+Window::Window(int order, double oversampling) : order_(order), beta_(0.97 * M_PI * order * (1.0 - 0.5 / oversampling))
+{
+}
+
+double Window::error(int order, double oversampling)
+{
+  return std::exp(-5.4 - (M_PI * order - 14.0) * std::sqrt(1.0 - 1.0 / oversampling));
+}
+
+double Window::oversampling_for(int order, double accuracy)
+{
+  const double root = (-std::log(accuracy) - 5.4) / (M_PI * order - 14.0);
+  TORCH_CHECK(root < 0.9, "a window of ", order, " points cannot reach an accuracy of ", accuracy);
+  return std::max(MIN_OVERSAMPLING, 1.0 / (1.0 - root * std::abs(root)));
+}
+
+torch::Tensor Window::transform(const torch::Tensor &n, int64_t mesh_size) const
+{
+  // x = P/2 sin(t) takes the square root out of w, so the midpoint rule in t converges fast
+  constexpr int64_t POINTS = 400;
+  const torch::Tensor t = (torch::arange(POINTS, torch::kFloat64) + 0.5) * (M_PI / POINTS) - 0.5 * M_PI;
+  const torch::Tensor x = 0.5 * order_ * t.sin();
+  const torch::Tensor weight = torch::exp(beta_ * (t.cos() - 1.0)) * t.cos() * (0.5 * order_ * M_PI / POINTS);
+  const torch::Tensor k = n.to(torch::kFloat64) * (2.0 * M_PI / static_cast<double>(mesh_size));
+  return (torch::cos(k.unsqueeze(-1) * x) * weight).sum(-1);
+}
+
+}    // namespace les

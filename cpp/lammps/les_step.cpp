@@ -1,0 +1,139 @@
+#include "les_step.h"
+
+#include <cmath>
+#include <cstdio>
+
+namespace les {
+
+using torch::Tensor;
+
+LongRangeParameters LesStep::parameters() const
+{
+  const Metadata &i = info();
+  return {i.sigma, i.dl, i.norm, i.remove_self, i.self_factor, i.open_shift};
+}
+
+double LesStep::epsilon_inf() const { return settings.epsilon_inf > 0.0 ? settings.epsilon_inf : info().epsilon_inf; }
+
+std::string LesStep::choose_solver(bool periodic, const Tensor &box, double n_atoms)
+{
+  solver_.reset();
+  solver_ready_ = solver_is_mesh_ = false;
+  if (info().channels == 0) return "";
+  if (!periodic) {
+    if (settings.kspace == KspaceChoice::Mesh)
+      throw std::runtime_error("kspace mesh is for periodic systems; open boundaries take the pair sum (kspace auto)");
+    solver_ = make_open_sum(parameters(), comm);
+    return "";
+  }
+  const Cost cost = estimate_cost(parameters(), settings.mesh, box, n_atoms);
+  solver_is_mesh_ = settings.kspace == KspaceChoice::Mesh ||
+                    (settings.kspace == KspaceChoice::Auto && cost.mesh < cost.direct);
+  solver_ = solver_is_mesh_ ? make_mesh_sum(parameters(), settings.mesh, comm) : make_direct_sum(parameters(), comm);
+  if (settings.kspace != KspaceChoice::Auto) return "";
+  char line[160];
+  std::snprintf(line, sizeof(line),
+                "kspace auto takes the %s (estimated ms a step on one core: direct sum %.2g, mesh %.2g)",
+                solver_is_mesh_ ? "mesh" : "direct sum", 1e3 * cost.direct, 1e3 * cost.mesh);
+  return line;
+}
+
+double LesStep::cell_drift() const
+{
+  if (!setup_cell_.defined()) return 0.0;
+  return (cell - setup_cell_).norm(2, 1).div(setup_cell_.norm(2, 1)).max().item<double>();
+}
+
+bool LesStep::may_merge_images(bool with_born) const
+{
+  return info().layers > 1 && !(with_born && settings.born == BornForm::Local);
+}
+
+void LesStep::build_graph(const LocalGraph::Atoms &atoms, const LAMMPS_NS::NeighList &list,
+                          const std::vector<int> &species_of_type, bool merge_images)
+{
+  graph.build(atoms, list, species_of_type, info().cutoff, info().layers, merge_images);
+  images_merged_ = merge_images;
+  has_autograd_ = false;
+  const auto device = model->device();
+  positions = graph.positions().to(device);
+  edge_vectors = graph.edge_vectors().to(device);
+  edge_index = graph.edge_index().to(device);
+}
+
+void LesStep::run_network()
+{
+  // what a rank without atoms, or one whose model fails, takes into the collective steps
+  const int n = graph.n_owned();
+  const auto options = torch::dtype(model->dtype()).device(model->device());
+  latents = {torch::zeros({n}, options), torch::zeros({n, info().channels}, options), {}};
+  if (n > 0) latents = model->latents(edge_vectors, edge_index, graph.species().to(model->device()), n);
+}
+
+void LesStep::run_long_range(bool atom_virial)
+{
+  const int n = graph.n_owned();
+  if (!solver_) {
+    const auto f64 = positions.options();
+    long_range = {torch::zeros({n}, f64), torch::zeros_like(latents.charge), torch::zeros({n, 3}, f64),
+                  torch::zeros({3, 3}, torch::kFloat64), torch::zeros({n, 3, 3}, f64)};
+    return;
+  }
+  if (!solver_ready_) {
+    solver_->setup(cell);
+    setup_cell_ = cell;
+  }
+  solver_ready_ = true;
+  long_range = solver_->compute(positions.narrow(0, 0, n), latents.charge, cell, atom_virial);
+}
+
+Tensor LesStep::pull_back(bool with_energy, const Tensor &charge_weights, bool keep_graph) const
+{
+  if (latents.parts.empty()) return torch::zeros_like(edge_vectors);
+  return model->pull_back(latents, with_energy, charge_weights, keep_graph);
+}
+
+void LesStep::run_pull_back(bool keep_graph)
+{
+  edge_gradient = torch::zeros_like(edge_vectors);
+  has_autograd_ = false;
+  edge_gradient = pull_back(true, long_range.potential, keep_graph);
+  has_autograd_ = keep_graph;
+}
+
+void LesStep::forget_graph()
+{
+  if (!has_autograd_) latents.parts.clear();
+}
+
+Tensor LesStep::born_rows(bool periodic)
+{
+  if (!has_autograd_) run_network();
+  has_autograd_ = false;
+  const auto f64 = torch::dtype(torch::kFloat64).device(model->device());
+  const double unit = info().charge_unit * std::sqrt(epsilon_inf());
+  const Tensor weights = unit * torch::tensor(info().charge_sign, f64);    // [channels], of Q = sqrt(eps) unit sign q
+  const Tensor coupling = latents.charge.to(torch::kFloat64).matmul(weights);
+  const ChargePullBack weighted = [&](const Tensor &w, bool last) {
+    return pull_back(false, w.unsqueeze(1) * weights, !last);
+  };
+  const BornSettings born{settings.born, info().layers, info().remove_mean, periodic, cell};
+  const AtomsAndEdges atoms{positions, graph.n_owned(), edge_vectors, edge_index};
+  const Tensor rows = born_effective_charges(born, atoms, coupling, weighted, comm);
+  latents.parts.clear();
+  return rows.to(torch::kCPU).contiguous();
+}
+
+std::pair<double, double> LesStep::mesh_errors() const
+{
+  const auto direct = make_direct_sum(parameters(), comm);
+  direct->setup(cell);
+  const LongRange judge = direct->compute(positions.narrow(0, 0, graph.n_owned()), latents.charge, cell, false);
+  const auto squares = [](const Tensor &t) { return t.to(torch::kFloat64).square().sum().view({1}); };
+  const Tensor sums = comm.sum(torch::cat({squares(long_range.forces - judge.forces), squares(judge.forces),
+                                           squares(long_range.potential - judge.potential), squares(judge.potential)}));
+  const auto ratio = [&](int n) { return std::sqrt(sums[n].item<double>() / sums[n + 1].item<double>()); };
+  return {ratio(0), ratio(2)};
+}
+
+}    // namespace les

@@ -1,0 +1,97 @@
+// One evaluation of the model on one rank: network, long-range sum, pull-back, Born effective charges. Of LAMMPS it knows only
+// the graph of atoms and edges; what becomes of the results is the pair style's business.
+#pragma once
+
+#include "device.h"
+#include "local_graph.h"
+
+#include "born.h"
+#include "les_model.h"
+#include "long_range.h"
+#include "mpi_communicator.h"
+
+#include <chrono>
+
+namespace les {
+
+enum class KspaceChoice { Auto, Direct, Mesh };
+
+struct Settings {
+  DeviceChoice device;
+  BornForm born = BornForm::Local;
+  double epsilon_inf = 0.0;    // 0: as the model file says
+  KspaceChoice kspace = KspaceChoice::Auto;
+  MeshSettings mesh;
+  bool check = false;    // compare the mesh with the direct sum once a run
+};
+
+// Wall seconds of the parts of a step on this rank, summed over a run. On a GPU, waiting for it shows where results are read.
+struct StepTimes {
+  enum Part { EDGES, NETWORK, LONG_RANGE, PULL_BACK, TALLY, BORN, PARTS };
+  static constexpr const char *NAMES[PARTS] = {"edges", "network", "long range", "pull-back", "tally", "BEC"};
+  double seconds[PARTS] = {};
+  int64_t steps = 0;
+
+  template <class F> void measure(Part part, F &&work)
+  {
+    const auto start = std::chrono::steady_clock::now();
+    work();
+    seconds[part] += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  }
+};
+
+class LesStep {
+ public:
+  explicit LesStep(MPI_Comm world) : comm(world) {}
+
+  Settings settings;
+  std::unique_ptr<LesModel> model;
+  MpiCommunicator comm;
+  StepTimes times;
+
+  // results of the last evaluation; rows are graph atoms or edges
+  LocalGraph graph;
+  Latents latents;
+  LongRange long_range;
+  torch::Tensor positions, edge_vectors, edge_index;    // f64, i64
+  torch::Tensor edge_gradient;                          // [E, 3] f64, dE/d(edge vector) at fixed potential
+  torch::Tensor cell;                                   // [3, 3] f64, rows in A
+
+  const Metadata &info() const { return model->metadata(); }
+  LongRangeParameters parameters() const;
+  double epsilon_inf() const;
+
+  // Choose the solver of a run; wave vectors and mesh follow at its first step. Returns a line for the log (may be empty).
+  // Throws where the settings ask for what cannot be.
+  std::string choose_solver(bool periodic, const torch::Tensor &cell, double n_atoms);
+  bool has_solver() const { return solver_ != nullptr; }
+  bool first_step() const { return !solver_ready_; }
+  std::string solver_description() const { return solver_->description(); }
+  // Largest relative change of a cell edge since wave vectors were chosen.
+  double cell_drift() const;
+
+  // In the local form of a deep model images must keep their own coordinates; elsewhere it is quicker to merge them.
+  bool may_merge_images(bool with_born) const;
+  bool images_merged() const { return images_merged_; }
+  void build_graph(const LocalGraph::Atoms &atoms, const LAMMPS_NS::NeighList &list,
+                   const std::vector<int> &species_of_type, bool merge_images);
+  void run_network();
+  void run_long_range(bool atom_virial);    // collective: also for a rank whose network has failed
+  void run_pull_back(bool keep_graph);
+  void forget_graph();    // frees the memory of the autograd graph, if it is not kept for the BEC
+
+  // Collective. Rows of graph atoms, images not yet added to their owners: [n_all, 3, 3] f64 on the host, e
+  torch::Tensor born_rows(bool periodic);
+  // Collective. Relative rms errors of forces and potentials of the mesh, against the direct sum at this step.
+  std::pair<double, double> mesh_errors() const;
+
+ private:
+  std::unique_ptr<LongRangeSolver> solver_;
+  bool solver_ready_ = false, solver_is_mesh_ = false;
+  bool images_merged_ = false, has_autograd_ = false;
+  torch::Tensor setup_cell_;
+
+  torch::Tensor pull_back(bool with_energy, const torch::Tensor &charge_weights, bool keep_graph) const;
+};
+
+}    // namespace les

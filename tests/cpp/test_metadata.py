@@ -1,0 +1,87 @@
+"""Both readers of a model file's metadata, C++ and Python, accept and refuse the same."""
+
+import json
+
+import pytest
+
+from lammps_les import _core
+from lammps_les_export.contract import ModelFileError, parse_metadata
+
+VALID = {
+    "format_version": 1,
+    "species": ["H", "O"],
+    "cutoff": 4.5,
+    "layers": 1,
+    "dtype": "float64",
+    "channels": 1,
+    "sigma": 1.0,
+    "dl": 2.0,
+    "norm": 90.0,
+    "remove_self": True,
+    "self_factor": 1.0,
+    "open_shift": 0.0,
+    "charge_unit": 1.0,
+    "charge_sign": [-1.0],
+    "epsilon_inf": 1.8,
+    "remove_mean": True,
+    "atomic_energies": {"H": 0.0, "O": -1.0},
+    "provenance": dict.fromkeys(
+        ("source", "sha256", "program", "version", "date", "citation"), "x"
+    ),
+}
+
+BAD = [
+    {"format_version": 2},
+    {"format_version": 1.9},
+    {"format_version": True},
+    {"format_version": "1"},
+    {"species": []},
+    {"species": ["H", "H"]},
+    {"cutoff": 0.0},
+    {"cutoff": "4.5"},
+    {"layers": 0},
+    {"layers": 1.7},
+    {"layers": True},
+    {"dtype": "float16"},
+    {"channels": -1},
+    {"channels": 1.5},
+    {"sigma": 0.0},
+    {"dl": -2.0},
+    {"remove_self": 1},
+    {"open_shift": -1.0},
+    {"charge_unit": 0.0},
+    {"charge_sign": [0.5]},
+    {"charge_sign": [1.0, 1.0]},
+    {"charge_sign": 1.0},
+    {"epsilon_inf": 0.0},
+    {"remove_mean": "yes"},
+    {"atomic_energies": {"H": 0.0}},
+    {"provenance": {}},
+    *({field: None} for field in VALID if field != "open_shift"),
+]
+
+
+def test_valid() -> None:
+    _core.check_metadata(json.dumps(VALID))
+    _core.check_metadata(json.dumps(VALID | {"a_later_field": 3}))
+    without_shift = {k: v for k, v in VALID.items() if k != "open_shift"}
+    _core.check_metadata(json.dumps(without_shift))
+    assert parse_metadata(without_shift, "model.pt").open_shift == 0.0
+
+
+@pytest.mark.parametrize("change", BAD, ids=lambda c: "-".join(f"{k}={v}" for k, v in c.items()))
+def test_refused_by_both(change: dict) -> None:
+    fields = VALID | change
+    with pytest.raises(RuntimeError, match="model file model.pt"):
+        _core.check_metadata(json.dumps(fields))
+    with pytest.raises(ModelFileError, match="model.pt"):
+        parse_metadata(fields, "model.pt")
+
+
+@pytest.mark.parametrize("field", [f for f in VALID if f != "open_shift"])
+def test_missing_field_is_named_by_both(field: str) -> None:
+    fields = {k: v for k, v in VALID.items() if k != field}
+    with pytest.raises(RuntimeError, match=f"lacks the metadata field '{field}'"):
+        _core.check_metadata(json.dumps(fields))
+    with pytest.raises(ModelFileError, match=f"field '{field}' is missing"):
+        parse_metadata(fields, "model.pt")
