@@ -28,6 +28,7 @@ test: setup
 
 bench: setup
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/kspace.py
 
 lint: setup
 	$(BIN)/ruff check .
