@@ -7,6 +7,7 @@ from lammps_les.cli.console import print_version
 from lammps_les.cli.evaluate import evaluate
 from lammps_les.cli.export import export
 from lammps_les.cli.info import info
+from lammps_les.cli.train import train
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,11 +24,12 @@ def main(
         False, "--version", callback=print_version, is_eager=True, help="Show the version and exit."
     ),
 ) -> None:
-    """Latent Ewald Summation potentials for LAMMPS: export, inspect and evaluate models."""
+    """Latent Ewald Summation potentials for LAMMPS: train, export, inspect and evaluate models."""
 
 
 app.command()(export)
 app.command()(info)
 app.command()(evaluate)
+app.command()(train)
 
 __all__ = ["__version__", "app"]

@@ -38,8 +38,11 @@ def _shaped(
 ) -> np.ndarray:
     if quantity is STRESS and value.size == 9:
         value = full_3x3_to_voigt_6_stress(value.reshape(3, 3))
-    sizes = {"[]": (), "[6]": (6,), "[N]": (n_atoms,), "[N, 3]": (n_atoms, 3)}
-    shape = sizes.get(quantity.shape, (n_atoms, 3, 3))
+    shape = tuple(
+        n_atoms if size == "N" else int(size)
+        for size in quantity.shape.strip("[]").split(", ")
+        if size
+    )
     if value.size != np.prod(shape, dtype=int):
         raise ValueError(
             f"label '{name}': expected {quantity.name} of shape {shape}, got {value.shape}"

@@ -1,0 +1,54 @@
+"""``lammps-les train``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from lammps_les.cli.console import errors, note, output, short_errors
+
+
+@short_errors
+def train(
+    config: Annotated[
+        Path, typer.Argument(help="Configuration (YAML); with --init a file with structures.")
+    ],
+    folder: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Run folder (default: CONFIG without suffix)."),
+    ] = None,
+    init: Annotated[
+        bool, typer.Option("--init", help="Inspect a data file and print a configuration for it.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the last checkpoint of the run folder.")
+    ] = False,
+) -> None:
+    """Train a model: from labeled structures to a model file for LAMMPS.
+
+    Example: [bold]lammps-les train --init data.xyz > water.yaml; lammps-les train water.yaml[/]
+    """
+    if init:
+        from lammps_les.training.template import template
+
+        typer.echo(template(config), nl=False)
+        return
+    from lammps_les.training.config_file import read_config
+    from lammps_les.training.run import train as run_training
+    from lammps_les.training.run_folder import CONFIG
+
+    settings = read_config(config)
+    if folder is None:
+        folder = config.parent if resume and config.name == CONFIG else config.with_suffix("")
+    outcome = run_training(settings, config.parent, folder, resume, errors)
+    for text in outcome.notes:
+        note(text)
+    for part, rows in outcome.errors.items():
+        table = Table(title=part, title_justify="left")
+        for name in ("quantity", "unit", "RMSE", "MAE", "R2"):
+            table.add_column(name, justify="left" if name in ("quantity", "unit") else "right")
+        for quantity, unit, rmse, mae, r2, _ in rows:
+            table.add_row(quantity, unit, f"{rmse:.5g}", f"{mae:.5g}", f"{r2:.5f}")
+        output.print(table)
+    output.print(f"wrote {folder}", highlight=False, soft_wrap=True, markup=False)

@@ -1,0 +1,167 @@
+"""What is written and shown while a training runs."""
+
+import csv
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning
+from lightning.pytorch.callbacks import Callback
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from lammps_les.data.molecular import DIPOLE, TOTAL_CHARGE
+from lammps_les.keys import BORN_EFFECTIVE_CHARGES, ENERGY, FORCES, STRESS
+from lammps_les.training.module import SCORE
+
+UNITS = {
+    ENERGY.name: (1e3, "meV/atom"),
+    FORCES.name: (1e3, "meV/A"),
+    STRESS.name: (1e3, "meV/A^3"),
+    BORN_EFFECTIVE_CHARGES.name: (1.0, "e (BEC)"),
+    DIPOLE.name: (1.0, "e A"),
+    TOTAL_CHARGE.name: (1.0, "e/atom (total charge)"),
+}
+"""Factor and unit in which errors are quoted."""
+
+
+def quoted(errors: dict[str, float]) -> str:
+    """Errors by quantity in one line."""
+    return " ".join(f"{UNITS[n][0] * v:.4g} {UNITS[n][1]}" for n, v in errors.items())
+
+
+def _numbers(trainer: lightning.Trainer) -> dict[str, float]:
+    return {
+        name: float(value)
+        for name, value in trainer.callback_metrics.items()
+        if name.startswith(("training/", "validation/"))
+    }
+
+
+class MetricsFile(Callback):
+    """One row for each look at the validation frames.
+
+    Epoch, then root mean square errors by part and quantity, in the units of ``lammps_les.keys``
+    (energies per atom). A resumed training goes on where it left off: later rows are dropped.
+
+    Args:
+        path: CSV file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_fit_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Keep the rows of epochs that a checkpoint has behind it."""
+        if trainer.is_global_zero:
+            self._write([row for row in read_metrics(self.path) if row["epoch"] <= self._done])
+
+    _done = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Epochs done, into the checkpoint."""
+        return {"done": self._done}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Epochs done, from the checkpoint."""
+        self._done = state_dict["done"]
+
+    def on_train_epoch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Add a row where there was a look at the validation frames."""
+        self._done = trainer.current_epoch + 1
+        if not trainer.is_global_zero or self._done % (trainer.check_val_every_n_epoch or 1):
+            return
+        row = {"epoch": float(self._done), **_numbers(trainer)}
+        self._write([*(r for r in read_metrics(self.path) if r["epoch"] < self._done), row])
+
+    def _write(self, rows: list[dict[str, float]]) -> None:
+        if not rows:
+            self.path.unlink(missing_ok=True)
+            return
+        columns = list(dict.fromkeys(name for row in rows for name in row))
+        unfinished = self.path.with_suffix(".part")
+        with unfinished.open("w", newline="") as file:
+            writer = csv.DictWriter(file, columns, restval="")
+            writer.writeheader()
+            writer.writerows({**row, "epoch": int(row["epoch"])} for row in rows)
+        os.replace(unfinished, self.path)
+
+
+def read_metrics(path: Path) -> list[dict[str, float]]:
+    """Rows of a metrics file; none where there is no file."""
+    if not path.is_file():
+        return []
+    with path.open(newline="") as file:
+        return [
+            {name: float(value) for name, value in row.items() if value}
+            for row in csv.DictReader(file)
+        ]
+
+
+class LiveErrors(Callback):
+    """A bar over epochs with the latest errors; a line for each look where there is no terminal.
+
+    Args:
+        console: to write on.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.bar: Progress | None = None
+        self.begin = time.monotonic()
+
+    def on_fit_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Show the bar."""
+        self.begin = time.monotonic()
+        if trainer.is_global_zero and self.console.is_terminal:
+            self.bar = Progress(
+                TextColumn("epoch {task.completed:.0f}/{task.total:.0f}"),
+                BarColumn(),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[errors]}"),
+                console=self.console,
+            )
+            self.bar.start()
+            self.task = self.bar.add_task(
+                "", total=trainer.max_epochs, completed=trainer.current_epoch, errors=""
+            )
+
+    def on_train_epoch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Bring the errors up to date."""
+        if not trainer.is_global_zero:
+            return
+        epoch = trainer.current_epoch + 1
+        found = _numbers(trainer)
+        errors = {
+            name.removeprefix("validation/"): value
+            for name, value in found.items()
+            if name.startswith("validation/") and name != SCORE
+        }
+        text = f"validation {quoted(errors)}"
+        if self.bar is not None:
+            self.bar.update(self.task, completed=epoch, errors=text)
+        elif epoch % (trainer.check_val_every_n_epoch or 1) == 0:
+            seconds = time.monotonic() - self.begin
+            self.console.print(
+                f"epoch {epoch}/{trainer.max_epochs}, {seconds:.0f} s: {text}",
+                highlight=False,
+                soft_wrap=True,
+                markup=False,
+            )
+
+    def teardown(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str
+    ) -> None:
+        """Put the bar away."""
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None

@@ -1,0 +1,306 @@
+"""The configuration of a training: what may stand in the file, with meaning and default."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from lammps_les.models import ReadoutConfig, RepresentationConfig
+from lammps_les.units import NORM_COULOMB
+
+Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Count = Annotated[int, Field(ge=1)]
+Weight = NotNegative | tuple[Positive, Positive]
+
+
+class Section(BaseModel):
+    """A part of the configuration; a key that it does not know is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FileConfig(Section):
+    """One data file.
+
+    Attributes:
+        path: any format that ASE reads.
+        weight: factor on the loss of its structures.
+        part: which part of the data its structures belong to; ``split`` deals them out.
+        frames: which frames, as ASE writes it (``:``, ``:100``, ``::10``).
+    """
+
+    path: str
+    weight: Positive = 1.0
+    part: Literal["split", "training", "validation", "test"] = "split"
+    frames: str = ":"
+
+
+class SplitConfig(Section):
+    """How structures are dealt out.
+
+    Attributes:
+        validation: share (below 1) or number (from 1 on) of structures, or a list of indices.
+        test: likewise.
+        training: list of indices; default: all others.
+        seed: of the shuffle.
+    """
+
+    validation: NotNegative | list[int] = 0.1
+    test: NotNegative | list[int] = 0.1
+    training: list[int] | None = None
+    seed: int = 1
+
+    @model_validator(mode="after")
+    def _of_one_kind(self) -> "SplitConfig":
+        by_index = [isinstance(part, list) for part in (self.validation, self.test)]
+        if any(by_index) and not all(by_index):
+            raise ValueError("validation and test must be both numbers or both lists of indices")
+        if self.training is not None and not all(by_index):
+            raise ValueError("training can be a list only where validation and test are lists")
+        return self
+
+
+class LabelsConfig(Section):
+    """Names of labels in the files; without one the usual names are tried."""
+
+    energy: str | None = None
+    forces: str | None = None
+    stress: str | None = None
+    born_effective_charges: str | None = None
+    dipole: str | None = None
+    total_charge: str | None = None
+
+
+class DataConfig(Section):
+    """What is learned from.
+
+    Attributes:
+        files: at least one.
+        labels: names of the labels in the files.
+        bec_order: which index of a Born effective charge the files have first.
+        split: of the structures of files whose ``part`` is ``split``.
+        atomic_energies: energies [eV] of atoms that are taken off: ``fit`` (least squares over the
+            training structures), ``isolated`` (structures of a single atom), or values by symbol.
+        max_force: eV/A; a structure with a larger force component is refused.
+    """
+
+    files: Annotated[list[FileConfig], Field(min_length=1)]
+    labels: LabelsConfig = LabelsConfig()
+    bec_order: Literal["P-first", "r-first"] = "P-first"
+    split: SplitConfig = SplitConfig()
+    atomic_energies: Literal["fit", "isolated"] | dict[str, float] = "fit"
+    max_force: Positive = 100.0
+
+
+class NetworkSection(Section):
+    """The network; the meaning of its parts stands in ``lammps_les.models.config``.
+
+    Attributes:
+        species: element symbols; default: those of the data.
+        channels: latent charges per atom; 0 = short range only.
+        representation: of atomic environments.
+        energy: readout of the energy.
+        charge: readout of the charges.
+        charge_representation: separate environments for the charges.
+    """
+
+    species: list[str] | None = None
+    channels: Annotated[int, Field(ge=0)] = 1
+    representation: RepresentationConfig = RepresentationConfig()
+    energy: ReadoutConfig = ReadoutConfig()
+    charge: ReadoutConfig = ReadoutConfig(hidden=(24, 12), scale=0.1)
+    charge_representation: RepresentationConfig | None = None
+
+
+class LongRangeSection(Section):
+    """The long-range sum, a part of the model.
+
+    Attributes:
+        sigma: width [A] of the smeared charges.
+        dl: real-space resolution [A]: wave vectors up to 2 pi / dl.
+        norm: N [eV A per file unit squared]; the default makes the file unit of charge 1 e.
+        remove_self: whether the self-interaction is left out.
+    """
+
+    sigma: Positive = 1.0
+    dl: Positive = 2.0
+    norm: Positive = NORM_COULOMB
+    remove_self: bool = True
+
+
+class ChargesConfig(Section):
+    """What the latent charges mean.
+
+    Attributes:
+        epsilon_inf: high-frequency dielectric constant; charges couple to fields as its root.
+        sign: of each channel, or ``auto``: from Born charges in the data, else the more
+            electronegative species negative.
+        remove_mean: whether the mean charge is removed in the polarization.
+        born: form of the Born effective charges in the loss.
+        total_charge: ``off``; ``penalty`` (a loss on the sum of charges of each frame, weight
+            ``loss.weights.total_charge``; frames without a label have total charge 0); ``exact``
+            (charges are shifted alike to sum to it; such a model cannot be written as model file).
+    """
+
+    epsilon_inf: Positive = 1.0
+    sign: Literal["auto"] | list[Literal[1, -1]] = "auto"
+    remove_mean: bool = True
+    born: Literal["local", "phase"] = "local"
+    total_charge: Literal["off", "penalty", "exact"] = "off"
+
+
+class Weights(Section):
+    """Weight of the mean square error of each quantity, in inverse squares of its unit.
+
+    The energy counts per atom [eV], forces in eV/A, stress in eV/A^3, Born effective charges in e,
+    the dipole in e A, the total charge per atom [e]. A pair moves from its first to its second
+    value along an exponential, from the beginning to the end of its stage.
+    """
+
+    energy: Weight = 1.0
+    forces: Weight = 1.0
+    stress: Weight = 0.0
+    born_effective_charges: Weight = 0.0
+    dipole: Weight = 0.0
+    total_charge: Weight = 0.0
+
+
+class StageWeights(Section):
+    """Weights that a stage changes; the others stay."""
+
+    energy: Weight | None = None
+    forces: Weight | None = None
+    stress: Weight | None = None
+    born_effective_charges: Weight | None = None
+    dipole: Weight | None = None
+    total_charge: Weight | None = None
+
+
+class StageConfig(Section):
+    """Weights from an epoch on.
+
+    Attributes:
+        from_epoch: first epoch of the stage, counted from 0.
+        weights: what changes.
+    """
+
+    from_epoch: Count
+    weights: StageWeights
+
+
+class LossConfig(Section):
+    """The loss.
+
+    Attributes:
+        kind: ``mse``, or ``huber``: quadratic below ``huber_delta``, linear above.
+        huber_delta: in the unit of each quantity.
+        weights: at the beginning.
+        stages: later weights, in the order of epochs.
+    """
+
+    kind: Literal["mse", "huber"] = "mse"
+    huber_delta: Positive = 0.1
+    weights: Weights = Weights()
+    stages: list[StageConfig] = []
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "LossConfig":
+        epochs = [stage.from_epoch for stage in self.stages]
+        if epochs != sorted(set(epochs)):
+            raise ValueError(f"stages must follow each other in epochs, got {epochs}")
+        return self
+
+
+class TrainingConfig(Section):
+    """How long and how hard to train.
+
+    Attributes:
+        epochs: passes over the training structures.
+        batch_size: structures a step.
+        learning_rate: of AdamW, after a linear warm-up; falls as a cosine to ``final_rate`` of
+            itself.
+        final_rate: see ``learning_rate``.
+        warm_up: share of all steps.
+        weight_decay: of the linear layers.
+        max_gradient: norm to which a gradient is cut back.
+        averaging: decay of the running mean of the parameters; that mean is the result.
+        check_every: epochs between looks at the validation structures; divides ``epochs``.
+        patience: looks without improvement after which training stops; default: never.
+        accelerator: ``cpu``, ``gpu`` or ``auto``.
+        devices: how many.
+    """
+
+    epochs: Count = 600
+    batch_size: Count = 1
+    learning_rate: Positive = 1e-2
+    final_rate: Share = 1e-3
+    warm_up: Share = 0.02
+    weight_decay: NotNegative = 0.02
+    max_gradient: Positive = 1.0
+    averaging: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.998
+    check_every: Count = 1
+    patience: Count | None = None
+    accelerator: Literal["cpu", "gpu", "auto"] = "cpu"
+    devices: Count = 1
+
+    @model_validator(mode="after")
+    def _ends_with_a_look(self) -> "TrainingConfig":
+        if self.epochs % self.check_every:
+            raise ValueError(
+                f"check_every {self.check_every} must divide epochs {self.epochs}, so that the "
+                "last epoch is looked at"
+            )
+        return self
+
+
+class RunConfig(Section):
+    """The whole configuration.
+
+    Attributes:
+        data: what is learned from.
+        seed: of the initial weights and of the order of structures.
+        dtype: type in which is trained and exported.
+        init_from: trained network to start from: a run folder, the name of a model that comes with
+            the package, or a CACE checkpoint. It brings network, long-range sum and atomic
+            energies along.
+        freeze: parts of the network that stay as they are, by the beginning of parameter names.
+        network: not together with ``init_from``.
+        long_range: not together with ``init_from``.
+        charges, loss, training: see there.
+        citation: of data and method; goes into the model file.
+    """
+
+    data: DataConfig
+    seed: int = 1
+    dtype: Literal["float32", "float64"] = "float32"
+    init_from: str | None = None
+    freeze: list[str] = []
+    network: NetworkSection = NetworkSection()
+    long_range: LongRangeSection = LongRangeSection()
+    charges: ChargesConfig = ChargesConfig()
+    loss: LossConfig = LossConfig()
+    training: TrainingConfig = TrainingConfig()
+    citation: str = "not given"
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "RunConfig":
+        if self.init_from is not None:
+            for name in ("network", "long_range"):
+                if name in self.model_fields_set:
+                    raise ValueError(f"{name} comes from init_from; leave the section out")
+        elif self.freeze:
+            raise ValueError("freeze needs init_from: fresh weights must be trained")
+        sign = self.charges.sign
+        if self.init_from is None and isinstance(sign, list) and len(sign) != self.network.channels:
+            raise ValueError(
+                f"charges.sign: expected one for each of {self.network.channels} channels"
+            )
+        if self.charges.total_charge == "penalty" and not _ever_positive(self.loss, "total_charge"):
+            raise ValueError("charges.total_charge: penalty needs loss.weights.total_charge > 0")
+        return self
+
+
+def _ever_positive(loss: LossConfig, name: str) -> bool:
+    values = [getattr(loss.weights, name), *(getattr(s.weights, name) for s in loss.stages)]
+    return any(value for value in values)

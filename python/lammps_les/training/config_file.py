@@ -1,0 +1,160 @@
+"""Reading a configuration file, with errors that say where, what is allowed and what was meant."""
+
+import dataclasses
+import difflib
+import re
+import types
+import typing
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from lammps_les.training.config import RunConfig
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which only true and false are booleans (as in YAML 1.2): ``off`` is a word."""
+
+
+_BOOLEAN = "tag:yaml.org,2002:bool"
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOLEAN]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(_BOOLEAN, re.compile("true|false|True|False"), list("tfTF"))
+
+
+def read_config(path: str | Path) -> RunConfig:
+    """Read a YAML file; paths of data files in it are relative to the folder that it is in.
+
+    Raises:
+        ValueError: not YAML, an unknown key or a wrong value; the message gives the line, the key,
+            what is allowed and the nearest valid name.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"configuration {path} does not exist")
+    text = path.read_text()
+    try:
+        content = yaml.load(text, Loader=_Loader)  # safe: a SafeLoader
+        tree = yaml.compose(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is not YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: expected sections such as 'data:', got {content!r}")
+    try:
+        return RunConfig.model_validate(content)
+    except ValidationError as error:
+        lines = [f"{path}{_line(tree, loc)}: {text}" for loc, text in _problems(error, content)]
+        raise ValueError("\n".join(lines)) from None
+
+
+def _problems(error: ValidationError, content: Any) -> list[tuple[tuple[Any, ...], str]]:
+    """Place and text of every problem; the members of a union count as one."""
+    found: dict[tuple[Any, ...], list[str]] = {}
+    for detail in error.errors():
+        loc = _in_content(detail["loc"], content)
+        found.setdefault(loc, []).append(_describe(detail, loc))
+    return [(loc, "; or ".join(dict.fromkeys(texts))) for loc, texts in found.items()]
+
+
+def _in_content(loc: tuple[Any, ...], content: Any) -> tuple[Any, ...]:
+    """The part of a location that is in the file; pydantic adds names of union members."""
+    path: list[Any] = []
+    for part in loc:
+        inside = (isinstance(content, dict) and part in content) or (
+            isinstance(content, list) and isinstance(part, int) and part < len(content)
+        )
+        if inside:
+            content = content[part]
+            path.append(part)
+        elif isinstance(content, dict) and part == loc[-1]:
+            path.append(part)
+    return tuple(path)
+
+
+def key_path(loc: tuple[Any, ...]) -> str:
+    """``data.files[0].path`` of ("data", "files", 0, "path")."""
+    text = ""
+    for part in loc:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def nearest(name: Any, allowed: list[str]) -> str:
+    """A remark on the valid name that comes closest, or nothing."""
+    close = difflib.get_close_matches(str(name), allowed, n=1, cutoff=0.5)
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def _describe(detail: Any, loc: tuple[Any, ...]) -> str:
+    key, kind = key_path(loc), detail["type"]
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
+        allowed = _keys_at(RunConfig, loc[:-1])
+        return f"unknown key '{key}'{nearest(loc[-1], allowed)} Allowed: {', '.join(allowed)}"
+    if kind == "missing":
+        return f"key '{key}' is missing"
+    message = detail["msg"].removeprefix("Value error, ")
+    if not key:
+        return message
+    close = ""
+    if kind == "literal_error":
+        allowed = [part.strip("' ") for part in _split_expected(detail["ctx"]["expected"])]
+        close = nearest(detail["input"], allowed)
+    return f"key '{key}': {message}, got {detail['input']!r}{close}"
+
+
+def _split_expected(text: str) -> list[str]:
+    return text.replace(" or ", ", ").split(", ")
+
+
+def _keys_at(kind: Any, loc: tuple[Any, ...]) -> list[str]:
+    """Names of the keys that a section may have."""
+    for part in loc:
+        kind = _section(kind)
+        if isinstance(part, int):
+            continue
+        hints = typing.get_type_hints(kind)
+        if part not in hints:
+            return []
+        kind = hints[part]
+    kind = _section(kind)
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return list(kind.model_fields)
+    return [entry.name for entry in dataclasses.fields(kind)] if _is_dataclass(kind) else []
+
+
+def _section(kind: Any) -> Any:
+    """The section type inside ``list[X]``, ``tuple[X, ...]``, ``X | None``; else the type."""
+    if typing.get_origin(kind) in (list, tuple, typing.Union, types.UnionType, typing.Annotated):
+        inner = [_section(argument) for argument in typing.get_args(kind)]
+        sections = [k for k in inner if _is_dataclass(k) or _is_model(k)]
+        return sections[0] if sections else kind
+    return kind
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _is_dataclass(kind: Any) -> bool:
+    return isinstance(kind, type) and dataclasses.is_dataclass(kind)
+
+
+def _line(node: Any, loc: tuple[Any, ...]) -> str:
+    """``, line 12`` of the last part of a location that the file has."""
+    line = None
+    for part in loc:
+        if isinstance(node, yaml.MappingNode):
+            pairs = [(k, v) for k, v in node.value if k.value == str(part)]
+            if not pairs:
+                break
+            line, node = pairs[0][0].start_mark.line + 1, pairs[0][1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return "" if line is None else f", line {line}"

@@ -1,0 +1,221 @@
+"""One training as Lightning sees it: steps, averages, errors."""
+
+import copy
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Sampler
+
+from lammps_les.data.frames import Batch, Frame, join
+from lammps_les.data.molecular import TOTAL_CHARGE
+from lammps_les.models import LesNetwork
+from lammps_les.training.config import RunConfig
+from lammps_les.training.losses import (
+    Deviation,
+    deviations,
+    loss_of,
+    used_quantities,
+    weights_at,
+)
+from lammps_les.training.prediction import Latents, Physics, predict
+
+SCORE = "validation/score"
+
+
+class EpochOrder(Sampler[int]):
+    """Order of the training frames.
+
+    It is a function of seed and epoch alone, so that a resumed training goes on as the interrupted
+    one would have; with several processes each takes its share.
+
+    Args:
+        n: number of frames.
+        seed: of the run.
+    """
+
+    def __init__(self, n: int, seed: int) -> None:
+        self.n, self.seed, self.epoch = n, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning before each epoch."""
+        self.epoch = epoch
+
+    def _share(self) -> tuple[int, int]:
+        distributed = torch.distributed
+        if distributed.is_available() and distributed.is_initialized():
+            return distributed.get_rank(), distributed.get_world_size()
+        return 0, 1
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        order = torch.randperm(self.n, generator=generator).tolist()
+        rank, world = self._share()
+        order += order[: -len(order) % world]  # all processes take the same number of steps
+        return iter(order[rank::world])
+
+    def __len__(self) -> int:
+        return -(-self.n // self._share()[1])
+
+
+class ErrorSums:
+    """Sums of squared and absolute deviations of each quantity."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Tensor] = {}
+
+    def add(self, found: dict[str, Deviation]) -> None:
+        """Take the deviations of a batch in."""
+        for name, deviation in found.items():
+            values = deviation.values.detach().double()
+            parts = torch.stack(
+                [(values**2).sum(), values.abs().sum(), values.new_tensor(float(values.numel()))]
+            )
+            self.sums[name] = self.sums.get(name, torch.zeros_like(parts)) + parts
+
+    def rmse(self, module: lightning.LightningModule | None = None) -> dict[str, float]:
+        """Root mean square error by name, over all processes of a module; the sums are emptied."""
+        found = {}
+        for name, parts in self.sums.items():
+            if module is not None and module.trainer.world_size > 1:
+                parts = torch.as_tensor(module.all_gather(parts)).sum(0)
+            square, _, count = parts.tolist()
+            found[name] = math.sqrt(square / count)
+        self.sums = {}
+        return found
+
+
+class LesTraining(lightning.LightningModule):
+    """A network, the running mean of its parameters, and how they are trained.
+
+    Args:
+        network: to be trained; parameters that need no gradient stay as they are.
+        physics: of the model.
+        config: of the run.
+        steps: number of optimizer steps of the whole training.
+    """
+
+    def __init__(
+        self, network: LesNetwork, physics: Physics, config: RunConfig, steps: int
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.average = copy.deepcopy(network).requires_grad_(False)
+        self.physics, self.run_config, self.steps = physics, config, steps
+        self.wanted = used_quantities(config.loss)
+        self.neutral = config.charges.total_charge == "penalty"
+        self.training_errors, self.validation_errors = ErrorSums(), ErrorSums()
+
+    def transfer_batch_to_device(
+        self, batch: Batch, device: torch.device, dataloader_idx: int
+    ) -> Batch:
+        """Batches are no tensors; Lightning asks how to move them."""
+        return batch.to(device)
+
+    def _deviations(
+        self, network: Latents, batch: Batch, create_graph: bool
+    ) -> dict[str, Deviation]:
+        wanted = {
+            name
+            for name in self.wanted
+            if name in batch.labels or (name == TOTAL_CHARGE.name and self.neutral)
+        }
+        predicted = predict(network, batch, self.physics, wanted, create_graph)
+        found = deviations(predicted, batch, self.neutral)
+        return {name: deviation for name, deviation in found.items() if name in wanted}
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The loss of a batch."""
+        found = self._deviations(self.network, batch, True)
+        self.training_errors.add(found)
+        loss, config = self.run_config.loss, self.run_config.training
+        epoch = self.global_step / self.steps * config.epochs
+        weights = weights_at(loss, epoch, config.epochs)
+        value = loss_of(found, weights, loss.kind, loss.huber_delta)
+        if not bool(torch.isfinite(value)):
+            raise ValueError(
+                f"the loss is not finite in epoch {self.current_epoch}; lower "
+                "training.learning_rate, or look for broken structures in the data"
+            )
+        return value
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """Move the running mean of the parameters."""
+        step = self.global_step
+        decay = min(self.run_config.training.averaging, step / (step + 10.0))
+        with torch.no_grad():
+            for mean, value in zip(
+                self.average.parameters(), self.network.parameters(), strict=True
+            ):
+                mean.lerp_(value, 1.0 - decay)
+
+    def on_train_epoch_start(self) -> None:
+        """Errors are counted anew."""
+        self.training_errors = ErrorSums()
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Errors of the running mean."""
+        with torch.enable_grad():
+            found = self._deviations(self.average, batch, False)
+        self.validation_errors.add(found)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log errors, and the score by which the best parameters are chosen.
+
+        It is the loss as mean square error, with the weights of the end. The training errors are
+        those of the batches of this epoch as they were met.
+        """
+        for name, value in self.training_errors.rmse(self).items():
+            self.log(f"training/{name}", value)
+        epochs = self.run_config.training.epochs
+        weights = weights_at(self.run_config.loss, float(epochs), epochs)
+        found = self.validation_errors.rmse(self)
+        for name, value in found.items():
+            self.log(f"validation/{name}", value)
+        score = sum(weights[name] * value**2 for name, value in found.items())
+        self.log(SCORE, score)
+
+    def configure_optimizers(self) -> Any:
+        """AdamW with a warm-up and a cosine; weights of linear layers decay."""
+        config = self.run_config.training
+        named = [(n, p) for n, p in self.network.named_parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for n, p in named if n.endswith(".weight") is decays], "weight_decay": w}
+            for decays, w in ((True, config.weight_decay), (False, 0.0))
+        ]
+        optimizer = torch.optim.AdamW(
+            [group for group in groups if group["params"]],
+            lr=config.learning_rate,
+            betas=(0.9, 0.99),
+        )
+
+        def rate(step: int) -> float:
+            done = min(1.0, step / self.steps)
+            cosine = 0.5 * (1.0 + math.cos(math.pi * done))
+            value = config.final_rate + (1.0 - config.final_rate) * cosine
+            if config.warm_up > 0.0:
+                value *= min(1.0, (done + 1.0 / self.steps) / config.warm_up)
+            return value
+
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }
+
+
+def rms_errors(
+    network: nn.Module,
+    frames: Sequence[Frame],
+    physics: Physics,
+    wanted: Sequence[str],
+) -> dict[str, float]:
+    """Root mean square errors by quantity over frames, one after the other."""
+    sums = ErrorSums()
+    for frame in frames:
+        batch = join([frame])
+        sums.add(deviations(predict(network, batch, physics, wanted), batch))
+    return sums.rmse()

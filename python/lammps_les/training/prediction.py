@@ -1,0 +1,265 @@
+"""What a model predicts for a batch, differentiable in the parameters of the network.
+
+The network is differentiated with respect to edge vectors only. The long-range part enters by
+formula: with e_i and q_i the outputs of the network, phi = dE_lr/dq and F_lr = -dE_lr/dr at fixed
+charges,
+
+    E = sum_i e_i + 1/2 sum_i q_i phi_i
+    g_cj = d(sum_i e_i)/dr_cj + sum_i phi_i dq_i/dr_cj
+    F_i = F_lr,i + sum_j g_ij - sum_c g_ci
+
+so that one pull-back through the network gives the forces, and the loss needs one more derivative,
+in which the tables of cos k.r and sin k.r are constants.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lammps_les.data.frames import Batch
+from lammps_les.data.molecular import DIPOLE, TOTAL_CHARGE
+from lammps_les.electrostatics import LongRangeParameters, born_effective_charges, unfold
+from lammps_les.electrostatics.born_effective_charges import is_phase_form
+from lammps_les.electrostatics.polarization import coupling_charges
+from lammps_les.keys import BORN_EFFECTIVE_CHARGES, ENERGY, FORCES, STRESS
+from lammps_les.training.long_range import LongRange, long_range
+
+Latents = Callable[[Tensor, Tensor, Tensor, int], dict[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class Physics:
+    """What turns outputs of the network into observables; fields as in FORMAT.md.
+
+    Attributes:
+        long_range: parameters of the sum.
+        charge_unit: e per file unit of charge.
+        charge_sign: one for each channel.
+        epsilon_inf: high-frequency dielectric constant.
+        remove_mean: whether the mean charge is removed in the polarization.
+        born: form of the Born effective charges, ``local`` or ``phase``.
+        layers: of the network.
+        exact_total_charge: shift all charges of a frame alike, so that their sum is its total
+            charge.
+    """
+
+    long_range: LongRangeParameters
+    charge_unit: float = 1.0
+    charge_sign: tuple[float, ...] = (1.0,)
+    epsilon_inf: float = 1.0
+    remove_mean: bool = True
+    born: str = "local"
+    layers: int = 1
+    exact_total_charge: bool = False
+
+
+def predict(
+    network: Latents,
+    batch: Batch,
+    physics: Physics,
+    wanted: Collection[str],
+    create_graph: bool = False,
+) -> dict[str, Tensor]:
+    """Quantities of ``lammps_les.keys`` by name, for all frames of a batch.
+
+    Args:
+        network: ``latents`` of FORMAT.md.
+        batch: of B frames.
+        physics: of the model.
+        wanted: names of quantities; others may be left out.
+        create_graph: keep everything differentiable in the parameters of the network.
+
+    Returns:
+        energy [B] in eV without energies of atoms, forces [N, 3] in eV/A, stress [B, 6] in eV/A^3
+        (zero for open frames), born_effective_charges [N, 3, 3] in e, dipole [B, 3] in e A (of the
+        charges themselves, epsilon_inf not applied; open frames), total_charge [B] in e, and always
+        ``latent_charges`` [N, C] in file units.
+    """
+    want_gradient = FORCES.name in wanted or STRESS.name in wanted
+    want_born = BORN_EFFECTIVE_CHARGES.name in wanted and physics.charge_sign != ()
+    edges = batch.edge_vectors.detach().requires_grad_(want_gradient or want_born)
+    latent = network(edges, batch.edge_index, batch.species, len(batch.species))
+    energies, charges = latent["energy"], latent["charge"]
+    if physics.exact_total_charge:
+        charges = _with_total_charge(charges, batch, physics)
+    result = {"latent_charges": charges}
+    far = _long_range_of_frames(charges, batch, physics.long_range, STRESS.name in wanted)
+    shares = energies + 0.5 * (charges * far.potential).sum(1)
+    result[ENERGY.name] = batch.per_frame(shares)
+    if want_gradient:
+        pull_back = _pull_back(
+            [energies, charges],
+            [torch.ones_like(energies), far.potential],
+            edges,
+            create_graph,
+            retain=want_born or create_graph,
+        )
+        center, neighbor = batch.edge_index
+        result[FORCES.name] = far.forces.index_add(0, center, pull_back).index_add(
+            0, neighbor, -pull_back
+        )
+        if STRESS.name in wanted:
+            result[STRESS.name] = _stress(pull_back, far.virial, batch)
+    signs = torch.tensor(physics.charge_sign, dtype=charges.dtype, device=charges.device)
+    bare = coupling_charges(charges, physics.charge_unit, signs, 1.0)  # [N]
+    if TOTAL_CHARGE.name in wanted:
+        result[TOTAL_CHARGE.name] = batch.per_frame(bare)
+    if DIPOLE.name in wanted:
+        neutral = _without_mean(bare, batch) if physics.remove_mean else bare
+        result[DIPOLE.name] = batch.per_frame(neutral[:, None] * batch.positions)
+    if want_born:
+        coupling = coupling_charges(charges, physics.charge_unit, signs, physics.epsilon_inf)
+        result[BORN_EFFECTIVE_CHARGES.name] = (
+            _born_one_layer(coupling, edges, batch, physics, create_graph)
+            if physics.layers == 1 and not physics.exact_total_charge
+            else _born_general(network, batch, physics, signs, create_graph)
+        )
+    return result
+
+
+def _pull_back(
+    outputs: list[Tensor], weights: list[Tensor], edges: Tensor, create_graph: bool, retain: bool
+) -> Tensor:
+    """d(sum of weights outputs)/d(edges) at fixed weights, [E, 3]; zero without edges."""
+    pairs = [(o, w) for o, w in zip(outputs, weights, strict=True) if o.requires_grad and o.numel()]
+    if not pairs:
+        return torch.zeros_like(edges)
+    (gradient,) = torch.autograd.grad(
+        [o for o, _ in pairs],
+        [edges],
+        [w for _, w in pairs],
+        create_graph=create_graph,
+        retain_graph=retain,
+        allow_unused=True,
+    )
+    return torch.zeros_like(edges) if gradient is None else gradient
+
+
+def _with_total_charge(charges: Tensor, batch: Batch, physics: Physics) -> Tensor:
+    """Charges shifted alike in each frame, so that their sum is the total charge (0 if unknown)."""
+    target = batch.labels.get(TOTAL_CHARGE.name, torch.zeros_like(batch.weights))
+    surplus = batch.per_frame(charges)  # [B, C]
+    signs = torch.tensor(physics.charge_sign, dtype=charges.dtype, device=charges.device)
+    share = target[:, None] * signs / (physics.charge_unit * len(physics.charge_sign))
+    shift = (share - surplus) / batch.atoms_per_frame[:, None]
+    return charges + shift[batch.frame_of_atom]
+
+
+def _without_mean(values: Tensor, batch: Batch) -> Tensor:
+    return values - (batch.per_frame(values) / batch.atoms_per_frame)[batch.frame_of_atom]
+
+
+def _long_range_of_frames(
+    charges: Tensor, batch: Batch, parameters: LongRangeParameters, virial: bool
+) -> LongRange:
+    parts = [
+        long_range(r, q, cell, triples, periodic, parameters, virial)
+        for r, q, cell, triples, periodic in zip(
+            batch.positions.split(batch.sizes),
+            charges.split(batch.sizes),
+            batch.cells,
+            batch.triples,
+            batch.periodic,
+            strict=True,
+        )
+    ]
+    return LongRange(
+        torch.cat([part.potential for part in parts]),
+        torch.cat([part.forces for part in parts]),
+        torch.stack([part.virial for part in parts]),
+    )
+
+
+def _stress(pull_back: Tensor, virial: Tensor, batch: Batch) -> Tensor:
+    """(1/V) dE/d(strain) [B, 6], Voigt order; strains edges, positions and cell together."""
+    per_edge = batch.edge_vectors[:, :, None] * pull_back[:, None, :]
+    frame = batch.frame_of_atom[batch.edge_index[0]]
+    gradient = (-virial).index_add(0, frame, per_edge)  # [B, 3, 3]
+    periodic = torch.tensor(batch.periodic, device=virial.device)
+    identity = torch.eye(3, dtype=virial.dtype, device=virial.device)
+    cells = torch.where(periodic[:, None, None], batch.cells, identity)
+    volume = torch.abs(torch.linalg.det(cells))
+    stress = 0.5 * (gradient + gradient.transpose(1, 2)) / volume[:, None, None]
+    stress = torch.where(periodic[:, None, None], stress, torch.zeros_like(stress))
+    return stress.flatten(1)[:, [0, 4, 8, 5, 2, 1]]
+
+
+def _born_one_layer(
+    coupling: Tensor, edges: Tensor, batch: Batch, physics: Physics, create_graph: bool
+) -> Tensor:
+    """Born effective charges of all frames by one pull-back; both forms of FORMAT.md."""
+    center, neighbor = batch.edge_index
+    h = _pull_back([coupling], [torch.ones_like(coupling)], edges, create_graph, create_graph)
+    weight = -batch.edge_vectors
+    phase = is_phase_form(physics.born)
+    if phase:
+        weight = _sine_displacements(weight, batch.frame_of_atom[center], batch)
+    diagonal = _without_mean(coupling, batch) if physics.remove_mean else coupling
+    identity = torch.eye(3, dtype=coupling.dtype, device=coupling.device)
+    tensor = diagonal[:, None, None] * identity
+    tensor = tensor.index_add(0, neighbor, weight[:, :, None] * h[:, None, :])
+    if phase and physics.remove_mean:
+        # the mean responds too: dq~_j = dQ_j - d(sum Q)/N for every j
+        total = torch.zeros_like(batch.positions)
+        total = total.index_add(0, neighbor, h).index_add(0, center, -h)
+        reach = []
+        for n, r in enumerate(batch.positions.split(batch.sizes)):
+            displacements = (r[None] - r[:, None]).flatten(0, 1)  # [i j, a]
+            frame = torch.full((len(displacements),), n, device=r.device)
+            weights = _sine_displacements(displacements, frame, batch)
+            reach.append(weights.view(len(r), len(r), 3).mean(1))
+        tensor = tensor - torch.cat(reach)[:, :, None] * total[:, None, :]
+    return tensor
+
+
+def _sine_displacements(displacements: Tensor, frame: Tensor, batch: Batch) -> Tensor:
+    """w_a(d) of the phase form for displacements [M, 3] in frames [M]; d itself in open ones."""
+    periodic = torch.tensor(batch.periodic, device=displacements.device)
+    identity = torch.eye(3, dtype=displacements.dtype, device=displacements.device)
+    cells = torch.where(periodic[:, None, None], batch.cells, identity)
+    fractional = torch.einsum("ea,eam->em", displacements, torch.linalg.inv(cells)[frame])
+    sines = torch.sin(2.0 * torch.pi * fractional) / (2.0 * torch.pi)
+    weights = torch.einsum("em,ema->ea", sines, cells[frame])
+    return torch.where(periodic[frame][:, None], weights, displacements)
+
+
+def _born_general(
+    network: Latents, batch: Batch, physics: Physics, signs: Tensor, create_graph: bool
+) -> Tensor:
+    """Born effective charges frame by frame, on unfolded graphs; for any number of layers."""
+    if physics.exact_total_charge:
+        raise ValueError(
+            "Born effective charges with an exact total charge are not implemented; "
+            "choose charges.total_charge: penalty or off, or leave Born charges out of the loss"
+        )
+    tensors = []
+    edge_start = atom_start = 0
+    for n, (size, n_edges) in enumerate(zip(batch.sizes, batch.n_edges, strict=True)):
+        edges = slice(edge_start, edge_start + n_edges)
+        atoms = slice(atom_start, atom_start + size)
+        graph = unfold(
+            batch.edge_index[:, edges] - atom_start, batch.edge_shifts[edges], size, physics.layers
+        )
+        cell = batch.cells[n]
+        nodes = batch.positions[atoms][graph.owner] + graph.shifts.to(cell.dtype) @ cell
+        nodes = nodes.detach().requires_grad_(True)
+        vectors = nodes[graph.edge_index[1]] - nodes[graph.edge_index[0]]
+        species = batch.species[atoms][graph.owner]
+        charges = network(vectors, graph.edge_index, species, size)["charge"]
+        coupling = coupling_charges(charges, physics.charge_unit, signs, physics.epsilon_inf)
+        tensors.append(
+            born_effective_charges(
+                coupling,
+                nodes,
+                graph.owner,
+                cell,
+                batch.periodic[n],
+                physics.remove_mean,
+                physics.born,
+                create_graph,
+            )
+        )
+        edge_start, atom_start = edges.stop, atoms.stop
+    return torch.cat(tensors)

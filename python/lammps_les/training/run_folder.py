@@ -1,0 +1,264 @@
+"""What a training leaves behind: configuration, provenance, model, plots, report."""
+
+import datetime
+import hashlib
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import torch
+import yaml
+from torch import Tensor
+
+from lammps_les import __version__
+from lammps_les.pretrained import WEIGHTS, load_folder, save_folder
+from lammps_les.training.callbacks import UNITS, read_metrics
+from lammps_les.training.config import RunConfig
+from lammps_les.training.preparation import Prepared
+from lammps_les_export import write_model
+from lammps_les_export.charge_sign import decide_charge_signs
+from lammps_les_export.contract import FORMAT_VERSION, ModelFileError
+
+CONFIG, METRICS, MODEL, REPORT = "config.yaml", "metrics.csv", "model.pt", "report.md"
+BEST, LAST, PROVENANCE = "best.ckpt", "last.ckpt", "provenance.json"
+
+
+def resolved(config: RunConfig, folder: Path) -> dict[str, Any]:
+    """The configuration with all defaults, and with paths that hold anywhere on this machine."""
+    content = config.model_dump(mode="json", exclude_unset=False)
+    for file in content["data"]["files"]:
+        file["path"] = str((folder / file["path"]).resolve())
+    if config.init_from is not None:
+        for name in ("network", "long_range"):
+            del content[name]
+        for name in ("epsilon_inf", "remove_mean"):  # unset means: as init_from has it
+            if name not in config.charges.model_fields_set:
+                del content["charges"][name]
+        path = folder / config.init_from
+        content["init_from"] = str(path.resolve()) if path.exists() else config.init_from
+    return content
+
+
+def write_config(content: Mapping[str, Any], folder: Path) -> None:
+    """Write the resolved configuration; ``lammps-les train`` reads it."""
+    (folder / CONFIG).write_text(yaml.safe_dump(dict(content), sort_keys=False))
+
+
+def provenance(content: Mapping[str, Any], prepared: Prepared) -> dict[str, Any]:
+    """Where a model comes from: hashes of the data, seed, versions, structures of each part."""
+    paths = [file["path"] for file in content["data"]["files"]]
+    return {
+        "data": {path: hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in paths},
+        "parts": {
+            name: [structure.where for structure in part]
+            for name, part in prepared.structures.items()
+        },
+        "seed": content["seed"],
+        "versions": {
+            "lammps_les": __version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("torch", "lightning", "numpy", "ase", "vesin")},
+        },
+        "machine": platform.machine(),
+        "started": datetime.datetime.now().isoformat(timespec="seconds"),
+    }
+
+
+def average_weights(checkpoint: Path, prepared: Prepared) -> dict[str, Tensor]:
+    """Running mean of the parameters in a checkpoint of Lightning."""
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
+    beginning = "average."
+    weights = {
+        name.removeprefix(beginning): value
+        for name, value in state.items()
+        if name.startswith(beginning)
+    }
+    prepared.network.load_state_dict(weights)
+    return weights
+
+
+def write_trained(
+    folder: Path, config: RunConfig, prepared: Prepared, origin: Mapping[str, Any]
+) -> list[str]:
+    """Write the network of ``best.ckpt`` as trained folder (weights, configuration) and model file.
+
+    Returns:
+        one sentence for each decision and for what could not be done.
+    """
+    weights = average_weights(folder / BEST, prepared)
+    notes = list(prepared.notes)
+    physics = prepared.physics
+    signs = list(physics.charge_sign)
+    if not prepared.sign_decided:
+        network = prepared.network
+        structures = [s.atoms for s in prepared.structures["validation"][:20]]
+        dtype = next(network.parameters()).dtype
+        try:
+            signs = decide_charge_signs(network.double(), structures)
+            listed = " ".join(f"{sign:+g}" for sign in signs)
+            notes.append(f"charge sign {listed}: the more electronegative species are negative")
+        except ModelFileError as error:
+            notes.append(f"charge sign {' '.join(f'{s:+g}' for s in signs)} is a guess: {error}")
+        network.to(dtype)
+    metadata: dict[str, Any] = {
+        "format_version": FORMAT_VERSION,
+        "species": list(prepared.network.species),
+        "cutoff": prepared.network.cutoff,
+        "layers": prepared.network.layers,
+        "dtype": config.dtype,
+        "channels": prepared.network.channels,
+        **physics.long_range._asdict(),
+        "charge_unit": physics.charge_unit,
+        "charge_sign": signs,
+        "epsilon_inf": physics.epsilon_inf,
+        "remove_mean": physics.remove_mean,
+        "atomic_energies": prepared.atomic_energies,
+        "provenance": {
+            "source": f"{WEIGHTS}, trained on "
+            + ", ".join(Path(path).name for path in origin["data"]),
+            "program": "lammps-les",
+            "version": __version__,
+            "date": datetime.date.today().isoformat(),
+            "citation": config.citation,
+        },
+    }
+    if prepared.network_config is not None:
+        save_folder(folder, prepared.network_config, weights, metadata, origin)
+    else:
+        notes.append(
+            f"no {WEIGHTS}: the reader of {config.init_from} does not give the configuration of "
+            f"the network; the result is {MODEL}"
+        )
+    if physics.exact_total_charge:
+        notes.append(
+            f"no {MODEL}: its format has no place for an exact total charge, which needs the sum "
+            "over all charges; train with charges.total_charge: penalty for use in LAMMPS"
+        )
+    else:
+        digest = hashlib.sha256((folder / BEST).read_bytes()).hexdigest()
+        made: dict[str, Any] = metadata["provenance"]
+        if prepared.network_config is not None:
+            made = dict(load_folder(folder)[1].provenance)
+        fields = {**metadata, "provenance": {"sha256": digest, **made}}
+        write_model(folder / MODEL, prepared.network, fields)
+    return notes
+
+
+def plot_learning_curves(folder: Path) -> None:
+    """Draw metrics.csv as learning-curves.png, one panel a quantity."""
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    rows = read_metrics(folder / METRICS)
+    present = [n for n in UNITS if any(f"validation/{n}" in row for row in rows)]
+    if not present:
+        return
+    figure, axes = pyplot.subplots(
+        1, len(present), figsize=(4.2 * len(present), 3.6), squeeze=False, layout="constrained"
+    )
+    for axis, name in zip(axes[0], present, strict=True):
+        factor, unit = UNITS[name]
+        for part in ("training", "validation"):
+            key = f"{part}/{name}"
+            points = [(row["epoch"], factor * row[key]) for row in rows if key in row]
+            axis.plot(*zip(*points, strict=True), label=part)
+        axis.set_yscale("log")
+        axis.set_xlabel("epoch")
+        axis.set_ylabel(f"RMSE [{unit}]")
+        axis.set_title(name.replace("_", " "))
+        axis.legend(frameon=False)
+    figure.savefig(folder / "learning-curves.png", dpi=150)
+    pyplot.close(figure)
+
+
+def evaluate_parts(
+    folder: Path, config: RunConfig, prepared: Prepared
+) -> dict[str, list[tuple[str, str, float, float, float, int]]]:
+    """Errors of the exported model by part of the data, with a parity plot for each.
+
+    Returns:
+        for each part rows of quantity, unit, RMSE, MAE, R2 and number of values.
+    """
+    from lammps_les.analysis.comparison import compare
+    from lammps_les.analysis.parity import plot_parity
+    from lammps_les.calculators import LesCalculator
+    from lammps_les.keys import LABELS
+
+    calculator = LesCalculator(folder / MODEL, born=config.charges.born)
+    keys = config.data.labels.model_dump()
+    known = {quantity.name for quantity in LABELS}
+    found = {}
+    for part, structures in prepared.structures.items():
+        if not structures:
+            continue
+        named = {
+            name: key
+            for name, key in keys.items()
+            if key is not None
+            and name in known
+            and any(name in structure.labels for structure in structures)
+        }
+        atoms = [structure.atoms for structure in structures]
+        comparison = compare(calculator, atoms, named, config.data.bec_order == "r-first")
+        rows = comparison.rows()
+        if not rows:
+            continue
+        plot_parity(comparison, folder / f"parity-{part}.png")
+        found[part] = [
+            (r.quantity, r.unit, r.errors.rmse, r.errors.mae, r.errors.r2, r.errors.values)
+            for r in rows
+        ]
+    return found
+
+
+def write_report(
+    folder: Path,
+    prepared: Prepared,
+    origin: Mapping[str, Any],
+    errors: Mapping[str, Sequence[tuple[str, str, float, float, float, int]]],
+    notes: Sequence[str],
+) -> None:
+    """Write report.md: what was trained on, errors of each part, plots."""
+    counts = {name: len(part) for name, part in prepared.structures.items()}
+    lines = [
+        f"# {folder.resolve().name}",
+        "",
+        f"lammps-les {__version__}, torch {origin['versions']['torch']}, "
+        f"started {origin['started']}, seed {origin['seed']}. "
+        f"Configuration: [{CONFIG}]({CONFIG}); data hashes and structures of each part: "
+        f"[{PROVENANCE}]({PROVENANCE}).",
+        "",
+        "| part | structures | atoms |",
+        "|---|---|---|",
+    ]
+    for name, part in prepared.structures.items():
+        lines.append(f"| {name} | {counts[name]} | {sum(len(s.atoms) for s in part)} |")
+    for name in ("test", "validation", "training"):
+        if name not in errors:
+            continue
+        remark = {
+            "test": "These structures took no part in training nor in the choice of the weights.",
+            "validation": "These structures chose the best weights.",
+        }.get(name, "")
+        lines += ["", f"## Errors, {name}", ""]
+        lines += [remark, ""] if remark else []
+        lines += ["| quantity | unit | RMSE | MAE | R2 | values |", "|---|---|---|---|---|---|"]
+        lines += [
+            f"| {quantity.strip()} | {unit} | {rmse:.5g} | {mae:.5g} | {r2:.5f} | {values} |"
+            for quantity, unit, rmse, mae, r2, values in errors[name]
+        ]
+        lines += ["", f"![parity]({f'parity-{name}.png'})"]
+    if (folder / "learning-curves.png").is_file():
+        lines += ["", "## Learning curves", "", "![learning curves](learning-curves.png)"]
+    if notes:
+        lines += ["", "## Notes", "", *(f"- {note}" for note in notes)]
+    (folder / REPORT).write_text("\n".join(lines) + "\n")
+
+
+def write_provenance(origin: Mapping[str, Any], folder: Path) -> None:
+    """Write provenance.json."""
+    (folder / PROVENANCE).write_text(json.dumps(origin, indent=2) + "\n")

@@ -1,0 +1,127 @@
+"""A commented configuration for a data file."""
+
+from pathlib import Path
+
+from lammps_les.data.molecular import DIPOLE
+from lammps_les.data.structures import Labelled, read_labelled
+from lammps_les.keys import BORN_EFFECTIVE_CHARGES, ENERGY, FORCES, STRESS
+from lammps_les.training.preparation import composition
+
+_TEXT = """\
+# Configuration for `lammps-les train`; every key is explained in docs/training.md.
+# {summary}
+data:
+  files:
+    - path: {path}
+      # weight: 1.0          # factor on the loss of these structures
+      # part: split          # split, training, validation or test
+  # labels:                  # names in the file, where they are not the usual ones
+  #   energy: energy
+  split:
+    validation: {validation}        # share below 1, number from 1 on, or a list of indices
+    test: {test}
+    seed: 1
+  atomic_energies: fit       # fit, isolated, or values, e.g. {{{energies}}} [eV]
+  max_force: {max_force:g}            # eV/A; structures with more are refused
+
+seed: 1
+dtype: float32
+# init_from: model           # start from a run folder, a CACE checkpoint or a model that ships
+citation: not given          # of data and method; goes into the model file
+
+network:                     # leave out together with long_range where init_from is given
+  species: [{species}]
+  channels: 1                # latent charges per atom; 0 = short range only
+  representation:
+    cutoff: 4.5              # A
+    embedding_size: {embedding}
+    n_bessel: 6
+    n_radial: 12
+    max_l: 3
+    max_nu: 3
+    layers: 1                # Born charges in the loss are fastest with 1
+  energy: {{hidden: [32, 16]}}
+  charge: {{hidden: [24, 12], scale: 0.1}}
+
+long_range:
+  sigma: 1.0                 # A, width of the charges
+  dl: 2.0                    # A, resolution: wave vectors up to 2 pi / dl
+
+charges:
+  epsilon_inf: 1.0           # high-frequency dielectric constant; charges couple as its root
+  total_charge: off          # off, penalty or exact
+
+loss:
+  kind: mse                  # mse or huber
+  weights:                   # of mean square errors; a pair moves from first to second value
+{weights}
+training:
+  epochs: {epochs}
+  batch_size: {batch}
+  learning_rate: 0.01
+  averaging: 0.998           # running mean of the parameters, which is the result
+  check_every: {check}            # epochs between looks at the validation structures
+  # patience: 20             # looks without improvement after which training stops
+"""
+
+_WEIGHTS = (
+    (ENERGY.name, "[10.0, 100.0]", "per atom, eV"),
+    (FORCES.name, "1.0", "eV/A"),
+    (STRESS.name, "0.0", "eV/A^3; 10.0 is a start"),
+    (BORN_EFFECTIVE_CHARGES.name, "0.1", "e"),
+    (DIPOLE.name, "0.0", "e A; needs physical charges"),
+)
+
+
+def template(path: Path) -> str:
+    """Look at a data file, and write a configuration with sensible values for it.
+
+    Raises:
+        ValueError: the file cannot be read, or a structure in it is refused.
+    """
+    structures = read_labelled(path, max_force=float("inf"))
+    elements = composition(structures)
+    weights = []
+    for name, value, unit in _WEIGHTS:
+        having = sum(name in s.labels for s in structures)
+        if having:
+            entry = f"    {name}: {value}"
+            weights.append(f"{entry:<29}# {unit}; {having} of {len(structures)} structures")
+    training = max(1, round(0.8 * len(structures)))
+    batch = 1 if training < 200 else 4
+    epochs = min(2000, max(50, round(20000 * batch / training, -1)))
+    check = 10 if epochs % 10 == 0 and epochs >= 100 else 1
+    n_held_out = max(1, round(0.1 * len(structures)))
+    return _TEXT.format(
+        summary=_summary(path, structures, elements),
+        path=path,
+        validation=n_held_out,
+        test=n_held_out if len(structures) > 2 else 0,
+        energies=", ".join(f"{symbol}: -1.0" for symbol in elements),
+        species=", ".join(elements),
+        embedding=max(2, min(4, len(elements))),
+        max_force=_max_force(structures),
+        weights="\n".join(weights) + "\n",
+        epochs=int(epochs),
+        batch=batch,
+        check=check,
+    )
+
+
+def _summary(path: Path, structures: list[Labelled], elements: dict[str, int]) -> str:
+    sizes = [len(s.atoms) for s in structures]
+    periodic = sum(s.periodic for s in structures)
+    span = f"{min(sizes)}" if min(sizes) == max(sizes) else f"{min(sizes)} to {max(sizes)}"
+    return (
+        f"{path.name}: {len(structures)} structures of {span} atoms, {periodic} periodic, "
+        f"elements {' '.join(elements)}"
+    )
+
+
+def _max_force(structures: list[Labelled]) -> float:
+    """A round number well above the largest force component."""
+    largest = max(
+        (abs(s.labels[FORCES.name]).max() for s in structures if FORCES.name in s.labels),
+        default=0.0,
+    )
+    return next(limit for limit in (100.0, 300.0, 1000.0, float("1e9")) if limit > 2.0 * largest)

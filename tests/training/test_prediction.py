@@ -1,0 +1,154 @@
+"""What a loss is made of agrees with the plain sums and with the model file's own module."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from training_toys import CELLS, LONG_RANGE, network_of, physics_of, unlabelled, waters
+
+from lammps_les.data.frames import join, make_frame
+from lammps_les.data.structures import Labelled
+from lammps_les.electrostatics import long_range_response, wave_vector_triples
+from lammps_les.models import LesNetwork
+from lammps_les.training.long_range import long_range
+from lammps_les.training.losses import QUANTITIES
+from lammps_les.training.prediction import Physics, predict
+from lammps_les_export.contract import parse_metadata
+from lammps_les_export.exported_model import ExportedModel
+
+
+def reference(network: LesNetwork, physics: Physics, atoms: Atoms) -> dict[str, torch.Tensor]:
+    """Outputs of the module of a model file: forces and stress by automatic differentiation."""
+    metadata = {
+        "format_version": 1,
+        "species": ["H", "O"],
+        "cutoff": network.cutoff,
+        "layers": network.layers,
+        "dtype": "float64",
+        "channels": network.channels,
+        **physics.long_range._asdict(),
+        "charge_unit": physics.charge_unit,
+        "charge_sign": list(physics.charge_sign),
+        "epsilon_inf": physics.epsilon_inf,
+        "remove_mean": physics.remove_mean,
+        "atomic_energies": {"H": 0.0, "O": 0.0},
+        "provenance": dict.fromkeys(
+            ("source", "sha256", "program", "version", "date", "citation"), "test"
+        ),
+    }
+    frame = make_frame(unlabelled(atoms), {"H": 0.0, "O": 0.0}, 3.2, 1.5, torch.float64)
+    module = ExportedModel(network, parse_metadata(metadata, "test"))
+    return module(
+        frame.positions,
+        frame.species,
+        frame.cell,
+        torch.tensor(atoms.pbc),
+        frame.edge_index,
+        frame.edge_shifts,
+        True,
+        physics.born,
+    )
+
+
+@pytest.mark.parametrize("kind", CELLS)
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("remove_self", [True, False])
+def test_long_range_by_matrices_is_the_plain_sum(kind, channels, remove_self):
+    atoms = waters(kind, 2, 1)
+    r = torch.from_numpy(atoms.positions)
+    q = torch.from_numpy(np.random.default_rng(0).normal(size=(len(atoms), channels)))
+    cell = torch.from_numpy(atoms.cell.array)
+    periodic = kind != "open"
+    parameters = LONG_RANGE._replace(remove_self=remove_self, self_factor=float(channels))
+    triples = wave_vector_triples(cell, 1.5) if periodic else cell[:0]
+    found = long_range(r, q, cell, triples, periodic, parameters, True)
+    plain = long_range_response(r, q, cell, periodic, parameters)
+    assert plain.forces.abs().max() > 0.1
+    torch.testing.assert_close(found.potential, plain.potential, rtol=1e-11, atol=1e-12)
+    torch.testing.assert_close(found.forces, plain.forces, rtol=1e-11, atol=1e-12)
+    torch.testing.assert_close(found.virial, plain.virial, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("born", ["local", "phase"])
+@pytest.mark.parametrize(("channels", "layers"), [(1, 1), (2, 1), (1, 2)])
+def test_a_mixed_batch_is_what_the_model_file_gives_for_each_frame(born, channels, layers):
+    network = network_of(channels, layers)
+    physics = physics_of(network, born)
+    structures = [waters(kind, n, n) for n, kind in enumerate(CELLS, 1)]
+    frames = [
+        make_frame(unlabelled(a), {"H": 0.0, "O": 0.0}, 3.2, 1.5, torch.float64) for a in structures
+    ]
+    batch = join(frames)
+    found = predict(network, batch, physics, QUANTITIES)
+    atom = 0
+    for n, atoms in enumerate(structures):
+        expected = reference(network, physics, atoms)
+        mine = slice(atom, atom + len(atoms))
+        atom += len(atoms)
+        torch.testing.assert_close(found["energy"][n], expected["energy"], rtol=0, atol=1e-10)
+        assert expected["forces"].abs().max() > 1e-3
+        torch.testing.assert_close(found["forces"][mine], expected["forces"], rtol=0, atol=1e-10)
+        stress = expected["stress"].flatten()[[0, 4, 8, 5, 2, 1]]
+        torch.testing.assert_close(found["stress"][n], stress, rtol=0, atol=1e-11)
+        assert expected["bec"].abs().max() > 1e-3
+        torch.testing.assert_close(
+            found["born_effective_charges"][mine], expected["bec"], rtol=0, atol=1e-10
+        )
+
+
+def test_dipole_does_not_depend_on_the_origin_and_is_that_of_the_charges():
+    network = network_of()
+    physics = physics_of(network)
+    atoms = waters("open", 2, 1)
+    moved = atoms.copy()
+    moved.translate([5.0, -3.0, 1.0])
+    dipoles = []
+    for a in (atoms, moved):
+        batch = join([make_frame(unlabelled(a), {"H": 0.0, "O": 0.0}, 3.2, 1.5, torch.float64)])
+        found = predict(network, batch, physics, ["dipole", "total_charge"])
+        q = -0.8 * found["latent_charges"][:, 0]
+        assert found["total_charge"].item() == pytest.approx(q.sum().item())
+        expected = ((q - q.mean())[:, None] * torch.from_numpy(a.positions)).sum(0)
+        torch.testing.assert_close(found["dipole"][0], expected)
+        dipoles.append(found["dipole"])
+    assert dipoles[0].norm() > 1e-3
+    torch.testing.assert_close(*dipoles, rtol=0, atol=1e-10)
+
+
+def test_exact_total_charge_holds_and_enters_the_energy():
+    network = network_of()
+    physics = replace(physics_of(network), exact_total_charge=True)
+    structure = Labelled(waters("open", 2, 1), {"total_charge": np.array(1.0)}, 1.0, "test")
+    frame = make_frame(structure, {"H": 0.0, "O": 0.0}, 3.2, 1.5, torch.float64)
+    neutral = replace(frame, labels={})
+    batch = join([frame, neutral])
+    found = predict(network, batch, physics, ["energy", "forces", "total_charge"])
+    torch.testing.assert_close(
+        found["total_charge"], torch.tensor([1.0, 0.0], dtype=torch.float64), rtol=0, atol=1e-12
+    )
+    step = 1e-5
+    energies = []
+    for sign in (1, -1):
+        atoms = structure.atoms.copy()
+        atoms.positions[0, 1] += sign * step
+        moved = structure._replace(atoms=atoms)
+        frame = make_frame(moved, {"H": 0.0, "O": 0.0}, 3.2, 1.5, torch.float64)
+        energies.append(predict(network, join([frame]), physics, ["energy"])["energy"].item())
+    slope = (energies[0] - energies[1]) / (2 * step)
+    assert found["forces"][0, 1].item() == pytest.approx(-slope, rel=1e-6, abs=1e-8)
+    with pytest.raises(ValueError, match="exact total charge are not implemented"):
+        predict(network, batch, physics, ["born_effective_charges"])
+
+
+def test_without_charges_there_is_no_long_range_part():
+    network = network_of(0)
+    batch = join(
+        [make_frame(unlabelled(waters("triclinic", 1, 1)), {"H": 0.0, "O": 0.0}, 3.2, 1.5)]
+    )
+    found = predict(network.float(), batch, physics_of(network), QUANTITIES)
+    assert "born_effective_charges" not in found
+    edges = batch.edge_vectors
+    alone = network(edges, batch.edge_index, batch.species, 3)["energy"].sum()
+    torch.testing.assert_close(found["energy"][0], alone)
