@@ -47,7 +47,7 @@ def main() -> None:
         )
         table = Table("atoms", "direct", "mesh 1e-4", "mesh 1e-5", "mesh 1e-6", "kspace auto says")
         for n in track(sizes, "timing"):
-            # the direct sum of more than some ten thousand atoms takes longer than one wants to wait
+            # the direct sum of more atoms takes longer than one wants to wait
             cells = [
                 ""
                 if n > 4 and style.endswith("direct")

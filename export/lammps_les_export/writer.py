@@ -50,6 +50,8 @@ def write_model(
         tensor.data = tensor.data.clone(memory_format=torch.contiguous_format)
     module = torch.jit.script(ExportedModel(network, metadata))
     path = Path(path)
+    if not path.parent.is_dir():
+        raise ModelFileError(f"cannot write {path}: there is no folder {path.parent}")
     unfinished = path.with_name(path.name + ".part")
     torch.jit.save(module, str(unfinished), _extra_files={METADATA_FILE: _json(metadata)})
     os.replace(unfinished, path)

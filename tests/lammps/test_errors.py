@@ -235,6 +235,23 @@ def test_failing_model(
         assert "toy network: raised on purpose" in message
 
 
+def test_one_rank_fails_in_mid_run(water: Water, toy_model: Toy, tmp_path: Path) -> None:
+    """Atoms of one rank come too close after some steps: all ranks end, with that rank's message."""
+    atoms = water(2, spacing=4.0)
+    bond = 0.35 * (atoms.positions[0] - atoms.positions[1])
+    commands = [
+        "group one id 2",
+        "fix 1 all nve",
+        "run 3",
+        "displace_atoms one move {:.8f} {:.8f} {:.8f}".format(*bond),
+        "run 3",
+    ]
+    model = toy_model("raises_when_close")
+    message = error_of(tmp_path, atoms, model, ranks=2, commands=commands)
+    assert "evaluating the model failed at step 3 on rank" in message
+    assert "toy network: raised on purpose" in message
+
+
 def test_plain_efield_is_warned_about(water: Water, toy_model: Toy, tmp_path: Path) -> None:
     atoms = water(2, spacing=4.0)
     before = ["atom_style charge"]
