@@ -1,0 +1,157 @@
+"""Data: what is refused with file and frame, how structures are dealt out, energies of atoms."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import write
+from training_toys import waters
+
+from lammps_les.data.atomic_energies import fit_atomic_energies, isolated_atomic_energies
+from lammps_les.data.splits import check_indices, split_by_fraction
+from lammps_les.data.structures import Labelled, check_species, read_labelled
+from lammps_les.training.config import RunConfig
+from lammps_les.training.preparation import prepare, read_data
+
+
+def labelled(atoms: Atoms, energy: float = -8.0, force: float = 0.0) -> Atoms:
+    atoms = atoms.copy()
+    forces = np.full((len(atoms), 3), force)
+    atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=forces)
+    return atoms
+
+
+def broken(name: str) -> Atoms:
+    atoms = labelled(waters("triclinic", 1, 1))
+    match name:
+        case "force":
+            return labelled(atoms, force=1e4)
+        case "nan":
+            return labelled(atoms, energy=float("nan"))
+        case "position":
+            atoms.positions[0, 0] = np.nan
+        case "slab":
+            atoms.pbc = [True, True, False]
+        case "cell":
+            atoms.cell = None
+            atoms.pbc = True
+        case "shape":
+            atoms.arrays["BEC"] = np.zeros((3, 6))
+        case "element":
+            atoms.numbers[0] = 0
+    return atoms
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("force", r"a force component is 1e\+04 eV/A, more than data.max_force \(100\)"),
+        ("nan", "energy holds a value that is not finite"),
+        ("position", "a position is not finite"),
+        ("slab", "expected all periodic or all open"),
+        ("cell", "no cell of three lattice vectors"),
+        ("shape", "label 'BEC': expected born_effective_charges of shape"),
+        ("element", "no known element"),
+    ],
+)
+def test_a_broken_structure_is_refused_with_file_and_frame(tmp_path, name, message):
+    path = tmp_path / "data.traj" if name == "cell" else tmp_path / "data.xyz"
+    write(path, [labelled(waters("triclinic", 1, 2)), broken(name)])
+    with pytest.raises(ValueError, match=rf"data\.\w+, frame 1: .*{message}"):
+        read_labelled(path)
+
+
+def test_files_that_cannot_be_used_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="does not exist"):
+        read_labelled(tmp_path / "none.xyz")
+    (tmp_path / "text.xyz").write_text("hello")
+    with pytest.raises(ValueError, match="cannot be read as structures"):
+        read_labelled(tmp_path / "text.xyz")
+    write(tmp_path / "a.xyz", labelled(waters("open", 1, 1)))
+    with pytest.raises(ValueError, match="no frame has a label 'Energie' for energy"):
+        read_labelled(tmp_path / "a.xyz", {"energy": "Energie"})
+
+
+def test_unknown_elements_are_refused_with_file_and_frame():
+    structure = Labelled(waters("open", 1, 1), {}, 1.0, "x.xyz, frame 7")
+    with pytest.raises(ValueError, match=r"x.xyz, frame 7: element H is not .* O Si"):
+        check_species([structure], ["O", "Si"])
+
+
+def test_parts_are_apart_and_repeat():
+    parts = split_by_fraction(42, 8, 0.1, seed=1)
+    assert [len(part) for part in parts] == [30, 8, 4]
+    assert sorted(sum(parts, [])) == list(range(42))
+    assert split_by_fraction(42, 8, 0.1, seed=1) == parts
+    assert split_by_fraction(42, 8, 0.1, seed=2) != parts
+    with pytest.raises(ValueError, match="at least one each"):
+        split_by_fraction(2, 1, 1, 1)
+    with pytest.raises(ValueError, match="index 3 stands in the split twice"):
+        check_indices(5, ([0, 3], [3], []))
+    with pytest.raises(ValueError, match="index 5, but there are 5"):
+        check_indices(5, ([0], [5], []))
+
+
+def test_atomic_energies_of_one_composition_have_least_norm():
+    def structure(atoms: Atoms, energy: float) -> Labelled:
+        return Labelled(atoms, {"energy": np.array(energy)}, 1.0, "test")
+
+    two = [structure(waters("open", n, n), -10.0 * n) for n in (1, 2)]
+    assert fit_atomic_energies(two, ["H", "O"]) == pytest.approx({"H": -4.0, "O": -2.0})
+    left = fit_atomic_energies(two, ["H", "O"], [-5.0, -10.0])
+    assert left == pytest.approx({"H": -2.0, "O": -1.0})
+    single = [structure(Atoms("O"), -3.0), structure(Atoms("H"), -1.0)]
+    assert isolated_atomic_energies([*two, *single], ["H", "O"]) == {"H": -1.0, "O": -3.0}
+    with pytest.raises(ValueError, match="no structure .* is a single atom of O"):
+        isolated_atomic_energies(single[1:], ["H", "O"])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write(tmp_path / "a.xyz", [labelled(waters("triclinic", 1, s)) for s in range(6)])
+    write(tmp_path / "b.xyz", [labelled(waters("open", 2, s)) for s in range(3)])
+    return tmp_path
+
+
+def test_files_have_their_weight_and_their_part(folder):
+    config = RunConfig.model_validate(
+        {
+            "data": {
+                "files": [
+                    {"path": "a.xyz", "weight": 2.0},
+                    {"path": "b.xyz", "part": "test"},
+                    {"path": "b.xyz", "part": "training", "frames": ":1"},
+                ],
+                "split": {"validation": [1], "test": [0], "training": [2, 3, 4]},
+            }
+        }
+    )
+    parts = read_data(config, folder)
+    frames = {name: [s.where.rsplit("/")[-1] for s in part] for name, part in parts.items()}
+    assert frames == {
+        "training": ["b.xyz, frame 0", "a.xyz, frame 2", "a.xyz, frame 3", "a.xyz, frame 4"],
+        "validation": ["a.xyz, frame 1"],
+        "test": ["b.xyz, frame 0", "b.xyz, frame 1", "b.xyz, frame 2", "a.xyz, frame 0"],
+    }
+    assert [s.weight for s in parts["training"]] == [1.0, 2.0, 2.0, 2.0]
+
+
+def test_own_validation_file_leaves_the_rest_for_training(folder):
+    files = [{"path": "a.xyz"}, {"path": "b.xyz", "part": "validation"}]
+    for test, expected in ((0, [6, 3, 0]), (2, [4, 3, 2])):
+        data = {"files": files, "split": {"test": test}}
+        parts = read_data(RunConfig.model_validate({"data": data}), folder)
+        assert [len(part) for part in parts.values()] == expected
+
+
+def test_a_weight_without_labels_is_refused(folder):
+    config = RunConfig.model_validate(
+        {
+            "data": {"files": [{"path": "a.xyz"}]},
+            "loss": {"weights": {"born_effective_charges": 1.0}},
+        }
+    )
+    with pytest.raises(ValueError, match="no structure for training has a label for it"):
+        prepare(config, folder)
