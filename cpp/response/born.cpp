@@ -71,7 +71,7 @@ void add_deep(Tensor &z, Tensor &q_response, const BornSettings &s, const AtomsA
     return on_atoms(atoms, pull_back(f.narrow(0, 0, atoms.n_owned), last));
   };
   const Tensor ones = torch::ones({r.size(0)}, r.options());
-  if (!phase || s.remove_mean) q_response = pulled(ones, false);
+  if (!phase || !s.periodic || s.remove_mean) q_response = pulled(ones, false);
   if (phase && s.periodic) {
     const PhaseBasis basis(s.cell, r.options());
     const Tensor angle = basis.angles(r), cosine = angle.cos(), sine = angle.sin();

@@ -236,7 +236,7 @@ def test_failing_model(
 
 
 def test_one_rank_fails_in_mid_run(water: Water, toy_model: Toy, tmp_path: Path) -> None:
-    """Atoms of one rank come too close after some steps: all ranks end, with that rank's message."""
+    """Atoms of one rank come too close after some steps: all ranks end with its message."""
     atoms = water(2, spacing=4.0)
     bond = 0.35 * (atoms.positions[0] - atoms.positions[1])
     commands = [
