@@ -302,7 +302,7 @@ def _settle_sign(
     for frame in [f for f in frames if polar & set(f.labels)][:4]:
         predicted = predict(network, join([frame]), physics, polar)
         overlap += sum(
-            float((predicted[label] * frame.labels[label]).sum())
+            float((predicted[label].detach() * frame.labels[label]).sum())
             for label in polar & {*frame.labels}
         )
     if overlap < 0.0:
