@@ -65,6 +65,7 @@ class LesStep {
   // Throws where the settings ask for what cannot be.
   std::string choose_solver(bool periodic, const torch::Tensor &cell, double n_atoms);
   bool has_solver() const { return solver_ != nullptr; }
+  bool solver_is_mesh() const { return solver_is_mesh_; }
   bool first_step() const { return !solver_ready_; }
   std::string solver_description() const { return solver_->description(); }
   // Largest relative change of a cell edge since wave vectors were chosen.

@@ -353,7 +353,7 @@ void PairLES::report_solver()
 {
   Impl &m = *impl;
   if (comm->me == 0) utils::logmesg(lmp, "pair les: {}\n", m.solver_description());
-  if (!m.settings.check) return;
+  if (!m.settings.check || !m.solver_is_mesh()) return;
   const auto [forces, potentials] = m.mesh_errors();
   if (comm->me == 0)
     utils::logmesg(lmp, "pair les: against the direct sum: relative rms error of forces {:.2g}, of potentials {:.2g}\n",

@@ -190,3 +190,12 @@ def test_auto_says_what_it_takes_and_why(
     assert "kspace auto takes the direct sum (estimated ms a step on one core" in small
     assert "kspace auto takes the mesh (estimated ms a step on one core" in large
     assert re.search(r"pair les: mesh \d+ x \d+ x \d+, window of 8 points", large)
+
+
+def test_check_is_about_the_mesh_only(
+    water: Callable[..., Atoms], toy_model: Callable[..., Path], tmp_path: Path
+) -> None:
+    atoms = water(2)
+    atoms.pbc, atoms.cell = False, None
+    log = run(tmp_path, atoms, toy_model("linear"), style="check yes").log
+    assert "against the direct sum" not in log
