@@ -1,0 +1,133 @@
+r"""Train one of the cases of this folder, and print what is to be seen in it.
+
+    python benchmarks/training/run.py water --data water_rpbe-d3.xyz -o runs/water
+    python benchmarks/training/run.py water --data water_rpbe-d3.xyz -o runs/short --channels 0
+    python benchmarks/training/run.py superionic --data superionic_2gcc_2000K_bec.xyz \
+        --model cace-lr_superionic_ef.pth -o runs/superionic
+    python benchmarks/training/run.py batio3 --data batio3_pbesol_bec.xyz -o runs/batio3
+    python benchmarks/training/run.py dipeptides --data dipeptides_train.xyz \
+        --validation dipeptides_val_bec.xyz -o runs/dipeptides
+
+Errors on all parts of the data stand in report.md of the run folder. BaTiO3: R2 of the diagonal of
+the Born effective charges by element. Dipeptides: mean absolute error of dipoles, of the model and
+of the charges `mbi_charges` that the data come with.
+"""
+
+import argparse
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import torch
+import yaml
+from rich.console import Console
+
+from lammps_les.analysis.errors import errors_of
+from lammps_les.calculators import LesCalculator
+from lammps_les.data.frames import join
+from lammps_les.pretrained import load_folder
+from lammps_les.training.config import RunConfig
+from lammps_les.training.prediction import predict
+from lammps_les.training.preparation import prepare
+from lammps_les.training.run import train
+from lammps_les.units import COULOMB
+
+HERE = Path(__file__).parent
+CASES = ("water", "superionic", "batio3", "dipeptides")
+
+
+def mean_epsilon_inf(data: Path) -> float:
+    """1 + (mean polarizability) / (epsilon_0 V), polarizabilities in e A^2 / V."""
+    values = []
+    for atoms in ase.io.iread(data):
+        results = {**atoms.info, **(atoms.calc.results if atoms.calc else {})}
+        alpha = np.trace(np.reshape(results["polarizability"], (3, 3))) / 3.0
+        values.append(1.0 + 4.0 * np.pi * COULOMB * alpha / atoms.get_volume())
+    return float(np.mean(values))
+
+
+def configuration(case: str, options: argparse.Namespace) -> RunConfig:
+    """The YAML file of a case with the paths filled in."""
+    text = (HERE / f"{case}.yaml").read_text()
+    text = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
+    places = {"DATA": options.data, "MODEL": options.model, "VALIDATION": options.validation}
+    for name, path in places.items():
+        if name in text:
+            if path is None:
+                raise SystemExit(f"{case} needs --{name.lower()}")
+            text = text.replace(name, str(path.resolve()))
+    if "EPSILON" in text:
+        text = text.replace("EPSILON", f"{mean_epsilon_inf(options.data):.4f}")
+    content = yaml.safe_load(text)
+    if options.epochs is not None:
+        content["training"] |= {"epochs": options.epochs, "check_every": 1}
+    if options.channels is not None:
+        content["network"]["channels"] = options.channels
+    return RunConfig.model_validate(content)
+
+
+def born_by_element(folder: Path, config: RunConfig, console: Console) -> None:
+    """R2 and root mean square error of the diagonal of the Born charges of the test structures."""
+    calculator = LesCalculator(folder / "model.pt")
+    predicted, reference, elements = [], [], []
+    for structure in prepare(config, folder).structures["test"]:
+        atoms = structure.atoms.copy()
+        found = calculator.get_property("born_effective_charges", atoms)
+        predicted.append(np.diagonal(found, axis1=1, axis2=2))
+        label = structure.labels["born_effective_charges"]
+        reference.append(np.diagonal(label, axis1=1, axis2=2))
+        elements += atoms.get_chemical_symbols()
+    p, r, names = np.concatenate(predicted), np.concatenate(reference), np.array(elements)
+    for element in sorted(set(elements)):
+        e = errors_of(p[names == element], r[names == element])
+        console.print(
+            f"  {element}: diagonal of Born charges, mean {p[names == element].mean():+.3f} e "
+            f"(reference {r[names == element].mean():+.3f}), RMSE {e.rmse:.3f} e, R2 {e.r2:.3f}"
+        )
+
+
+def dipoles(folder: Path, config: RunConfig, console: Console) -> None:
+    """Mean absolute errors of dipoles [e A] on the test structures, with the sign of the model."""
+    prepared = prepare(config, folder)
+    network, metadata = load_folder(folder)
+    sign = metadata.charge_sign[0]
+    found: dict[str, list[np.ndarray]] = {"model": [], "mbi_charges": []}
+    for structure, frame in zip(prepared.structures["test"], prepared.frames["test"], strict=True):
+        with torch.no_grad():
+            predicted = predict(network, join([frame]), prepared.physics, ["dipole"])["dipole"][0]
+        label = structure.labels["dipole"]
+        atoms = structure.atoms
+        found["model"].append(sign * predicted.numpy() - label)
+        found["mbi_charges"].append(atoms.arrays["mbi_charges"] @ atoms.positions - label)
+    for name, deviations in found.items():
+        console.print(f"  dipole from {name}: MAE {np.abs(deviations).mean():.4f} e A")
+
+
+def main() -> None:
+    """Train, then print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("case", choices=CASES)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--validation", type=Path)
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--epochs", type=int, help="instead of those of the case")
+    parser.add_argument("--channels", type=int, help="latent charges; 0 = short range only")
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    config, console = configuration(options.case, options), Console()
+    outcome = train(config, HERE, options.output)
+    for part, rows in outcome.errors.items():
+        for row in rows:
+            console.print(f"{part} {row[0]}: RMSE {row[2]:.4g} {row[1]}, R2 {row[4]:.4f}")
+    if options.case == "batio3":
+        born_by_element(options.output, config, console)
+    if options.case == "dipeptides":
+        dipoles(options.output, config, console)
+
+
+if __name__ == "__main__":
+    main()
