@@ -40,6 +40,7 @@ class Metadata(BaseModel):
     open_shift: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 0.0
     charge_unit: _Positive
     charge_sign: list[Annotated[float, Field(allow_inf_nan=False)]]
+    total_charge: _Finite | None = None
     epsilon_inf: _Positive
     remove_mean: bool
     atomic_energies: dict[str, _Finite]
@@ -56,6 +57,11 @@ class Metadata(BaseModel):
             )
         if any(sign not in (1.0, -1.0) for sign in self.charge_sign):
             raise ValueError(f"charge_sign: expected +1 or -1, got {self.charge_sign}")
+        if self.total_charge is not None and self.channels != 1:
+            raise ValueError(
+                "total_charge: the charges of one channel can be shifted to a total charge; "
+                f"the model has {self.channels} channels"
+            )
         without = [symbol for symbol in self.species if symbol not in self.atomic_energies]
         if without:
             raise ValueError(f"atomic_energies: no value for {', '.join(without)}")

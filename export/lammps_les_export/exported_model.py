@@ -1,5 +1,7 @@
 """The module inside a model file (FORMAT.md, "Methods of the module")."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -11,7 +13,7 @@ from lammps_les.electrostatics.born_effective_charges import (
 )
 from lammps_les.electrostatics.long_range import is_periodic, long_range_energy
 from lammps_les.electrostatics.parameters import LongRangeParameters
-from lammps_les.electrostatics.polarization import coupling_charges
+from lammps_les.electrostatics.polarization import coupling_charges, with_total_charge
 from lammps_les.electrostatics.unfolding import unfold
 from lammps_les_export.contract import Metadata
 
@@ -41,6 +43,7 @@ class ExportedModel(nn.Module):
         self.open_shift = float(metadata.open_shift)
         self.charge_unit = float(metadata.charge_unit)
         self.epsilon_inf = float(metadata.epsilon_inf)
+        self.total_charge = metadata.total_charge
         self.remove_mean = metadata.remove_mean
         energies = [metadata.atomic_energies[symbol] for symbol in metadata.species]
         self.register_buffer("atomic_energies", torch.tensor(energies, dtype=torch.float64))
@@ -86,7 +89,13 @@ class ExportedModel(nn.Module):
         center, neighbor = edge_index[0], edge_index[1]
         edge_vectors = deformed[neighbor] - deformed[center] + edge_shifts @ lattice
         latent = self.latents(edge_vectors.to(self.dtype), edge_index, species, n)
-        charges = latent["charge"].to(positions.dtype)
+        latent_charges = latent["charge"].to(positions.dtype)
+        charges = latent_charges
+        total_charge = self.total_charge
+        if total_charge is not None:
+            charges = with_total_charge(
+                latent_charges, total_charge, self.charge_unit, self.charge_sign
+            )
         short_range = latent["energy"].to(positions.dtype).sum()
         long_range = long_range_energy(deformed, charges, lattice, periodic, parameters)
         energy = short_range + long_range
@@ -100,21 +109,26 @@ class ExportedModel(nn.Module):
             volume = torch.abs(torch.linalg.det(cell))
             result["stress"] = derivative(energy, strain, False) / volume
         if compute_bec:
+            # a shift of all charges cancels where the mean is removed
+            remove_mean = self.remove_mean or total_charge is not None
             if self.layers == 1:
                 result["bec"] = born_effective_charges_one_layer(
-                    self._coupling_charges(charges),
+                    self._coupling_charges(latent_charges),
                     edge_vectors,
                     edge_index,
                     positions,
                     cell,
                     periodic,
-                    self.remove_mean,
+                    remove_mean,
                     born,
                 )
             else:
                 result["bec"] = self._unfolded_bec(
-                    positions, species, cell, periodic, edge_index, edge_shifts, born
+                    positions, species, cell, periodic, edge_index, edge_shifts, remove_mean, born
                 )
+            if total_charge is not None and not self.remove_mean:
+                share = math.sqrt(self.epsilon_inf) * total_charge / max(1, n)
+                result["bec"] = result["bec"] + share * identity
         return result
 
     def _coupling_charges(self, charges: Tensor) -> Tensor:
@@ -128,6 +142,7 @@ class ExportedModel(nn.Module):
         periodic: bool,
         edge_index: Tensor,
         edge_shifts: Tensor,
+        remove_mean: bool,
         born: str,
     ) -> Tensor:
         n = positions.size(0)
@@ -140,5 +155,5 @@ class ExportedModel(nn.Module):
         )
         charges = self._coupling_charges(latent["charge"].to(positions.dtype))
         return born_effective_charges(
-            charges, images, graph.owner, cell, periodic, self.remove_mean, born
+            charges, images, graph.owner, cell, periodic, remove_mean, born
         )

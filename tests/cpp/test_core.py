@@ -95,7 +95,17 @@ def test_no_atoms() -> None:
 
 
 @pytest.mark.parametrize("form", ["local", "phase"])
-@pytest.mark.parametrize("name", ["linear", "two_channels", "two_layers", "three_layers"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "linear",
+        "two_channels",
+        "two_layers",
+        "three_layers",
+        "total_charge",
+        "total_charge_two_layers",
+    ],
+)
 @pytest.mark.parametrize("periodic", [True, False])
 def test_calculator_through_core_agrees_with_forward(
     periodic: bool, name: str, form: str, toy_model: Callable[..., Path]

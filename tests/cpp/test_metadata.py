@@ -21,6 +21,7 @@ VALID = {
     "self_factor": 1.0,
     "open_shift": 0.0,
     "charge_unit": 1.0,
+    "total_charge": 0.0,
     "charge_sign": [-1.0],
     "epsilon_inf": 1.8,
     "remove_mean": True,
@@ -29,6 +30,8 @@ VALID = {
         ("source", "sha256", "program", "version", "date", "citation"), "x"
     ),
 }
+
+OPTIONAL = ("open_shift", "total_charge")
 
 BAD = [
     {"format_version": 2},
@@ -53,11 +56,16 @@ BAD = [
     {"charge_sign": [0.5]},
     {"charge_sign": [1.0, 1.0]},
     {"charge_sign": 1.0},
+    {"total_charge": "0"},
+    {"total_charge": True},
+    {"total_charge": [0.0]},
+    {"total_charge": 0.0, "channels": 0, "charge_sign": []},
+    {"total_charge": 0.0, "channels": 2, "charge_sign": [1.0, 1.0]},
     {"epsilon_inf": 0.0},
     {"remove_mean": "yes"},
     {"atomic_energies": {"H": 0.0}},
     {"provenance": {}},
-    *({field: None} for field in VALID if field != "open_shift"),
+    *({field: None} for field in VALID if field not in OPTIONAL),
 ]
 
 
@@ -67,6 +75,10 @@ def test_valid() -> None:
     without_shift = {k: v for k, v in VALID.items() if k != "open_shift"}
     _core.check_metadata(json.dumps(without_shift))
     assert parse_metadata(without_shift, "model.pt").open_shift == 0.0
+    without_charge = {k: v for k, v in VALID.items() if k != "total_charge"}
+    for fields in (without_charge, VALID | {"total_charge": None}, VALID | {"total_charge": -2}):
+        _core.check_metadata(json.dumps(fields))
+    assert parse_metadata(without_charge, "model.pt").total_charge is None
 
 
 @pytest.mark.parametrize("change", BAD, ids=lambda c: "-".join(f"{k}={v}" for k, v in c.items()))
@@ -78,7 +90,7 @@ def test_refused_by_both(change: dict) -> None:
         parse_metadata(fields, "model.pt")
 
 
-@pytest.mark.parametrize("field", [f for f in VALID if f != "open_shift"])
+@pytest.mark.parametrize("field", [f for f in VALID if f not in OPTIONAL])
 def test_missing_field_is_named_by_both(field: str) -> None:
     fields = {k: v for k, v in VALID.items() if k != field}
     with pytest.raises(RuntimeError, match=f"lacks the metadata field '{field}'"):

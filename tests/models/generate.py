@@ -43,6 +43,15 @@ def toy_models() -> dict[str, tuple[ToyNetwork, dict[str, Any]]]:
             two_channels,
             {"charge_sign": [1.0, -1.0], "remove_self": True, "self_factor": 2.0},
         ),
+        # charges that follow the distances, shifted so that the system has the charge +1 e
+        "total_charge": (
+            LinearCharges(WATER, [[0.4, -0.8]], [0.02]),
+            {"total_charge": 1.0, "charge_sign": [-1.0], "charge_unit": 0.8, "epsilon_inf": 1.8},
+        ),
+        "total_charge_two_layers": (
+            LayeredCharges(WATER, [0.4, -0.8], [0.3, 0.5], slope=0.05, stiffness=0.1),
+            {"total_charge": 0.0, "epsilon_inf": 1.8},
+        ),
         "harmonic": (HarmonicBonds(WATER, 5.0, 1.0), {}),
         "harmonic_one_channel": (HarmonicBonds(WATER, 5.0, 1.0, channels=1), {}),
         "two_layers": (

@@ -28,6 +28,7 @@ SCHEMA_OF = {
     "integer >= 0": {"type": "integer", "minimum": 0},
     "number": {"type": "number"},
     "number >= 0": {"type": "number", "minimum": 0.0},
+    "number or null": {"anyOf": [{"type": "number"}, {"type": "null"}]},
     "boolean": {"type": "boolean"},
     "list of strings": {"type": "array", "items": {"type": "string"}},
     '`"float32"` or `"float64"`': {"type": "string", "enum": ["float32", "float64"]},
@@ -61,7 +62,7 @@ def test_types_are_those_of_the_table_in_format_md(name, kind):
     assert {key: schema.get(key) for key in expected} == expected
 
 
-REQUIRED = [name for name in Metadata.model_fields if name != "open_shift"]
+REQUIRED = [n for n in Metadata.model_fields if n not in ("open_shift", "total_charge")]
 
 
 @pytest.mark.parametrize("name", REQUIRED)
@@ -87,6 +88,12 @@ def test_missing_field_is_refused(name):
         ({"species": ["H", "H"]}, "a symbol stands twice"),
         ({"charge_sign": [1.0, 1.0]}, "expected one sign for each of 1 channels, got 2"),
         ({"charge_sign": [0.5]}, r"expected \+1 or -1, got \[0.5\]"),
+        ({"total_charge": "0"}, "field 'total_charge'"),
+        ({"total_charge": True}, "field 'total_charge'"),
+        (
+            {"total_charge": 0.0, "channels": 2, "charge_sign": [1.0, 1.0]},
+            "charges of one channel can be shifted to a total charge; the model has 2 channels",
+        ),
         ({"atomic_energies": {"H": 0.0}}, "atomic_energies: no value for O"),
         ({"provenance": {"source": "x"}}, "provenance: no value for sha256"),
     ],
@@ -96,10 +103,13 @@ def test_wrong_value_is_refused(change, message):
         parse_metadata({**valid_fields(), **change}, "model file x.pt")
 
 
-def test_open_shift_may_be_absent():
+def test_open_shift_and_total_charge_may_be_absent():
     fields = valid_fields()
-    del fields["open_shift"]
+    fields.pop("open_shift")
+    fields.pop("total_charge", None)
     assert parse_metadata(fields, "x").open_shift == 0.0
+    assert parse_metadata(fields, "x").total_charge is None
+    assert parse_metadata(fields | {"total_charge": -1}, "x").total_charge == -1.0
 
 
 def test_unknown_field_is_ignored():

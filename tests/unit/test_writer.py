@@ -12,6 +12,7 @@ from lammps_les_export import ModelFileError, load_model, read_metadata, write_m
 CELL = torch.tensor([[4.3, 0.0, 0.0], [0.9, 5.1, 0.0], [-1.2, 0.4, 4.8]], dtype=torch.float64)
 CELLS = {"triclinic": CELL, "left_handed": CELL[[1, 0, 2]], "open": torch.zeros(3, 3).double()}
 TOYS = ["constant", "linear", "two_channels", "harmonic", "harmonic_one_channel", "two_layers"]
+WITH_TOTAL_CHARGE = ["total_charge", "total_charge_two_layers"]
 
 
 def atoms(n: int = 6) -> tuple[torch.Tensor, torch.Tensor]:
@@ -28,7 +29,7 @@ def run(module, cutoff, r, species, cell, bec=False, born="local"):
 
 
 @pytest.mark.parametrize("boundary", CELLS)
-@pytest.mark.parametrize("name", [*TOYS, "three_layers"])
+@pytest.mark.parametrize("name", [*TOYS, *WITH_TOTAL_CHARGE, "three_layers"])
 def test_forces_and_stress_are_differences_of_the_energy(toy_model, name, boundary):
     module, metadata = load_model(toy_model(name))
     r, species = atoms()
@@ -68,7 +69,7 @@ def test_forces_and_stress_are_differences_of_the_energy(toy_model, name, bounda
 
 @pytest.mark.parametrize("boundary", CELLS)
 @pytest.mark.parametrize("born", ["local", "phase"])
-@pytest.mark.parametrize("name", ["linear", "two_layers"])
+@pytest.mark.parametrize("name", ["linear", "two_layers", *WITH_TOTAL_CHARGE])
 def test_eager_and_scripted_agree_and_repeat(name, born, boundary, tmp_path):
     """TorchScript optimises after the first calls; none of them may change a number."""
     from lammps_les_export.exported_model import ExportedModel
@@ -110,7 +111,7 @@ def test_energy_of_a_spring(toy_model):
     assert result["charge"].shape == (2, 0)
 
 
-@pytest.mark.parametrize("name", TOYS)
+@pytest.mark.parametrize("name", [*TOYS, *WITH_TOTAL_CHARGE])
 def test_float32_is_near_float64(toy_model, name):
     r, species = atoms()
     results = []
@@ -133,6 +134,68 @@ def test_no_atoms_and_no_edges(toy_model, name):
     latent = module.latents(torch.zeros(0, 3).double(), none, none[0], 0)
     assert latent["energy"].shape == (0,)
     assert latent["charge"].shape == (0, metadata.channels)
+
+
+@pytest.mark.parametrize("boundary", CELLS)
+@pytest.mark.parametrize("name", WITH_TOTAL_CHARGE)
+def test_charges_are_shifted_alike_to_the_total_charge(toy_model, name, boundary):
+    module, metadata = load_model(toy_model(name))
+    r, species = atoms()
+    result = run(module, metadata.cutoff, r, species, CELLS[boundary])
+    in_e = metadata.charge_unit * metadata.charge_sign[0] * result["charge"][:, 0]
+    assert float(in_e.sum()) == pytest.approx(metadata.total_charge, abs=1e-12)
+    free, _ = load_model(toy_model("linear" if name == "total_charge" else "two_layers"))
+    shift = result["charge"] - run(free, metadata.cutoff, r, species, CELLS[boundary])["charge"]
+    torch.testing.assert_close(shift, shift[:1].expand_as(shift), rtol=0, atol=1e-12)
+    assert float(shift.abs().min()) > 0.01
+
+
+def cell_dipole(charges, r, cell):
+    """P_m [m] = sum_j Q_j exp(2 pi i s_jm) / (2 pi i), or sum_j Q_j r_j where the cell is zero."""
+    if not cell.any():
+        return (charges @ r).to(torch.complex128)
+    phase = 2j * math.pi * (r @ torch.linalg.inv(cell))
+    return charges.to(torch.complex128) @ torch.exp(phase) / (2j * math.pi)
+
+
+@pytest.mark.parametrize("remove_mean", [True, False])
+@pytest.mark.parametrize("boundary", CELLS)
+@pytest.mark.parametrize("name", WITH_TOTAL_CHARGE)
+def test_born_charges_with_a_total_charge_are_differences_of_the_dipole(
+    tmp_path, name, boundary, remove_mean
+):
+    """Phase form: Re[exp(-2 pi i s_im) dP_m/dr_ib] along each lattice vector m, else dP_a/dr_ib."""
+    network, changes = toy_models()[name]
+    changes = changes | {"remove_mean": remove_mean}
+    metadata = write_model(tmp_path / "m.pt", network, toy_metadata(network, "float64", **changes))
+    module, _ = load_model(tmp_path / "m.pt")
+    r, species = atoms()
+    cell = CELLS[boundary]
+    tensor = run(module, network.cutoff, r, species, cell, True, "phase")["bec"]
+    to_e = metadata.charge_unit * metadata.charge_sign[0] * math.sqrt(metadata.epsilon_inf)
+
+    def dipole(x):
+        charges = to_e * run(module, network.cutoff, x, species, cell)["charge"][:, 0]
+        return cell_dipole(charges - charges.mean() if remove_mean else charges, x, cell)
+
+    for i, b in [(0, 0), (3, 1), (5, 2)]:
+        step = torch.zeros_like(r)
+        step[i, b] = 1e-4
+        slope = (dipole(r + step) - dipole(r - step)) / 2e-4
+        if cell.any():
+            turned = torch.exp(-2j * math.pi * (r @ torch.linalg.inv(cell))[i]) * slope
+            expected = turned.real @ cell
+        else:
+            expected = slope.real
+        torch.testing.assert_close(tensor[i, :, b], expected, rtol=0, atol=1e-7)
+    local = run(module, network.cutoff, r, species, cell, True, "local")["bec"]
+    unshifted = changes | {"total_charge": None, "remove_mean": True}
+    write_model(tmp_path / "n.pt", network, toy_metadata(network, "float64", **unshifted))
+    free, _ = load_model(tmp_path / "n.pt")
+    difference = local - run(free, network.cutoff, r, species, cell, True, "local")["bec"]
+    share = 0.0 if remove_mean else math.sqrt(1.8) * metadata.total_charge / len(r)
+    expected = (share * torch.eye(3).double()).expand_as(difference)
+    torch.testing.assert_close(difference, expected, rtol=0, atol=1e-12)
 
 
 def test_charge_signs_turn_the_channels(tmp_path):

@@ -1,5 +1,6 @@
 """One evaluation of a model file on a whole system in one process."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +9,7 @@ from torch import Tensor
 
 from lammps_les import _core  # needs torch loaded before it
 from lammps_les.data.neighbors import neighbor_list
-from lammps_les.electrostatics import coupling_charges, unfold
+from lammps_les.electrostatics import coupling_charges, unfold, with_total_charge
 from lammps_les.electrostatics.born_effective_charges import derivative
 from lammps_les_export.contract import Metadata
 
@@ -68,7 +69,11 @@ def evaluate_system(
 
     edges = (r[neighbor] - r[center] + shifts @ lattice).requires_grad_()
     latent = model.latents(edges.to(metadata.torch_dtype), edge_index, kinds, n)
-    energy, charge = latent["energy"].double(), latent["charge"].double()
+    energy, latent_charge = latent["energy"].double(), latent["charge"].double()
+    sign = torch.tensor(metadata.charge_sign, dtype=torch.float64, device=device)
+    charge = latent_charge
+    if metadata.total_charge is not None:
+        charge = with_total_charge(charge, metadata.total_charge, metadata.charge_unit, sign)
     long_range = _core.long_range(
         r,
         charge.detach(),
@@ -87,11 +92,11 @@ def evaluate_system(
     atomic_energies = torch.tensor(atomic, dtype=torch.float64, device=device)[kinds]
     forces = long_range["forces"].index_add(0, center, g).index_add(0, neighbor, -g)
     virial = long_range["virial"].to(device) - edges.detach().T @ g
-    sign = torch.tensor(metadata.charge_sign, dtype=torch.float64, device=device)
 
     def in_e(charges: Tensor, epsilon_inf: float) -> Tensor:
         return coupling_charges(charges, metadata.charge_unit, sign, epsilon_inf)
 
+    charges = in_e(charge, 1.0).detach()
     tensor = None
     if born is not None:
         images = torch.arange(n, device=device)  # owner of every atom that the network sees
@@ -101,10 +106,10 @@ def evaluate_system(
             images, edge_index = graph.owner, graph.edge_index
             positions_seen = r[images] + graph.shifts.double() @ lattice
             edges = (positions_seen[edge_index[1]] - positions_seen[edge_index[0]]).requires_grad_()
-            charge = model.latents(edges.to(metadata.torch_dtype), edge_index, kinds[images], n)[
-                "charge"
-            ].double()
-        coupled = in_e(charge, metadata.epsilon_inf)
+            latent_charge = model.latents(
+                edges.to(metadata.torch_dtype), edge_index, kinds[images], n
+            )["charge"].double()
+        coupled = in_e(latent_charge, metadata.epsilon_inf)
 
         def pull_back(weights: Tensor, _last: bool) -> Tensor:
             return derivative((weights * coupled).sum(), edges, create_graph=False)
@@ -119,13 +124,16 @@ def evaluate_system(
             lattice.cpu() if periodic else None,
             form=born,
             layers=metadata.layers,
-            remove_mean=metadata.remove_mean,
+            remove_mean=metadata.remove_mean or metadata.total_charge is not None,
         )
         tensor = torch.zeros(n, 3, 3, dtype=rows.dtype, device=device).index_add(0, images, rows)
+        if metadata.total_charge is not None and not metadata.remove_mean:
+            share = math.sqrt(metadata.epsilon_inf) * metadata.total_charge / max(1, n)
+            tensor = tensor + share * torch.eye(3, dtype=tensor.dtype, device=device)
     return Evaluation(
         energies=energy.detach() + long_range["energy"] + atomic_energies,
         forces=forces,
         virial=virial if periodic else torch.zeros_like(virial),
-        charges=in_e(charge, 1.0).detach(),
+        charges=charges,
         born=tensor,
     )

@@ -11,7 +11,12 @@ from lammps_les.electrostatics.long_range import (
     long_range_response,
 )
 from lammps_les.electrostatics.parameters import LongRangeParameters
-from lammps_les.electrostatics.polarization import coupling_charges, polarization, without_mean
+from lammps_les.electrostatics.polarization import (
+    coupling_charges,
+    polarization,
+    with_total_charge,
+    without_mean,
+)
 from lammps_les.electrostatics.unfolding import UnfoldedGraph, unfold
 from lammps_les.electrostatics.wave_vectors import wave_vector_triples, wave_vectors
 
@@ -29,5 +34,6 @@ __all__ = [
     "unfold",
     "wave_vector_triples",
     "wave_vectors",
+    "with_total_charge",
     "without_mean",
 ]

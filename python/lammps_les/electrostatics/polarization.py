@@ -26,6 +26,26 @@ def coupling_charges(
     return charge_unit * math.sqrt(epsilon_inf) * (charges * charge_sign).sum(dim=1)
 
 
+def with_total_charge(
+    charges: Tensor, total_charge: float, charge_unit: float, charge_sign: Tensor
+) -> Tensor:
+    """Latent charges of one channel, shifted alike so that they sum to the charge of the system.
+
+    q_i + (charge_sign total_charge / charge_unit - sum_j q_j) / N, as in FORMAT.md.
+
+    Args:
+        charges: [N, 1], file units, of all atoms of the system.
+        total_charge: e, without sqrt(epsilon_inf).
+        charge_unit: e per file unit.
+        charge_sign: [1].
+
+    Returns:
+        [N, 1], file units; differentiable, also in the sum.
+    """
+    missing = charge_sign * (total_charge / charge_unit) - charges.sum(dim=0)  # [1]
+    return charges + missing / max(1, charges.size(0))
+
+
 def without_mean(charges: Tensor, remove_mean: bool) -> Tensor:
     """q~ = Q - mean(Q) of charges [N] in e if ``remove_mean``, else the charges."""
     if remove_mean:
