@@ -9,6 +9,12 @@
 
 namespace les {
 
+// A flat tensor that goes to a rank or comes from it.
+struct Parcel {
+  int rank;
+  torch::Tensor values;
+};
+
 class Communicator {
  public:
   virtual ~Communicator() = default;
@@ -18,10 +24,9 @@ class Communicator {
   virtual torch::Tensor sum(const torch::Tensor &values) const = 0;
   // Rows of all ranks, concatenated in rank order. Ranks may differ in their number of rows, zero included.
   virtual torch::Tensor gather_rows(const torch::Tensor &rows) const = 0;
-  // Parcel r (a flat tensor, maybe empty) goes to rank r; from rank r come counts[r] elements. What is for this rank itself
-  // is left out.
-  virtual std::vector<torch::Tensor> all_to_all(const std::vector<torch::Tensor> &parcels,
-                                                const std::vector<int64_t> &counts) const = 0;
+  // Sends each parcel to its rank and fills the incoming ones, which have the sizes that the senders gave them. At most one
+  // parcel for a pair of ranks, none for the rank itself; all ranks must call, those without parcels too.
+  virtual void exchange(const std::vector<Parcel> &outgoing, std::vector<Parcel> &incoming) const = 0;
 };
 
 // One process.
@@ -31,11 +36,7 @@ class SerialCommunicator : public Communicator {
   int size() const override { return 1; }
   torch::Tensor sum(const torch::Tensor &values) const override { return values; }
   torch::Tensor gather_rows(const torch::Tensor &rows) const override { return rows; }
-  std::vector<torch::Tensor> all_to_all(const std::vector<torch::Tensor> &parcels,
-                                        const std::vector<int64_t> &) const override
-  {
-    return parcels;
-  }
+  void exchange(const std::vector<Parcel> &, std::vector<Parcel> &) const override {}
 };
 
 }    // namespace les

@@ -27,14 +27,39 @@ Layout pencils(const std::array<int64_t, 3> &mesh, int whole_axis, int rows, int
 // Rows and columns for a number of ranks: one row each (slabs) as long as there are planes enough on every axis that is cut.
 std::pair<int, int> rank_grid(const std::array<int64_t, 3> &mesh, int ranks);
 
-// Collective. From the box of this rank in `from` to its box in `to`. Boxes of one layout do not overlap, except for `regions`
-// (below), whose images are added up.
-torch::Tensor redistribute(const torch::Tensor &mine, const Layout &from, const Layout &to, const Communicator &comm);
+// A planned move between two layouts: `regions`, of which each may overlap others and reach beyond the mesh, and `boxes`, which
+// do not overlap and lie inside it. Either way is collective; only ranks that share mesh points talk to each other.
+class Transfer {
+ public:
+  Transfer() = default;
+  Transfer(const Layout &regions, const Layout &boxes, const std::array<int64_t, 3> &mesh, int rank);
 
-// Collective. Sum of what all regions give to the points of each box; and the other way, each region filled from the boxes.
-torch::Tensor add_regions(const torch::Tensor &mine, const Layout &regions, const Layout &boxes,
-                          const std::array<int64_t, 3> &mesh, const Communicator &comm);
-torch::Tensor fill_regions(const torch::Tensor &mine, const Layout &boxes, const Layout &regions,
-                           const std::array<int64_t, 3> &mesh, const Communicator &comm);
+  // Each box gets the sum of what all regions hold for its points.
+  torch::Tensor to_boxes(const torch::Tensor &region, const Communicator &comm) const;
+  // Each region is filled from the boxes.
+  torch::Tensor to_regions(const torch::Tensor &box, const Communicator &comm) const;
+
+ private:
+  // Of a region and of a box that stand for the same mesh points: offsets inside either, extent.
+  struct Piece {
+    std::array<int64_t, 3> in_region, in_box, size;
+    int64_t count() const { return size[0] * size[1] * size[2]; }
+  };
+  struct Share {
+    int rank;
+    std::vector<Piece> pieces;
+    int64_t count;    // mesh points in all pieces
+  };
+
+  static std::vector<Piece> common(const Box &region, const Box &box, const std::array<int64_t, 3> &mesh);
+  static torch::Tensor move(const torch::Tensor &mine, const std::vector<Share> &leaving,
+                            const std::vector<Share> &arriving, std::array<int64_t, 3> Piece::*from,
+                            std::array<int64_t, 3> Piece::*to, const std::vector<int64_t> &shape,
+                            const Communicator &comm);
+
+  // of the region of this rank, by the rank of the box; of the box of this rank, by the rank of the region
+  std::vector<Share> of_region_, of_box_;
+  std::vector<int64_t> region_shape_, box_shape_;
+};
 
 }    // namespace les

@@ -90,9 +90,15 @@ class MeshSum : public LongRangeSolver {
     spectrum_ = {mesh_[0], mesh_[1], mesh_[2] / 2 + 1};
     const auto [rows, columns] = rank_grid(mesh_, comm_.size());
     lines3_ = pencils(mesh_, 2, rows, columns);
-    after3_ = pencils(spectrum_, 2, rows, columns);
-    lines2_ = pencils(spectrum_, 1, rows, columns);
     lines1_ = pencils(spectrum_, 0, rows, columns);
+    slabs_ = columns == 1;
+    const Layout after3 = pencils(spectrum_, 2, rows, columns), lines2 = pencils(spectrum_, 1, rows, columns);
+    if (slabs_) to_lines1_ = Transfer(after3, lines1_, spectrum_, comm_.rank());
+    else {
+      to_lines2_ = Transfer(after3, lines2, spectrum_, comm_.rank());
+      to_lines1_ = Transfer(lines2, lines1_, spectrum_, comm_.rank());
+    }
+    after3_shape_ = after3[comm_.rank()].shape();
 
     // integer triples, window transform and mask on this rank's part of the spectrum
     const Box &box = lines1_[comm_.rank()];
@@ -124,7 +130,7 @@ class MeshSum : public LongRangeSolver {
     const Tensor q = charges.detach();
     const Tensor inverse = torch::inverse(cell).to(f64);
     const Placement place = placement(positions.matmul(inverse));
-    const Layout regions = all_regions(place.region);
+    const Transfer regions(all_regions(place.region), lines3_, mesh_, comm_.rank());
 
     const Influence &influence = influence_of(cell);
     const Tensor g = influence.green.to(q.options());
@@ -136,9 +142,9 @@ class MeshSum : public LongRangeSolver {
     Tensor gradient = torch::zeros({n, 3}, f64);    // sum_c q_c dphi_c/ds
     for (int64_t c = 0; c < channels; c++) {
       const Tensor qc = q.select(1, c).contiguous();
-      const Tensor rho = forward(add_regions(spread(place, qc), regions, lines3_, mesh_, comm_));    // [spectrum part]
+      const Tensor rho = forward(regions.to_boxes(spread(place, qc), comm_));    // [spectrum part]
       const auto apply = [&](const Tensor &factor) {
-        return fill_regions(backward(rho * factor.view(rho.sizes())), lines3_, regions, mesh_, comm_);
+        return regions.to_regions(backward(rho * factor.view(rho.sizes())), comm_);
       };
       const auto [phi, slope] = interpolate(place, apply(2.0 * g));
       out.potential.select(1, c).copy_(phi);
@@ -179,7 +185,10 @@ class MeshSum : public LongRangeSolver {
   int order_ = 0;
   double estimate_ = 0.0;
   std::unique_ptr<Window> window_;
-  Layout lines3_, after3_, lines2_, lines1_;    // real mesh; spectrum after the transforms on axis 3, 2 and 1
+  Layout lines3_, lines1_;               // of the mesh, and of the spectrum after the transform on axis 1
+  bool slabs_ = true;                    // lines3_ holds whole planes: axes 3 and 2 are transformed together
+  Transfer to_lines2_, to_lines1_;       // of the spectrum; for slabs the second alone
+  std::vector<int64_t> after3_shape_;    // of this rank's spectrum after the transform on axis 3
   // of this rank's part of the spectrum, host f64
   Tensor triples_;            // [k, 3]
   Tensor window_squared_;     // [k]
@@ -211,30 +220,36 @@ class MeshSum : public LongRangeSolver {
 
   Tensor wave_vectors(const Tensor &cell) const { return TWO_PI * triples_.matmul(torch::inverse(cell).t()); }
 
+  // Ranks without planes or lines take part with empty tensors, which the transforms themselves refuse.
   Tensor forward(const Tensor &rho) const
   {
+    if (comm_.size() == 1) return torch::fft::rfftn(rho);
     const auto fft = [](const Tensor &t, int64_t axis) {
       return t.numel() ? torch::fft::fft(t, c10::nullopt, axis) : t;
     };
-    if (comm_.size() == 1) return torch::fft::rfftn(rho);
-    const Box &box = after3_[comm_.rank()];
-    Tensor s = rho.numel() ? torch::fft::rfft(rho, c10::nullopt, 2) : torch::zeros(box.shape(), complex_options(rho));
-    s = fft(redistribute(s, after3_, lines2_, comm_), 1);
-    return fft(redistribute(s, lines2_, lines1_, comm_), 0);
+    Tensor s = torch::empty(after3_shape_, complex_options(rho));
+    if (slabs_) {
+      if (rho.numel()) s = torch::fft::rfftn(rho, c10::nullopt, {{1, 2}});
+    } else {
+      if (rho.numel()) s = torch::fft::rfft(rho, c10::nullopt, 2);
+      s = fft(to_lines2_.to_boxes(s, comm_), 1);
+    }
+    return fft(to_lines1_.to_boxes(s, comm_), 0);
   }
 
   // Unscaled, as S and phi are.
   Tensor backward(const Tensor &spectrum) const
   {
+    if (comm_.size() == 1)
+      return torch::fft::irfftn(spectrum, at::IntArrayRef(mesh_.data(), 3), c10::nullopt, "forward");
     const auto ifft = [](const Tensor &t, int64_t axis) {
       return t.numel() ? torch::fft::ifft(t, c10::nullopt, axis, "forward") : t;
     };
-    if (comm_.size() == 1)
-      return torch::fft::irfftn(spectrum, at::IntArrayRef(mesh_.data(), 3), c10::nullopt, "forward");
-    Tensor s = redistribute(ifft(spectrum, 0), lines1_, lines2_, comm_);
-    s = redistribute(ifft(s, 1), lines2_, after3_, comm_);
-    if (s.numel() == 0) return torch::zeros(lines3_[comm_.rank()].shape(), torch::real(s).options());
-    return torch::fft::irfft(s, mesh_[2], 2, "forward");
+    Tensor s = to_lines1_.to_regions(ifft(spectrum, 0), comm_);
+    if (!slabs_) s = to_lines2_.to_regions(ifft(s, 1), comm_);
+    if (s.numel() == 0) return torch::empty(lines3_[comm_.rank()].shape(), torch::real(s).options());
+    if (!slabs_) return torch::fft::irfft(s, mesh_[2], 2, "forward");
+    return torch::fft::irfftn(s, {{mesh_[1], mesh_[2]}}, {{1, 2}}, "forward");
   }
 
   static torch::TensorOptions complex_options(const Tensor &real)

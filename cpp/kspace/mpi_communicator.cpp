@@ -51,32 +51,29 @@ torch::Tensor MpiCommunicator::gather_rows(const torch::Tensor &rows) const
   return all.to(rows.device());
 }
 
-std::vector<torch::Tensor> MpiCommunicator::all_to_all(const std::vector<torch::Tensor> &parcels,
-                                                       const std::vector<int64_t> &counts) const
+void MpiCommunicator::exchange(const std::vector<Parcel> &outgoing, std::vector<Parcel> &incoming) const
 {
+  if (size_ == 1) return;
   // complex numbers travel as pairs
-  const bool complex = parcels[rank_].is_complex();
-  const int width = complex ? 2 : 1;
-  std::vector<int> send(size_, 0), receive(size_, 0), send_at(size_, 0), receive_at(size_, 0);
-  for (int r = 0; r < size_; r++) {
-    if (r == rank_) continue;
-    send[r] = static_cast<int>(parcels[r].numel()) * width;
-    receive[r] = static_cast<int>(counts[r]) * width;
+  const auto real = [](const torch::Tensor &t) { return t.is_complex() ? torch::view_as_real(t) : t; };
+  std::vector<MPI_Request> requests(outgoing.size() + incoming.size());
+  std::vector<torch::Tensor> buffers;
+  size_t n = 0;
+  for (const Parcel &p : incoming) {
+    buffers.push_back(real(p.values).cpu());
+    MPI_Irecv(buffers[n].data_ptr(), static_cast<int>(buffers[n].numel()), mpi_type(buffers[n]), p.rank, 0, comm_,
+              &requests[n]);
+    n++;
   }
-  std::partial_sum(send.begin(), send.end() - 1, send_at.begin() + 1);
-  std::partial_sum(receive.begin(), receive.end() - 1, receive_at.begin() + 1);
-
-  torch::Tensor outgoing = torch::cat(parcels).to(torch::kCPU);
-  if (complex) outgoing = torch::view_as_real(outgoing);
-  outgoing = outgoing.contiguous().view({-1});
-  torch::Tensor incoming = torch::empty({receive_at.back() + receive.back()}, outgoing.options());
-  MPI_Alltoallv(outgoing.data_ptr(), send.data(), send_at.data(), mpi_type(outgoing), incoming.data_ptr(),
-                receive.data(), receive_at.data(), mpi_type(outgoing), comm_);
-  if (complex) incoming = torch::view_as_complex(incoming.view({-1, 2}));
-  incoming = incoming.to(parcels[rank_].device());
-  std::vector<torch::Tensor> received;
-  for (int r = 0; r < size_; r++) received.push_back(incoming.narrow(0, receive_at[r] / width, receive[r] / width));
-  return received;
+  for (const Parcel &p : outgoing) {
+    buffers.push_back(real(p.values).cpu().contiguous());
+    MPI_Isend(buffers[n].data_ptr(), static_cast<int>(buffers[n].numel()), mpi_type(buffers[n]), p.rank, 0, comm_,
+              &requests[n]);
+    n++;
+  }
+  MPI_Waitall(static_cast<int>(n), requests.data(), MPI_STATUSES_IGNORE);
+  for (size_t i = 0; i < incoming.size(); i++)
+    if (!incoming[i].values.is_cpu()) real(incoming[i].values).copy_(buffers[i]);
 }
 
 }    // namespace les

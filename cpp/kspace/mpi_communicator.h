@@ -14,8 +14,7 @@ class MpiCommunicator : public Communicator {
   int size() const override { return size_; }
   torch::Tensor sum(const torch::Tensor &values) const override;
   torch::Tensor gather_rows(const torch::Tensor &rows) const override;
-  std::vector<torch::Tensor> all_to_all(const std::vector<torch::Tensor> &parcels,
-                                        const std::vector<int64_t> &counts) const override;
+  void exchange(const std::vector<Parcel> &outgoing, std::vector<Parcel> &incoming) const override;
 
  private:
   MPI_Comm comm_;

@@ -77,8 +77,9 @@ Latents LesModel::latents(const torch::Tensor &edge_vectors, const torch::Tensor
                           const torch::Tensor &species, int64_t n_centers) const
 {
   Latents out;
-  const int64_t size = atoms_per_part();
-  if (n_centers <= size) {
+  const int64_t parts = (n_centers - 1) / atoms_per_part() + 1,
+                size = (n_centers - 1) / parts + 1;    // parts of even size
+  if (parts == 1) {
     out.parts.push_back(evaluate(edge_vectors, edge_index, species, n_centers));
   } else {
     // edges are sorted by center; of a neighbor a network of one layer wants to know only the species
