@@ -1,23 +1,8 @@
-"""Model files of lammps-les: the contract, the writer, and adapters for other programs' models."""
+"""From networks to model files: the writer, and adapters for other programs' models.
 
-from lammps_les_export.contract import (
-    FORMAT_VERSION,
-    METADATA_FILE,
-    Metadata,
-    ModelFileError,
-    load_model,
-    parse_metadata,
-    read_metadata,
-)
+What a model file is, and reading it, is :mod:`lammps_les.model_file`.
+"""
+
 from lammps_les_export.writer import write_model
 
-__all__ = [
-    "FORMAT_VERSION",
-    "METADATA_FILE",
-    "Metadata",
-    "ModelFileError",
-    "load_model",
-    "parse_metadata",
-    "read_metadata",
-    "write_model",
-]
+__all__ = ["write_model"]

@@ -7,8 +7,8 @@ import torch
 from ase import Atoms
 
 from lammps_les.data.neighbors import neighbor_list
+from lammps_les.model_file import ModelFileError
 from lammps_les.models import LesNetwork
-from lammps_les_export.contract import ModelFileError
 from lammps_les_export.electronegativity import PAULING
 
 _ADVICE = "give --structures FILE with typical structures, or --charge-sign +1 or -1"

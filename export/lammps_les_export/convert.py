@@ -9,15 +9,15 @@ from typing import NamedTuple
 from ase import Atoms
 
 from lammps_les import __version__, pretrained
-from lammps_les.models import LesNetwork
-from lammps_les_export.adapters import ImportedModel, read_cace
-from lammps_les_export.charge_sign import decide_charge_signs, water_molecule
-from lammps_les_export.contract import (
+from lammps_les.model_file import (
     FORMAT_VERSION,
     METADATA_FILE,
     Metadata,
     ModelFileError,
 )
+from lammps_les.models import LesNetwork
+from lammps_les_export.adapters import ImportedModel, read_cace
+from lammps_les_export.charge_sign import decide_charge_signs, water_molecule
 from lammps_les_export.writer import write_model
 
 

@@ -15,7 +15,7 @@ from lammps_les.electrostatics.long_range import is_periodic, long_range_energy
 from lammps_les.electrostatics.parameters import LongRangeParameters
 from lammps_les.electrostatics.polarization import coupling_charges, with_total_charge
 from lammps_les.electrostatics.unfolding import unfold
-from lammps_les_export.contract import Metadata
+from lammps_les.model_file import Metadata
 
 
 class ExportedModel(nn.Module):

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from lammps_les_export.contract import METADATA_FILE, Metadata, ModelFileError, parse_metadata
+from lammps_les.model_file import METADATA_FILE, Metadata, ModelFileError, parse_metadata
 from lammps_les_export.exported_model import ExportedModel
 
 

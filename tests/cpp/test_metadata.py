@@ -5,7 +5,7 @@ import json
 import pytest
 
 from lammps_les import _core
-from lammps_les_export.contract import ModelFileError, parse_metadata
+from lammps_les.model_file import ModelFileError, parse_metadata
 
 VALID = {
     "format_version": 1,

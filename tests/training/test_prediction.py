@@ -11,11 +11,11 @@ from training_toys import CELLS, LONG_RANGE, network_of, physics_of, unlabelled,
 from lammps_les.data.frames import join, make_frame
 from lammps_les.data.structures import Labelled
 from lammps_les.electrostatics import long_range_response, wave_vector_triples
+from lammps_les.model_file import parse_metadata
 from lammps_les.models import LesNetwork
 from lammps_les.training.long_range import long_range
 from lammps_les.training.losses import QUANTITIES
 from lammps_les.training.prediction import Physics, predict
-from lammps_les_export.contract import parse_metadata
 from lammps_les_export.exported_model import ExportedModel
 
 

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from lammps_les import __version__
 from lammps_les.cli import app
-from lammps_les_export import read_metadata
+from lammps_les.model_file import read_metadata
 
 COMMANDS = ["export", "info", "evaluate"]
 

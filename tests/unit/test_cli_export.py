@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from lammps_les.calculators import LesCalculator
 from lammps_les.cli import app
-from lammps_les_export import ModelFileError, read_metadata
+from lammps_les.model_file import ModelFileError, read_metadata
 from lammps_les_export.charge_sign import decide_charge_signs, mean_charges, water_molecule
 
 # H and O at 1 A: with the toy "linear", q = base + 0.02 (1 - 1/16)^3

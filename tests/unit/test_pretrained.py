@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 from lammps_les import pretrained
 from lammps_les.calculators import LesCalculator
 from lammps_les.cli import app
-from lammps_les_export import read_metadata, write_model
+from lammps_les.model_file import read_metadata
+from lammps_les_export import write_model
 
 NAME = "water_rpbe-d3"
 FOLDER = Path(pretrained.__file__).parent / NAME

@@ -7,7 +7,8 @@ import torch
 from generate import toy_metadata, toy_models
 
 from lammps_les.data.neighbors import neighbor_list
-from lammps_les_export import ModelFileError, load_model, read_metadata, write_model
+from lammps_les.model_file import ModelFileError, load_model, read_metadata
+from lammps_les_export import write_model
 
 CELL = torch.tensor([[4.3, 0.0, 0.0], [0.9, 5.1, 0.0], [-1.2, 0.4, 4.8]], dtype=torch.float64)
 CELLS = {"triclinic": CELL, "left_handed": CELL[[1, 0, 2]], "open": torch.zeros(3, 3).double()}

@@ -16,7 +16,7 @@ from ase.calculators.calculator import (
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from lammps_les.calculators.system import evaluate_system
-from lammps_les_export.contract import load_model
+from lammps_les.model_file import load_model
 
 
 class LesCalculator(Calculator):

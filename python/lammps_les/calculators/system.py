@@ -11,7 +11,7 @@ from lammps_les import _core  # needs torch loaded before it
 from lammps_les.data.neighbors import neighbor_list
 from lammps_les.electrostatics import coupling_charges, unfold, with_total_charge
 from lammps_les.electrostatics.born_effective_charges import derivative
-from lammps_les_export.contract import Metadata
+from lammps_les.model_file import Metadata
 
 
 class Evaluation(NamedTuple):

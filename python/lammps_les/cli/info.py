@@ -40,7 +40,7 @@ def info(
 
     Example: [bold]lammps-les info water.pt[/]
     """
-    from lammps_les_export.contract import read_metadata
+    from lammps_les.model_file import read_metadata
 
     table = Table(title=escape(str(model)), show_header=False, title_justify="left")
     table.add_column("field", style="bold")

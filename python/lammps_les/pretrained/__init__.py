@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from lammps_les.model_file import Metadata
 from lammps_les.models import LesNetwork
 from lammps_les.pretrained.folder import WEIGHTS, load_folder, save_folder
-from lammps_les_export.contract import Metadata
 
 __all__ = ["WEIGHTS", "load", "load_folder", "names", "save_folder"]
 

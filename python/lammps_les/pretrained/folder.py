@@ -15,8 +15,8 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor
 
+from lammps_les.model_file import Metadata, parse_metadata
 from lammps_les.models import LesNetwork, NetworkConfig
-from lammps_les_export.contract import Metadata, parse_metadata
 
 WEIGHTS = "weights.pt"
 CONFIG = "config.json"

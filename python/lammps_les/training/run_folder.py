@@ -15,13 +15,13 @@ import yaml
 from torch import Tensor
 
 from lammps_les import __version__
+from lammps_les.model_file import FORMAT_VERSION, ModelFileError
 from lammps_les.pretrained import WEIGHTS, load_folder, save_folder
 from lammps_les.training.callbacks import UNITS, read_metrics
 from lammps_les.training.config import RunConfig
 from lammps_les.training.preparation import Prepared
 from lammps_les_export import write_model
 from lammps_les_export.charge_sign import decide_charge_signs
-from lammps_les_export.contract import FORMAT_VERSION, ModelFileError
 
 CONFIG, METRICS, MODEL, REPORT = "config.yaml", "metrics.csv", "model.pt", "report.md"
 BEST, LAST, PROVENANCE = "best.ckpt", "last.ckpt", "provenance.json"

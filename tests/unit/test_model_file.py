@@ -1,4 +1,4 @@
-"""The model file: contract.py, FORMAT.md, refusals."""
+"""The model file: model_file.py, FORMAT.md, refusals."""
 
 import json
 import re
@@ -9,7 +9,7 @@ import pytest
 import torch
 from generate import toy_metadata, toy_models
 
-from lammps_les_export import (
+from lammps_les.model_file import (
     FORMAT_VERSION,
     METADATA_FILE,
     Metadata,
