@@ -39,9 +39,35 @@ CHARGES = Quantity(
     "charges",
     "[N]",
     "e",
-    "charge that couples to a field, charge_unit sqrt(epsilon_inf) sum_c sign_c q_c",
+    "charge_unit sum_c sign_c q_c; couples to a field as sqrt(epsilon_inf) times it",
     ("charges",),
 )
+DIPOLE = Quantity(
+    "dipole",
+    "[3]",
+    "e A",
+    "sum_i q_i (r_i - c) of an open system, c its center of mass (matters for ions only)",
+    ("dipole",),
+)
+QUADRUPOLE = Quantity(
+    "quadrupole",
+    "[3, 3]",
+    "e A^2",
+    "sum_i q_i (d_i d_i - d_i^2/3) of an open system, d_i = r_i - c, c its center of mass; "
+    "the trace of a label is taken off",
+    ("quadrupole",),
+)
+TOTAL_CHARGE = Quantity(
+    "total_charge", "[]", "e", "charge of the whole structure", ("total_charge", "charge")
+)
 
-LABELS = (ENERGY, FORCES, STRESS, BORN_EFFECTIVE_CHARGES)
+LABELS = (
+    ENERGY,
+    FORCES,
+    STRESS,
+    BORN_EFFECTIVE_CHARGES,
+    DIPOLE,
+    QUADRUPOLE,
+    TOTAL_CHARGE,
+)
 """Quantities for which data files carry reference values."""

@@ -8,6 +8,7 @@ import torch
 from ase import Atoms
 from training_toys import CELLS, LONG_RANGE, network_of, physics_of, unlabelled, waters
 
+from lammps_les.analysis.moments import molecular_moments
 from lammps_les.data.frames import join, make_frame
 from lammps_les.data.structures import Labelled
 from lammps_les.electrostatics import long_range_response, wave_vector_triples
@@ -115,6 +116,24 @@ def test_dipole_does_not_depend_on_the_origin_and_is_that_of_the_charges():
         dipoles.append(found["dipole"])
     assert dipoles[0].norm() > 1e-3
     torch.testing.assert_close(*dipoles, rtol=0, atol=1e-10)
+
+
+def test_the_dipole_of_an_ion_is_about_the_center_of_mass_in_label_and_evaluation():
+    network = network_of()
+    physics = replace(physics_of(network), exact_total_charge=True)
+    atoms = waters("open", 2, 1)
+    atoms.translate([5.0, -3.0, 1.0])
+    labels = {"total_charge": np.array(1.0), "dipole": np.zeros(3)}
+    energies = {"H": 0.0, "O": 0.0}
+    batch = join(
+        [make_frame(Labelled(atoms, labels, 1.0, "test"), energies, 3.2, 1.5, torch.float64)]
+    )
+    found = predict(network, batch, physics, ["dipole"])
+    charges = -0.8 * found["latent_charges"][:, 0].detach().numpy()
+    about_mass = molecular_moments(atoms, charges, 1.0).dipole
+    deviation = found["dipole"][0] - batch.labels["dipole"][0]
+    np.testing.assert_allclose(deviation.detach().numpy(), about_mass, atol=1e-10)
+    assert np.abs(batch.labels["dipole"].numpy()).max() > 0.01
 
 
 def test_exact_total_charge_holds_and_enters_the_energy():

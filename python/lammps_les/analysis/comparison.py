@@ -9,9 +9,21 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from lammps_les.analysis.errors import Errors, energy_shifts, errors_of
+from lammps_les.analysis.moments import molecular_moments
 from lammps_les.calculators import LesCalculator
 from lammps_les.data.labels import label
-from lammps_les.keys import BORN_EFFECTIVE_CHARGES, ENERGY, FORCES, LABELS, STRESS, Quantity
+from lammps_les.keys import (
+    BORN_EFFECTIVE_CHARGES,
+    CHARGES,
+    DIPOLE,
+    ENERGY,
+    FORCES,
+    LABELS,
+    QUADRUPOLE,
+    STRESS,
+    TOTAL_CHARGE,
+    Quantity,
+)
 
 
 class Values(NamedTuple):
@@ -69,7 +81,7 @@ class Comparison:
             if shift_energies:
                 p = p + self._energy_shift(frames, r - p)
             return Values(p / size, r / size, np.array([]))
-        if quantity is STRESS:
+        if not quantity.shape.startswith("[N"):
             return Values(np.array(predicted), np.array(reference), np.array([]))
         elements = [self.structures[i].get_chemical_symbols() for i in frames]
         return Values(
@@ -100,10 +112,18 @@ class Comparison:
                     rows.append(Row(f"  {element}", unit, found))
         return rows
 
+    def with_other_total_charge(self, total_charge: float | None, tolerance: float = 1e-3) -> int:
+        """How many structures have a total charge [e] that is not the one of the model file."""
+        labels = [r[TOTAL_CHARGE.name] for r in self.reference if TOTAL_CHARGE.name in r]
+        if total_charge is None:
+            return 0
+        return sum(abs(float(label) - total_charge) > tolerance for label in labels)
+
     def predictions(self) -> Iterator[Atoms]:
         """Structures with the predictions as results, for writing as extended XYZ.
 
-        Born effective charges are the array ``BEC``, 9 columns, P component first.
+        Born effective charges are the array ``BEC``, 9 columns, P component first; quadrupole and
+        total charge stand beside the structure, under their names.
         """
         for atoms, predicted in zip(self.structures, self.predicted, strict=True):
             labeled = atoms.copy()
@@ -111,6 +131,9 @@ class Comparison:
             tensor = results.pop(BORN_EFFECTIVE_CHARGES.name, None)
             if tensor is not None:
                 labeled.arrays["BEC"] = tensor.reshape(-1, 9)
+            for name in (QUADRUPOLE.name, TOTAL_CHARGE.name):
+                if name in results:
+                    labeled.info[name] = results.pop(name)
             labeled.calc = SinglePointCalculator(labeled, **results)
             yield labeled
 
@@ -123,6 +146,10 @@ def compare(
 ) -> Comparison:
     """Evaluate a model on labeled structures.
 
+    Dipole and quadrupole are those of the charges in open structures, about the center of mass
+    (``molecular_moments``); the total charge of the structure is its label, else that of the model
+    file, else 0.
+
     Args:
         calculator: without field.
         structures: with labels as ASE reads them.
@@ -133,6 +160,7 @@ def compare(
         ValueError: a label that was asked for by name is in no structure, or has a wrong size.
     """
     keys = keys or {}
+    found: set[str] = set()
     comparison = Comparison()
     for atoms in structures:
         reference = {}
@@ -140,7 +168,8 @@ def compare(
             value = label(atoms, quantity, keys.get(quantity.name), r_first)
             if value is not None:
                 reference[quantity.name] = value
-        wanted = [ENERGY.name, FORCES.name, "charges"]
+        found |= reference.keys()
+        wanted = [ENERGY.name, FORCES.name, CHARGES.name]
         if BORN_EFFECTIVE_CHARGES.name in reference:
             wanted.append(BORN_EFFECTIVE_CHARGES.name)
         if atoms.pbc.all():
@@ -148,11 +177,29 @@ def compare(
         bare = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
         calculator.calculate(bare, wanted)
         comparison.structures.append(bare)
-        comparison.predicted.append({name: calculator.results[name] for name in wanted})
-        comparison.reference.append(reference)
-        if STRESS.name not in wanted:
-            reference.pop(STRESS.name, None)
+        predicted = {name: calculator.results[name] for name in wanted}
+        if calculator.metadata.channels > 0:
+            predicted |= _moments(bare, predicted[CHARGES.name], reference, calculator)
+        comparison.predicted.append(predicted)
+        comparison.reference.append({n: v for n, v in reference.items() if n in predicted})
     for name, key in keys.items():
-        if not any(name in reference for reference in comparison.reference):
+        if name not in found:
             raise ValueError(f"no structure has a label '{key}' for {name}")
     return comparison
+
+
+def _moments(
+    atoms: Atoms,
+    charges: np.ndarray,
+    reference: Mapping[str, np.ndarray],
+    calculator: LesCalculator,
+) -> dict[str, np.ndarray]:
+    """Total charge, and of open structures dipole and quadrupole."""
+    found = {TOTAL_CHARGE.name: charges.sum()}
+    if not atoms.pbc.any():
+        default = calculator.metadata.total_charge or 0.0
+        moments = molecular_moments(
+            atoms, charges, float(reference.get(TOTAL_CHARGE.name, default))
+        )
+        found |= {DIPOLE.name: moments.dipole, QUADRUPOLE.name: moments.quadrupole}
+    return found

@@ -9,7 +9,15 @@ from rich.progress import Progress
 from rich.table import Table
 
 from lammps_les.cli.console import errors, note, output, short_errors
-from lammps_les.keys import BORN_EFFECTIVE_CHARGES, ENERGY, FORCES, STRESS
+from lammps_les.keys import (
+    BORN_EFFECTIVE_CHARGES,
+    DIPOLE,
+    ENERGY,
+    FORCES,
+    QUADRUPOLE,
+    STRESS,
+    TOTAL_CHARGE,
+)
 
 
 class BecOrder(str, enum.Enum):
@@ -44,6 +52,9 @@ def evaluate(
     forces_key: Annotated[str | None, _key_option(FORCES.aliases)] = None,
     stress_key: Annotated[str | None, _key_option(STRESS.aliases)] = None,
     bec_key: Annotated[str | None, _key_option(BORN_EFFECTIVE_CHARGES.aliases)] = None,
+    dipole_key: Annotated[str | None, _key_option(DIPOLE.aliases)] = None,
+    quadrupole_key: Annotated[str | None, _key_option(QUADRUPOLE.aliases)] = None,
+    total_charge_key: Annotated[str | None, _key_option(TOTAL_CHARGE.aliases)] = None,
     bec_order: Annotated[
         BecOrder, typer.Option(help="Which index of a Born effective charge the file has first.")
     ] = BecOrder.p_first,
@@ -64,7 +75,8 @@ def evaluate(
 ) -> None:
     """Compare a model with reference data: table of errors, parity plot, predictions.
 
-    Writes PREFIX-parity.png and PREFIX-predictions.xyz.
+    Writes PREFIX-parity.png and PREFIX-predictions.xyz. Of structures in open boundaries also
+    dipole and traceless quadrupole of the charges, about the center of mass.
 
     Example: [bold]lammps-les evaluate water.pt water.xyz --shift-energies[/]
     """
@@ -86,6 +98,9 @@ def evaluate(
         FORCES.name: forces_key,
         STRESS.name: stress_key,
         BORN_EFFECTIVE_CHARGES.name: bec_key,
+        DIPOLE.name: dipole_key,
+        QUADRUPOLE.name: quadrupole_key,
+        TOTAL_CHARGE.name: total_charge_key,
     }
     quiet = not errors.is_terminal
     with Progress(console=errors, transient=True, disable=quiet) as progress:
@@ -117,6 +132,12 @@ def evaluate(
         row.unit == ENERGY.unit and row.errors.rmse > 1.0 for row in rows
     ):
         note("energies are far off: if they differ by atomic energies only, use --shift-energies")
+    others = comparison.with_other_total_charge(calculator.metadata.total_charge)
+    if others:
+        note(
+            f"the model file is for a total charge of {calculator.metadata.total_charge:g} e; "
+            f"{others} structure(s) have another one"
+        )
     parity = Path(f"{prefix}-parity.png")
     plot_parity(comparison, parity, shift_energies)
     output.print(f"wrote {parity} and {predictions}", highlight=False, soft_wrap=True)

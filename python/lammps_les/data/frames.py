@@ -8,11 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lammps_les.data.molecular import DIPOLE, TOTAL_CHARGE
 from lammps_les.data.neighbors import neighbor_list
 from lammps_les.data.structures import Labelled
 from lammps_les.electrostatics import wave_vector_triples
-from lammps_les.keys import BORN_EFFECTIVE_CHARGES, ENERGY, FORCES, STRESS
+from lammps_les.keys import BORN_EFFECTIVE_CHARGES, DIPOLE, ENERGY, FORCES, STRESS, TOTAL_CHARGE
 
 LABEL_SHAPES: dict[str, tuple[bool, tuple[int, ...]]] = {
     ENERGY.name: (False, ()),
@@ -41,7 +40,7 @@ class Frame:
         triples: [K, 3], integer wave vectors of the long-range sum; K = 0 in open boundaries.
         weight: factor on its part of the loss.
         labels: reference values by name, rows as ``LABEL_SHAPES`` says; the energy [eV] without
-            the energies of atoms.
+            the energies of atoms, the dipole about the mean position.
     """
 
     positions: Tensor
@@ -86,6 +85,9 @@ def make_frame(
         for name, value in structure.labels.items()
         if name in LABEL_SHAPES
     }
+    if DIPOLE.name in values and TOTAL_CHARGE.name in values:
+        from_center_of_mass = atoms.get_center_of_mass() - atoms.positions.mean(axis=0)
+        values[DIPOLE.name] = values[DIPOLE.name] + values[TOTAL_CHARGE.name] * from_center_of_mass
     if ENERGY.name in values:
         values[ENERGY.name] = values[ENERGY.name] - sum(energies_of_atoms[s] for s in atoms.symbols)
     return Frame(

@@ -4,7 +4,7 @@ import numpy as np
 from ase import Atoms
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from lammps_les.keys import BORN_EFFECTIVE_CHARGES, STRESS, Quantity
+from lammps_les.keys import BORN_EFFECTIVE_CHARGES, QUADRUPOLE, STRESS, Quantity
 
 
 def label(
@@ -50,4 +50,6 @@ def _shaped(
     value = value.reshape(shape)
     if quantity is BORN_EFFECTIVE_CHARGES and r_first:
         value = value.transpose(0, 2, 1)
+    if quantity is QUADRUPOLE:
+        value = value - np.trace(value) / 3.0 * np.eye(3)
     return value

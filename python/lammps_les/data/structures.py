@@ -10,8 +10,7 @@ from ase import Atoms
 from ase.data import chemical_symbols
 
 from lammps_les.data.labels import label
-from lammps_les.data.molecular import TRAINING_LABELS
-from lammps_les.keys import FORCES
+from lammps_les.keys import FORCES, LABELS
 
 
 class Labelled(NamedTuple):
@@ -85,7 +84,7 @@ def read_labelled(
 
 
 def _labels(atoms: Atoms, keys: Mapping[str, str], r_first: bool) -> dict[str, np.ndarray]:
-    values = {q.name: label(atoms, q, keys.get(q.name), r_first) for q in TRAINING_LABELS}
+    values = {q.name: label(atoms, q, keys.get(q.name), r_first) for q in LABELS}
     return {name: value for name, value in values.items() if value is not None}
 
 

@@ -11,8 +11,7 @@ from lightning.pytorch.callbacks import Callback
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from lammps_les.data.molecular import DIPOLE, TOTAL_CHARGE
-from lammps_les.keys import BORN_EFFECTIVE_CHARGES, ENERGY, FORCES, STRESS
+from lammps_les.keys import BORN_EFFECTIVE_CHARGES, DIPOLE, ENERGY, FORCES, STRESS, TOTAL_CHARGE
 from lammps_les.training.module import SCORE
 
 UNITS = {

@@ -69,6 +69,7 @@ class LabelsConfig(Section):
     stress: str | None = None
     born_effective_charges: str | None = None
     dipole: str | None = None
+    quadrupole: str | None = None
     total_charge: str | None = None
 
 

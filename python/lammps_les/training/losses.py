@@ -8,8 +8,7 @@ from torch import Tensor
 from torch.nn.functional import huber_loss
 
 from lammps_les.data.frames import LABEL_SHAPES, Batch
-from lammps_les.data.molecular import TOTAL_CHARGE
-from lammps_les.keys import ENERGY
+from lammps_les.keys import ENERGY, TOTAL_CHARGE
 from lammps_les.training.config import LossConfig, Weight
 
 QUANTITIES = tuple(LABEL_SHAPES)

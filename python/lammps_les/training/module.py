@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import Sampler
 
 from lammps_les.data.frames import Batch, Frame, join
-from lammps_les.data.molecular import TOTAL_CHARGE
+from lammps_les.keys import TOTAL_CHARGE
 from lammps_les.models import LesNetwork
 from lammps_les.training.config import RunConfig
 from lammps_les.training.losses import (

@@ -19,11 +19,10 @@ import torch
 from torch import Tensor
 
 from lammps_les.data.frames import Batch
-from lammps_les.data.molecular import DIPOLE, TOTAL_CHARGE
 from lammps_les.electrostatics import LongRangeParameters, born_effective_charges, unfold
 from lammps_les.electrostatics.born_effective_charges import is_phase_form
 from lammps_les.electrostatics.polarization import coupling_charges
-from lammps_les.keys import BORN_EFFECTIVE_CHARGES, ENERGY, FORCES, STRESS
+from lammps_les.keys import BORN_EFFECTIVE_CHARGES, DIPOLE, ENERGY, FORCES, STRESS, TOTAL_CHARGE
 from lammps_les.training.long_range import LongRange, long_range
 
 Latents = Callable[[Tensor, Tensor, Tensor, int], dict[str, Tensor]]
@@ -74,8 +73,8 @@ def predict(
     Returns:
         energy [B] in eV without energies of atoms, forces [N, 3] in eV/A, stress [B, 6] in eV/A^3
         (zero for open frames), born_effective_charges [N, 3, 3] in e, dipole [B, 3] in e A (of the
-        charges themselves, epsilon_inf not applied; open frames), total_charge [B] in e, and always
-        ``latent_charges`` [N, C] in file units.
+        charges themselves, epsilon_inf not applied, about the mean position; open frames),
+        total_charge [B] in e, and always ``latent_charges`` [N, C] in file units.
     """
     want_gradient = FORCES.name in wanted or STRESS.name in wanted
     want_born = BORN_EFFECTIVE_CHARGES.name in wanted and physics.charge_sign != ()
@@ -107,7 +106,7 @@ def predict(
     if TOTAL_CHARGE.name in wanted:
         result[TOTAL_CHARGE.name] = batch.per_frame(bare)
     if DIPOLE.name in wanted:
-        neutral = _without_mean(bare, batch) if physics.remove_mean else bare
+        neutral = _without_mean(bare, batch)  # so the origin does not matter
         result[DIPOLE.name] = batch.per_frame(neutral[:, None] * batch.positions)
     if want_born:
         coupling = coupling_charges(charges, physics.charge_unit, signs, physics.epsilon_inf)

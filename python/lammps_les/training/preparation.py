@@ -13,11 +13,10 @@ from pydantic import TypeAdapter
 from lammps_les import pretrained
 from lammps_les.data.atomic_energies import fit_atomic_energies, isolated_atomic_energies
 from lammps_les.data.frames import Frame, join, make_frame
-from lammps_les.data.molecular import DIPOLE, TOTAL_CHARGE
 from lammps_les.data.splits import PARTS, check_indices, split_by_fraction
 from lammps_les.data.structures import Labelled, check_species, read_labelled
 from lammps_les.electrostatics import LongRangeParameters
-from lammps_les.keys import BORN_EFFECTIVE_CHARGES, ENERGY
+from lammps_les.keys import BORN_EFFECTIVE_CHARGES, DIPOLE, ENERGY, TOTAL_CHARGE
 from lammps_les.models import LesNetwork, NetworkConfig
 from lammps_les.pretrained.folder import CONFIG
 from lammps_les.training.config import RunConfig

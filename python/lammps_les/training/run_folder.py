@@ -15,6 +15,9 @@ import yaml
 from torch import Tensor
 
 from lammps_les import __version__
+from lammps_les.analysis.comparison import compare
+from lammps_les.analysis.parity import plot_parity
+from lammps_les.calculators import LesCalculator
 from lammps_les.model_file import FORMAT_VERSION, ModelFileError
 from lammps_les.pretrained import WEIGHTS, load_folder, save_folder
 from lammps_les.training.callbacks import UNITS, read_metrics
@@ -183,14 +186,8 @@ def evaluate_parts(
     Returns:
         for each part rows of quantity, unit, RMSE, MAE, R2 and number of values.
     """
-    from lammps_les.analysis.comparison import compare
-    from lammps_les.analysis.parity import plot_parity
-    from lammps_les.calculators import LesCalculator
-    from lammps_les.keys import LABELS
-
     calculator = LesCalculator(folder / MODEL, born=config.charges.born)
     keys = config.data.labels.model_dump()
-    known = {quantity.name for quantity in LABELS}
     found = {}
     for part, structures in prepared.structures.items():
         if not structures:
@@ -198,9 +195,7 @@ def evaluate_parts(
         named = {
             name: key
             for name, key in keys.items()
-            if key is not None
-            and name in known
-            and any(name in structure.labels for structure in structures)
+            if key is not None and any(name in structure.labels for structure in structures)
         }
         atoms = [structure.atoms for structure in structures]
         comparison = compare(calculator, atoms, named, config.data.bec_order == "r-first")

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from lammps_les.data.molecular import DIPOLE
 from lammps_les.data.structures import Labelled, read_labelled
-from lammps_les.keys import BORN_EFFECTIVE_CHARGES, ENERGY, FORCES, STRESS
+from lammps_les.keys import BORN_EFFECTIVE_CHARGES, DIPOLE, ENERGY, FORCES, STRESS
 from lammps_les.training.preparation import composition
 
 _TEXT = """\
