@@ -32,12 +32,13 @@ using namespace LAMMPS_NS;
 using namespace FixConst;
 
 /* ----------------------------------------------------------------------
-   fix ID group efield/bec Ex Ey Ez [region R] [neutral yes|no]
+   fix ID group efield/bec Ex Ey Ez [region R] [neutral yes|no] [response full|field]
 ------------------------------------------------------------------------- */
 
 FixEfieldBEC::FixEfieldBEC(LAMMPS *lmp, int narg, char **arg) :
-    Fix(lmp, narg, arg), region(nullptr), neutral(true), pair(nullptr), ilevel_respa(0), have_path(false), work(0.0),
-    polarization{0.0, 0.0, 0.0}, net_force{0.0, 0.0, 0.0}, summed_at{-1, -1}, sums{}, current{}
+    Fix(lmp, narg, arg), region(nullptr), neutral(true), field_only(false), pair(nullptr), ilevel_respa(0),
+    have_path(false), work(0.0), polarization{0.0, 0.0, 0.0}, net_force{0.0, 0.0, 0.0}, summed_at{-1, -1}, sums{},
+    current{}
 {
   if (narg < 6) error->all(FLERR, "fix efield/bec: expected three components of the field (V/A), got {}", narg - 3);
   for (int a = 0; a < 3; a++) {
@@ -45,10 +46,11 @@ FixEfieldBEC::FixEfieldBEC(LAMMPS *lmp, int narg, char **arg) :
     if (utils::strmatch(text, "^v_")) field[a].variable = text + 2;
     else field[a].value = utils::numeric(FLERR, text, false, lmp);
   }
-  les::Keywords args(lmp, "fix efield/bec", {"region", "neutral"}, narg, arg, 6);
+  les::Keywords args(lmp, "fix efield/bec", {"region", "neutral", "response"}, narg, arg, 6);
   while (args.next()) {
     if (args.is("region")) region_id = args.text();
-    else neutral = args.yes_or_no();
+    else if (args.is("neutral")) neutral = args.yes_or_no();
+    else field_only = args.choice({"full", "field"}) == 1;
   }
   if (!region_id.empty() && !domain->get_region_by_id(region_id))
     error->all(FLERR, "fix efield/bec: region {} does not exist", region_id);
@@ -81,13 +83,18 @@ void FixEfieldBEC::init()
 {
   pair = PairLES::find(lmp, "fix efield/bec");
   if (pair->channels() == 0) error->all(FLERR, "fix efield/bec: the model of pair_style les has no charges");
-  pair->compute_born_every_step();
+  pair->respond_every_step();
 
   for (auto &component : field) {
     if (component.variable.empty()) continue;
     component.index = input->variable->find(component.variable.c_str());
     if (component.index < 0) error->all(FLERR, "fix efield/bec: variable {} does not exist", component.variable);
     component.per_atom = input->variable->atomstyle(component.index);
+    if (component.per_atom && field_only)
+      error->all(FLERR,
+                 "fix efield/bec: variable {} is atom-style, but 'response field' is for uniform fields; use "
+                 "'response full'",
+                 component.variable);
     if (!component.per_atom && !input->variable->equalstyle(component.index))
       error->all(FLERR, "fix efield/bec: variable {} is neither equal- nor atom-style", component.variable);
   }
@@ -183,36 +190,54 @@ bool FixEfieldBEC::feels_field(int i)
   return (atom->mask[i] & groupbit) && pair->knows_type(atom->type[i]) && (!region || region->match(x[0], x[1], x[2]));
 }
 
+// Forces of the field on atoms, in `pushes`; Born effective charges where they were needed in full, else null.
+const double *FixEfieldBEC::field_forces()
+{
+  const size_t n = 3 * static_cast<size_t>(atom->nlocal);
+  const double volt = force->qe2f;    // force units per e V/A
+  pushes.assign(n, 0.0);
+  if (field_only) {
+    const double uniform[3] = {field[0].value, field[1].value, field[2].value};
+    const double *along = pair->born_along(uniform);
+    for (size_t k = 0; k < n; k++) pushes[k] = volt * along[k];
+    return nullptr;
+  }
+  const double *z = pair->born();
+  for (int i = 0; i < atom->nlocal; i++)
+    for (int b = 0; b < 3; b++)
+      for (int a = 0; a < 3; a++)
+        pushes[3 * static_cast<size_t>(i) + b] += volt * field_on(i, a) * z[9 * static_cast<size_t>(i) + 3 * a + b];
+  return z;
+}
+
 void FixEfieldBEC::post_force(int vflag)
 {
-  const double *z = pair->born();
+  evaluate_field();
+  const double *z = field_forces();
   motion.advance(domain, !have_path);
   const int nlocal = atom->nlocal;
-  const double volt = force->qe2f;    // force units per e V/A
   double **x = atom->x;
   if (region) region->prematch();
-  evaluate_field();
   v_init(vflag);
 
-  // field forces, and their mean over the atoms that feel the field
-  std::vector<double> applied(3 * static_cast<size_t>(nlocal), 0.0);
+  // mean over the atoms that feel the field
   std::vector<char> feels(nlocal);
   double mine[4] = {0.0, 0.0, 0.0, 0.0}, all[4];
   for (int i = 0; i < nlocal; i++) {
     feels[i] = feels_field(i);
-    if (!feels[i]) continue;
-    for (int b = 0; b < 3; b++) {
-      for (int a = 0; a < 3; a++)
-        applied[3 * i + b] += volt * field_on(i, a) * z[9 * static_cast<size_t>(i) + 3 * a + b];
-      mine[b] += applied[3 * i + b];
+    double *push = &pushes[3 * static_cast<size_t>(i)];
+    if (!feels[i]) {
+      push[0] = push[1] = push[2] = 0.0;
+      continue;
     }
+    for (int b = 0; b < 3; b++) mine[b] += push[b];
     mine[3] += 1.0;
   }
   MPI_Allreduce(mine, all, 4, MPI_DOUBLE, MPI_SUM, world);
   for (int b = 0; b < 3; b++) net_force[b] = mine[b];
 
   for (int i = 0; i < nlocal; i++) {
-    double *push = &applied[3 * static_cast<size_t>(i)];
+    double *push = &pushes[3 * static_cast<size_t>(i)];
     if (feels[i]) {
       for (int b = 0; b < 3; b++) {
         if (neutral) push[b] -= all[b] / all[3];
@@ -225,7 +250,8 @@ void FixEfieldBEC::post_force(int vflag)
         v_tally(i, v);
       }
     }
-    const double *zi = z + 9 * static_cast<size_t>(i);
+    static constexpr double NO_TENSOR[9] = {};
+    const double *zi = z ? z + 9 * static_cast<size_t>(i) : NO_TENSOR;
     if (have_path && (atom->mask[i] & groupbit)) extend_path(i, push, zi);
     std::copy(x[i], x[i] + 3, path[i].x);
     std::copy(push, push + 3, path[i].force);
@@ -303,6 +329,8 @@ double FixEfieldBEC::compute_scalar() { return 0.0 - totals()[0]; }
 double FixEfieldBEC::compute_vector(int n)
 {
   if (n < 3) return totals()[4 + n];
+  if (field_only)
+    error->all(FLERR, "fix efield/bec: 'response field' gives no polarization and no current; use 'response full'");
   if (n < 6) return totals()[1 + n - 3];
   if (!pair) error->all(FLERR, "fix efield/bec: the current is known from the first run on; use 'run 0' first");
   if (summed_at[1] != update->ntimestep) {
@@ -366,5 +394,5 @@ int FixEfieldBEC::unpack_exchange(int i, double *buf)
 
 double FixEfieldBEC::memory_usage()
 {
-  return static_cast<double>(path.size() * sizeof(PathPoint) + field_at.size() * sizeof(double));
+  return static_cast<double>(path.size() * sizeof(PathPoint) + (field_at.size() + pushes.size()) * sizeof(double));
 }

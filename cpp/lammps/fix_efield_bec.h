@@ -70,6 +70,7 @@ class FixEfieldBEC : public Fix {
   std::string region_id;
   class Region *region;
   bool neutral;
+  bool field_only;    // respond along the field alone, without polarization and current
   class PairLES *pair;
   int ilevel_respa;
 
@@ -85,8 +86,10 @@ class FixEfieldBEC : public Fix {
   double sums[7];            // work, polarization, net force over all ranks
   double current[3];
 
+  std::vector<double> pushes;      // [nlocal][3] force of the field, force units
   std::vector<double> field_at;    // [nmax][3], only for atom-style components
   void evaluate_field();
+  const double *field_forces();
   double field_on(int i, int a) const;
   bool feels_field(int i);
   void first_evaluation(int);

@@ -106,7 +106,7 @@ void LesStep::forget_graph()
   if (!has_autograd_) latents.parts.clear();
 }
 
-Tensor LesStep::born_rows(bool periodic)
+Tensor LesStep::born_rows(bool periodic, const Tensor &directions)
 {
   if (!has_autograd_) run_network();
   has_autograd_ = false;
@@ -117,7 +117,7 @@ Tensor LesStep::born_rows(bool periodic)
   const ChargePullBack weighted = [&](const Tensor &w, bool last) {
     return pull_back(false, w.unsqueeze(1) * weights, !last);
   };
-  const BornSettings born{settings.born, info().layers, info().remove_mean, periodic, cell};
+  const BornSettings born{settings.born, info().layers, info().remove_mean, periodic, cell, directions};
   const AtomsAndEdges atoms{positions, graph.n_owned(), edge_vectors, edge_index};
   const Tensor rows = born_effective_charges(born, atoms, coupling, weighted, comm);
   latents.parts.clear();

@@ -81,8 +81,9 @@ class LesStep {
   void run_pull_back(bool keep_graph);
   void forget_graph();    // frees the memory of the autograd graph, if it is not kept for the BEC
 
-  // Collective. Rows of graph atoms, images not yet added to their owners: [n_all, 3, 3] f64 on the host, e
-  torch::Tensor born_rows(bool periodic);
+  // Collective. Born effective charges along some directions [k, 3]; rows of graph atoms, images not yet added to their owners:
+  // [n_all, k, 3] f64 on the host, e times the unit of the directions
+  torch::Tensor born_rows(bool periodic, const torch::Tensor &directions);
   // Collective. Relative rms errors of forces and potentials of the mesh, against the direct sum at this step.
   std::pair<double, double> mesh_errors() const;
 

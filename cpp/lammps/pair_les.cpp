@@ -68,7 +68,7 @@ class PairLES::Impl : public les::LesStep {
   std::vector<double> atomic_energy;    // [species] eV
   std::vector<double> charge_unit;      // [channels] e per file unit, sign included
 
-  bool born_every_step = false;
+  bool respond_every_step = false;
   bool warned_of_drift = false;
   bigint evaluated_at = -1, born_at = -1;    // timesteps
   // when forces were computed; positions only where edges may have to be made again
@@ -76,8 +76,11 @@ class PairLES::Impl : public les::LesStep {
   std::vector<double> x;    // [nall * 3]
 
   // per atom, LAMMPS indices
-  std::vector<double> q, phi;    // [nlocal * channels] e, V
-  std::vector<double> z;         // [nall * 9] e
+  std::vector<double> q, phi;                  // [nlocal * channels] e, V
+  std::vector<double> z;                       // [nall * 9] e
+  std::vector<double> along;                   // [nall * 3] e times the unit of the field
+  std::vector<double> *to_owners = nullptr;    // what is on its way from ghosts to their owners, and its row length
+  int width = 0;
 };
 
 /* ---------------------------------------------------------------------- */
@@ -273,7 +276,7 @@ void PairLES::init_style()
   } catch (const std::exception &e) {
     error->all(FLERR, "pair_style les: {}", reason_of(e));
   }
-  m.born_every_step = m.warned_of_drift = false;
+  m.respond_every_step = m.warned_of_drift = false;
   m.graph.forget_owners();
   m.evaluated_at = m.born_at = -1;
 }
@@ -306,7 +309,7 @@ void PairLES::compute(int eflag, int vflag)
   const bool first = m.first_step();
   les::StepTimes &times = m.times;
   times.steps++;
-  times.measure(les::StepTimes::EDGES, [&] { build_graph(m.may_merge_images(m.born_every_step)); });
+  times.measure(les::StepTimes::EDGES, [&] { build_graph(m.may_merge_images(m.respond_every_step)); });
   std::string failed;
   const auto attempt = [&](auto &&work) {
     try {
@@ -322,7 +325,7 @@ void PairLES::compute(int eflag, int vflag)
   } catch (const std::exception &e) {    // in the midst of a collective step: the others cannot be told
     error->one(FLERR, failure("the long-range sum", reason_of(e)));
   }
-  times.measure(les::StepTimes::PULL_BACK, [&] { attempt([&] { m.run_pull_back(m.born_every_step); }); });
+  times.measure(les::StepTimes::PULL_BACK, [&] { attempt([&] { m.run_pull_back(m.respond_every_step); }); });
   if (domain->box_change) warn_of_drift();
   bool finite = true;
   times.measure(les::StepTimes::TALLY, [&] { finite = add_to_lammps(); });
@@ -335,7 +338,6 @@ void PairLES::compute(int eflag, int vflag)
   m.nlocal = atom->nlocal;
   m.nghost = atom->nghost;
   m.born_at = -1;
-  if (m.born_every_step) times.measure(les::StepTimes::BORN, [&] { evaluate_born(); });
   m.forget_graph();
 }
 
@@ -478,13 +480,16 @@ void PairLES::stop_together(const std::string &failure_here)
 
 /* ---------------------------------------------------------------------- */
 
-void PairLES::compute_born_every_step() { impl->born_every_step = true; }
+void PairLES::respond_every_step() { impl->respond_every_step = true; }
 
-void PairLES::evaluate_born()
+void PairLES::evaluate_response(const double (*directions)[3], int count)
 {
   Impl &m = *impl;
-  const size_t nall = atom->nlocal + atom->nghost;
-  m.z.assign(nall * 9, 0.0);
+  if (m.info().channels == 0)
+    error->all(FLERR, "pair les: model file {} has no charges, so it has no Born effective charges", m.path);
+  std::vector<double> &out = count == 3 ? m.z : m.along;
+  const size_t nall = atom->nlocal + atom->nghost, width = 3 * static_cast<size_t>(count);
+  out.assign(nall * width, 0.0);
   Tensor rows;
   try {
     if (m.images_merged() && !m.may_merge_images(true)) {    // asked for after the step: images are needed apart
@@ -493,25 +498,37 @@ void PairLES::evaluate_born()
       m.LesStep::build_graph({rows_of_x.data(), atom->type, atom->tag, atom->nlocal, static_cast<int>(nall)}, *list,
                              m.species_of_type, false);
     }
-    rows = m.born_rows(domain->xperiodic != 0);
+    rows = m.born_rows(domain->xperiodic != 0,
+                       torch::tensor(at::ArrayRef<double>(directions[0], 3 * count), torch::kFloat64).view({count, 3}));
   } catch (const std::exception &e) {
     error->one(FLERR, failure("computing Born effective charges", reason_of(e)));
   }
-  const double *z = rows.data_ptr<double>();
+  const double *row = rows.data_ptr<double>();
   for (int a = 0; a < m.graph.n_all(); a++)
-    for (int k = 0; k < 9; k++)
-      m.z[9 * static_cast<size_t>(m.graph.lammps_index(a)) + k] += z[9 * static_cast<size_t>(a) + k];
-  comm->reverse_comm(this);
-  m.born_at = update->ntimestep;
+    for (size_t k = 0; k < width; k++)
+      out[width * static_cast<size_t>(m.graph.lammps_index(a)) + k] += row[width * static_cast<size_t>(a) + k];
+  m.to_owners = &out;
+  m.width = static_cast<int>(width);
+  comm->reverse_comm(this, m.width);
 }
 
 const double *PairLES::born()
 {
   check_evaluated("Born effective charges");
-  if (impl->info().channels == 0)
-    error->all(FLERR, "pair les: model file {} has no charges, so it has no Born effective charges", impl->path);
-  if (impl->born_at != update->ntimestep) evaluate_born();
+  if (impl->born_at != update->ntimestep) {
+    const double axes[3][3] = {{1.0, 0.0, 0.0}, {0.0, 1.0, 0.0}, {0.0, 0.0, 1.0}};
+    impl->times.measure(les::StepTimes::BORN, [&] { evaluate_response(axes, 3); });
+    impl->born_at = update->ntimestep;
+  }
   return impl->z.data();
+}
+
+const double *PairLES::born_along(const double *field)
+{
+  check_evaluated("Born effective charges");
+  const double direction[1][3] = {{field[0], field[1], field[2]}};
+  impl->times.measure(les::StepTimes::BORN, [&] { evaluate_response(direction, 1); });
+  return impl->along.data();
 }
 
 const double *PairLES::charges()
@@ -545,22 +562,24 @@ void PairLES::check_evaluated(const char *what)
 
 int PairLES::pack_reverse_comm(int n, int first, double *buf)
 {
-  const double *z = impl->z.data() + 9 * static_cast<size_t>(first);
-  std::copy(z, z + 9 * static_cast<size_t>(n), buf);
-  return 9 * n;
+  const int width = impl->width;
+  const double *rows = impl->to_owners->data() + static_cast<size_t>(width) * first;
+  std::copy(rows, rows + static_cast<size_t>(width) * n, buf);
+  return width * n;
 }
 
 void PairLES::unpack_reverse_comm(int n, int *indices, double *buf)
 {
-  double *z = impl->z.data();
+  const size_t width = impl->width;
+  double *rows = impl->to_owners->data();
   for (int i = 0; i < n; i++)
-    for (int k = 0; k < 9; k++) z[9 * static_cast<size_t>(indices[i]) + k] += buf[9 * static_cast<size_t>(i) + k];
+    for (size_t k = 0; k < width; k++) rows[width * static_cast<size_t>(indices[i]) + k] += buf[width * i + k];
 }
 
 double PairLES::memory_usage()
 {
   const Impl &m = *impl;
-  double bytes = Pair::memory_usage() + sizeof(double) * (m.q.size() + m.phi.size() + m.z.size());
+  double bytes = Pair::memory_usage() + sizeof(double) * (m.q.size() + m.phi.size() + m.z.size() + m.along.size());
   for (const Tensor &t : {m.positions, m.edge_vectors, m.edge_index, m.edge_gradient})
     if (t.defined()) bytes += t.nbytes();
   return bytes;

@@ -35,13 +35,14 @@ class PairLES : public Pair {
   static PairLES *find(class LAMMPS *, const char *caller);
 
   // What fix efield/bec and the computes read: values at the positions of the last force evaluation, which must have been
-  // in this step. born() is collective, and computed on demand; indices are LAMMPS's.
-  void compute_born_every_step();     // to be called in init(): saves a second evaluation of the network
-  const double *born();               // [nlocal][9] e, xx xy xz yx ..., P component first
-  const double *charges();            // [nlocal][channels] e, sign settled, without sqrt(epsilon_inf)
-  const double *potentials();         // [nlocal][channels] V
-  int channels() const;               // an error before pair_coeff
-  bool knows_type(int type) const;    // false for types mapped to NULL
+  // in this step. born() and born_along() are collective, and computed on demand; indices are LAMMPS's.
+  void respond_every_step();                        // to be called in init(): saves a second evaluation of the network
+  const double *born();                             // [nlocal][9] e, xx xy xz yx ..., P component first
+  const double *born_along(const double *field);    // [nlocal][3] sum_a E_a Z_iab, e times the unit of E; never kept
+  const double *charges();                          // [nlocal][channels] e, sign settled, without sqrt(epsilon_inf)
+  const double *potentials();                       // [nlocal][channels] V
+  int channels() const;                             // an error before pair_coeff
+  bool knows_type(int type) const;                  // false for types mapped to NULL
 
  private:
   class Impl;
@@ -54,7 +55,7 @@ class PairLES : public Pair {
   void check_evaluated(const char *what);
   void check_input();
   bool add_to_lammps();
-  void evaluate_born();
+  void evaluate_response(const double (*directions)[3], int count);
   std::string failure(const char *doing, const std::string &reason) const;
   void stop_together(const std::string &failure_here);
 };

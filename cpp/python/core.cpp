@@ -45,8 +45,12 @@ Tensor born(const Tensor &positions, int64_t n_owned, const Tensor &edge_vectors
 {
   TORCH_CHECK(form == "local" || form == "phase", "born_effective_charges: form is 'local' or 'phase', not '", form,
               "'");
-  const les::BornSettings settings{form == "local" ? les::BornForm::Local : les::BornForm::Phase, layers, remove_mean,
-                                   cell.has_value(), cell ? *cell : torch::eye(3, torch::kFloat64)};
+  const les::BornSettings settings{form == "local" ? les::BornForm::Local : les::BornForm::Phase,
+                                   layers,
+                                   remove_mean,
+                                   cell.has_value(),
+                                   cell ? *cell : torch::eye(3, torch::kFloat64),
+                                   torch::eye(3, torch::kFloat64)};
   return les::born_effective_charges(settings, {positions, n_owned, edge_vectors, edge_index}, coupling_charges,
                                      pull_back, serial);
 }

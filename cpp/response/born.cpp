@@ -19,7 +19,13 @@ Tensor on_atoms(const AtomsAndEdges &atoms, const Tensor &edge_gradient)
   return out;
 }
 
-Tensor tensor_product(const Tensor &a, const Tensor &b) { return a.unsqueeze(2) * b.unsqueeze(1); }    // [., 3, 3]
+Tensor tensor_product(const Tensor &a, const Tensor &b) { return a.unsqueeze(2) * b.unsqueeze(1); }    // [., k, 3]
+
+// Components of vectors [., 3] along the directions [., k]
+Tensor along(const BornSettings &s, const Tensor &vectors)
+{
+  return vectors.matmul(s.directions.to(vectors.options()).t());
+}
 
 // The phase form lives on the three lattice axes m; `lattice` turns axis components into Cartesian ones.
 struct PhaseBasis {
@@ -58,7 +64,7 @@ void add_one_layer(Tensor &z, Tensor &q_response, const BornSettings &s, const A
     const PhaseBasis basis(s.cell, w.options());
     w = basis.cartesian(basis.angles(w).sin());
   }
-  add_rows(z, atoms.edge_index[1], tensor_product(w, h), -1.0);
+  add_rows(z, atoms.edge_index[1], tensor_product(along(s, w), h), -1.0);
   if (mean_response) q_response = on_atoms(atoms, h);
 }
 
@@ -75,20 +81,22 @@ void add_deep(Tensor &z, Tensor &q_response, const BornSettings &s, const AtomsA
   if (phase && s.periodic) {
     const PhaseBasis basis(s.cell, r.options());
     const Tensor angle = basis.angles(r), cosine = angle.cos(), sine = angle.sin();
+    const Tensor shares = along(s, (s.cell / TWO_PI));    // [m, k], of the lattice axes; on the host
     for (int m = 0; m < 3; m++) {
+      if ((shares[m] == 0.0).all().item<bool>()) continue;
       const Tensor c = cosine.select(1, m).unsqueeze(1), d = sine.select(1, m).unsqueeze(1);    // [n_all, 1]
-      const Tensor by_sine = pulled(sine.select(1, m), false);
-      const Tensor by_cosine = pulled(cosine.select(1, m), m == 2);
-      const Tensor axis = c * by_sine - d * by_cosine;    // [n_all, b]
-      z += tensor_product(basis.lattice[m].unsqueeze(0).expand_as(axis), axis);
+      const Tensor axis =
+          c * pulled(sine.select(1, m), false) - d * pulled(cosine.select(1, m), false);    // [n_all, b]
+      z += tensor_product(shares[m].to(axis.options()).unsqueeze(0).expand({axis.size(0), -1}), axis);
     }
     return;
   }
   // relative to a point amid the atoms, so that r_j - r_i does not drown in rounding
   const Tensor origin = r.size(0) ? r.mean(0) : torch::zeros({3}, r.options());
-  const Tensor x = r - origin;
-  for (int a = 0; a < 3; a++)
-    z.select(1, a) += pulled(x.select(1, a), a == 2) - x.select(1, a).unsqueeze(1) * q_response;
+  const Tensor x = along(s, r - origin);    // [n_all, k]
+  const int64_t count = x.size(1);
+  for (int64_t k = 0; k < count; k++)
+    z.select(1, k) += pulled(x.select(1, k), k == count - 1) - x.select(1, k).unsqueeze(1) * q_response;
 }
 
 }    // namespace
@@ -123,15 +131,16 @@ Tensor born_effective_charges(const BornSettings &s, const AtomsAndEdges &atoms,
   const double n_total = totals[1].item<double>();
   const double mean = s.remove_mean && n_total > 0 ? totals[0].item<double>() / n_total : 0.0;
 
-  Tensor z = torch::zeros({n_all, 3, 3}, options);
+  const Tensor directions = s.directions.to(options);
+  Tensor z = torch::zeros({n_all, directions.size(0), 3}, options);
   Tensor q_response;    // dQ_tot/dr [n_all, 3], this rank's charges
   if (s.layers == 1) add_one_layer(z, q_response, s, atoms, pull_back, phase, mean_response);
   else add_deep(z, q_response, s, atoms, pull_back, phase);
 
   if (mean_response)    // collective: no rank may leave it out
-    z -= tensor_product(weight_sums(s, atoms, n_total, comm), q_response) / n_total;
+    z -= tensor_product(along(s, weight_sums(s, atoms, n_total, comm)), q_response) / n_total;
 
-  z.narrow(0, 0, atoms.n_owned) += (coupling_charges - mean).view({-1, 1, 1}) * torch::eye(3, options).unsqueeze(0);
+  z.narrow(0, 0, atoms.n_owned) += (coupling_charges - mean).view({-1, 1, 1}) * directions.unsqueeze(0);
   return z;
 }
 

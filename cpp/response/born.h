@@ -4,8 +4,12 @@
 //
 //   Z_iab = q~_i delta_ab + sum_j w_a(r_j - r_i) dQ_j/dr_ib  [phase form:  - (sum_j w_a(r_j - r_i)) (dQ_tot/dr_ib) / N ]
 //
+// and what is wanted of it: sum_a D_ka Z_iab for a few directions D_k, the three axes for the whole tensor, the field for the force
+// in a uniform field.
+//
 // Networks of one layer: every edge (c, j) belongs to the charge of c alone, so one pull-back of sum Q gives the whole tensor.
-// More layers: w is separated into functions of r_j and of r_i, with one pull-back for each function.
+// More layers: w is separated into functions of r_j and of r_i, with one pull-back for each function: 1 + k in the local form; in
+// the phase form two for each lattice axis that a direction has a part along, and one more.
 #pragma once
 
 #include "communicator.h"
@@ -30,13 +34,15 @@ struct BornSettings {
   int layers = 1;
   bool remove_mean = true;
   bool periodic = true;
-  torch::Tensor cell;    // [3, 3] f64 host, rows in A
+  torch::Tensor cell;          // [3, 3] f64 host, rows in A
+  torch::Tensor directions;    // [k, 3] f64 host, D
 };
 
-// weights [n_owned] -> d(sum_i weights_i Q_i)/d(edge_vectors) [E, 3] f64; called 1, 4 or 7 times. `last` on the last call.
+// weights [n_owned] -> d(sum_i weights_i Q_i)/d(edge_vectors) [E, 3] f64; `last` where no other call can follow.
 using ChargePullBack = std::function<torch::Tensor(const torch::Tensor &weights, bool last)>;
 
-// Collective. Returns [n_all, 3, 3] f64 in e, indices [atom, P, r]: rows of images are to be added to their owners.
+// Collective. Returns [n_all, k, 3] f64 in e times the unit of D, indices [atom, direction, r]: rows of images are to be added to
+// their owners.
 //   coupling_charges [n_owned] f64: Q_i
 torch::Tensor born_effective_charges(const BornSettings &settings, const AtomsAndEdges &atoms,
                                      const torch::Tensor &coupling_charges, const ChargePullBack &pull_back,

@@ -143,6 +143,47 @@ def test_field_force(
         np.testing.assert_allclose(push, expected, rtol=0, atol=1e-10)
 
 
+@pytest.mark.parametrize("field", ["0.3 -0.2 0.5", "0 0 0.5", "0 0 v_e"])
+@pytest.mark.parametrize("form", ["local", "phase"])
+@pytest.mark.parametrize("name", ["linear", "two_layers"])
+def test_response_along_the_field(
+    name: str,
+    form: str,
+    field: str,
+    water: Callable[..., Atoms],
+    toy_model: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    """`response field` moves atoms as the whole tensors do, with the same energy."""
+    atoms, model = water(3), toy_model(name)
+    runs = {
+        (response, ranks): run(
+            tmp_path / f"{response}{ranks}",
+            atoms,
+            model,
+            ranks=ranks,
+            style=f"born {form}",
+            commands=[
+                "variable e equal 0.5*(step<3)+0.1",
+                f"fix field all efield/bec {field} response {response}",
+                "velocity all create 300.0 7",
+                "timestep 0.0005",
+                "fix 1 all nve",
+                "run 5",
+                *(f'print "VALUE net{a} $(f_field[{a}]:%.17g)"' for a in (1, 2, 3)),
+                'print "VALUE work $(f_field:%.17g)"',
+            ],
+        )
+        for response, ranks in [("full", 1), ("field", 1), ("field", 2)]
+    }
+    full = runs["full", 1]
+    assert abs(full.values["work"]) > 1e-4
+    for along in (runs["field", 1], runs["field", 2]):
+        np.testing.assert_allclose(along.forces, full.forces, rtol=0, atol=1e-9)
+        for value in ("net1", "net2", "net3", "work"):
+            assert along.values[value] == pytest.approx(full.values[value], rel=1e-9, abs=1e-12)
+
+
 @pytest.mark.parametrize("name", ["constant", "linear"])
 def test_open_born_charges_are_the_dipole_derivative(
     name: str, water: Callable[..., Atoms], toy_model: Callable[..., Path], tmp_path: Path

@@ -76,6 +76,30 @@ def error_of(folder: Path, atoms: Atoms, model: Path, **options) -> str:
         ),
         ({"commands": ["fix f all efield/bec 0 0 1", 'print "$(f_f[7])"']}, "use 'run 0' first"),
         (
+            {"commands": ["fix f all efield/bec 0 0 1 response some", "run 0"]},
+            "expected one of full, field",
+        ),
+        (
+            {
+                "commands": [
+                    "fix f all efield/bec 0 0 1 response field",
+                    "run 0",
+                    'print "$(f_f[7])"',
+                ]
+            },
+            "'response field' gives no polarization and no current; use 'response full'",
+        ),
+        (
+            {
+                "commands": [
+                    "variable e atom x",
+                    "fix f all efield/bec 0 0 v_e response field",
+                    "run 0",
+                ]
+            },
+            "variable e is atom-style, but 'response field' is for uniform fields",
+        ),
+        (
             {"commands": ["compute c all les/atom charge", "run 0"]},
             "unknown keyword 'charge'; known are q, phi, bec",
         ),
