@@ -26,9 +26,12 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest tests
 
+# BENCH="--large --docs": 98,304 atoms as well; tables and plots into docs/
 bench: setup
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/run.py $(BENCH)
 	$(BIN)/python benchmarks/kspace.py
+	$(BIN)/python benchmarks/network.py
+	$(BIN)/python benchmarks/training/throughput.py
 
 lint: setup
 	$(BIN)/ruff check .

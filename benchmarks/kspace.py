@@ -9,25 +9,28 @@ fitted to this table.
 
 import argparse
 import re
-import subprocess
 import tempfile
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from run import BIN, INPUT, START, lmp
+
+from lammps_les import pretrained
+from lammps_les.benchmark import Case, Programs, Start, read_start, time_case
+from lammps_les_export import write_model
+
+STYLES = ["kspace direct", *(f"kspace mesh accuracy {a}" for a in ("1e-4", "1e-5", "1e-6"))]
 
 
-def long_range(model: Path, n: int, style: str) -> tuple[float, str]:
+def long_range(
+    model: Path, n: int, style: str, start: Start, programs: Programs
+) -> tuple[float, str]:
     """Milliseconds of the long-range sum a step, and the line of `kspace auto`."""
-    script = INPUT.format(
-        start=START, n=n, model=model, fix="", warm_up=2, runs=f"run {max(3, 100 // n**3)}"
-    ).replace("pair_style les", f"pair_style les {style}")
-    log = lmp(script, 1)
-    times = re.findall(r"long range (\S+),", log)
-    said = re.search(r"kspace auto takes .*", log)
-    return float(times[-1]), said[0] if said else ""
+    case = Case((n, n, n), 192 * n**3, first=2, steps=max(3, 100 // n**3), style=style)
+    timing = time_case(case, model, start, programs)
+    said = re.search(r"kspace auto takes .*", timing.log)
+    return timing.parts["long range"], said[0] if said else ""
 
 
 def main() -> None:
@@ -37,24 +40,21 @@ def main() -> None:
     )
     parser.add_argument("--sizes", type=int, nargs="+", default=[1, 2, 3, 4])
     sizes = parser.parse_args().sizes
-    styles = ["kspace direct", *(f"kspace mesh accuracy {a}" for a in ("1e-4", "1e-5", "1e-6"))]
+    start, programs = read_start(None, ["H", "O"]), Programs.find()
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder) / "model.pt"
-        subprocess.run(
-            [BIN / "lammps-les", "export", "water_rpbe-d3", "-o", model],
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
+        write_model(model, *pretrained.load("water_rpbe-d3"))
         table = Table("atoms", "direct", "mesh 1e-4", "mesh 1e-5", "mesh 1e-6", "kspace auto says")
         for n in track(sizes, "timing"):
             # the direct sum of more atoms takes longer than one wants to wait
             cells = [
                 ""
                 if n > 4 and style.endswith("direct")
-                else f"{long_range(model, n, style)[0]:.2f}"
-                for style in styles
+                else f"{long_range(model, n, style, start, programs)[0]:.2f}"
+                for style in STYLES
             ]
-            table.add_row(f"{192 * n**3:,}", *cells, long_range(model, n, "kspace auto")[1])
+            said = long_range(model, n, "kspace auto", start, programs)[1]
+            table.add_row(f"{192 * n**3:,}", *cells, said)
     Console(width=180).print(table)
 
 

@@ -4,19 +4,21 @@ A step evaluates the network, pulls back sum(energy + phi charge) for the forces
 field or Born charges are asked for, sum(charge). The module is scripted, its parameters are fixed,
 and the plain interpreter runs it.
 
-    OMP_NUM_THREADS=1 python benchmarks/network.py CHECKPOINT STRUCTURE --replicate 1 2
+    python benchmarks/network.py [--checkpoint CACE.pth] [--structure FILE] [--replicate 1 2]
 """
 
 import argparse
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 
-import ase.io
 import numpy as np
 import torch
 from ase import Atoms
 
+from lammps_les import pretrained
+from lammps_les.benchmark import read_start
 from lammps_les.data.neighbors import neighbor_list
 from lammps_les.models import LesNetwork
 from lammps_les_export.adapters import read_cace
@@ -52,17 +54,25 @@ def timed_step(
 def main() -> None:
     """Print a table: atoms, edges, type, milliseconds."""
     parser = argparse.ArgumentParser(description="Time the network alone.")
-    parser.add_argument("checkpoint", help="CACE checkpoint with charges")
-    parser.add_argument("structure", help="periodic structure, any format that ASE reads")
+    parser.add_argument(
+        "--checkpoint", help="CACE checkpoint with charges (default: the water model that ships)"
+    )
+    parser.add_argument(
+        "--structure", type=Path, help="periodic structure (default: the water box that ships)"
+    )
     parser.add_argument("--replicate", type=int, nargs="+", default=[1, 2], help="n x n x n cells")
     parser.add_argument("--repeats", type=int, default=20)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    network = read_cace(arguments.checkpoint).network
+    if arguments.checkpoint:
+        network = read_cace(arguments.checkpoint).network
+    else:
+        network = pretrained.load("water_rpbe-d3")[0]
+    start = read_start(arguments.structure, list(network.species))
     print(f"{'':>22} {'milliseconds, median of ' + str(arguments.repeats):>34}")
     print(f"{'atoms':>6} {'edges':>7} {'type':>8} {'energy and forces':>18} {'charges':>15}")
     for n in arguments.replicate:
-        atoms = ase.io.read(arguments.structure) * (n, n, n)
+        atoms = start.atoms * (n, n, n)
         for dtype in (torch.float32, torch.float64):
             n_edges, step = timed_step(network, atoms, dtype)
             with torch.jit.optimized_execution(False):

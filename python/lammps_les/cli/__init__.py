@@ -3,6 +3,7 @@
 import typer
 
 from lammps_les import __version__
+from lammps_les.cli.bench import bench
 from lammps_les.cli.console import print_version
 from lammps_les.cli.evaluate import evaluate
 from lammps_les.cli.export import export
@@ -24,12 +25,13 @@ def main(
         False, "--version", callback=print_version, is_eager=True, help="Show the version and exit."
     ),
 ) -> None:
-    """Latent Ewald Summation potentials for LAMMPS: train, export, inspect and evaluate models."""
+    """Latent Ewald Summation potentials for LAMMPS: train, export, inspect, evaluate, time."""
 
 
 app.command()(export)
 app.command()(info)
 app.command()(evaluate)
 app.command()(train)
+app.command()(bench)
 
 __all__ = ["__version__", "app"]

@@ -1,0 +1,137 @@
+"""``lammps-les bench``."""
+
+import enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.box import SIMPLE
+from rich.console import Console, JustifyMethod
+from rich.markup import escape
+from rich.progress import Progress
+from rich.table import Table
+
+from lammps_les.cli.console import errors, note, output, short_errors
+
+
+class Device(str, enum.Enum):
+    """Where to run."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+def parse_numbers(option: str, text: str) -> tuple[int, ...]:
+    """Read positive integers with commas between them; equal ones count once."""
+    try:
+        numbers = [int(part) for part in text.split(",")]
+    except ValueError:
+        numbers = [0]
+    if min(numbers) < 1:
+        raise ValueError(f"{option} must be positive integers like 1,2, got '{text}'")
+    return tuple(dict.fromkeys(numbers))
+
+
+@short_errors
+def bench(
+    model: Annotated[Path, typer.Argument(help="Model file (.pt).")],
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            help="Periodic structure to replicate: LAMMPS data file with masses, or what ASE reads "
+            "(default: 64 molecules of water, included)."
+        ),
+    ] = None,
+    atoms: Annotated[
+        str, typer.Option(help="About how many atoms; whole replicas are taken.")
+    ] = "192,1536,12288",
+    ranks: Annotated[str, typer.Option(help="Numbers of MPI ranks.")] = "1,2",
+    device: Annotated[
+        Device, typer.Option(help="auto: CPU and, where torch sees one, GPU.")
+    ] = Device.auto,
+    field: Annotated[
+        bool,
+        typer.Option("--field", help="Also with a field: Born effective charges in every step."),
+    ] = False,
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="Timed steps (default: 100, and fewer beyond 2,000 atoms)."),
+    ] = None,
+    repeats: Annotated[
+        int, typer.Option(min=1, help="Runs of each case; the table has medians.")
+    ] = 3,
+    style: Annotated[
+        str, typer.Option(help="Further keywords of pair_style les, e.g. 'kspace direct'.")
+    ] = "",
+    folder: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Folder for the files (default: MODEL-bench)."),
+    ] = None,
+    lmp: Annotated[
+        str | None, typer.Option(help="LAMMPS (default: beside Python, else in PATH).")
+    ] = None,
+    mpiexec: Annotated[str | None, typer.Option(help="MPI launcher (default: likewise).")] = None,
+) -> None:
+    """Time MD steps with a model in LAMMPS: over sizes, MPI ranks, CPU and GPU.
+
+    Writes bench.md, bench.csv and bench.png. A run that would not fit into memory is left out.
+
+    Example: [bold]lammps-les bench water.pt --atoms 192,1536,12288,98304 --ranks 1,2 --field[/]
+    """
+    import torch
+
+    from lammps_les.benchmark import Plan, Programs, machine, measure, read_start, write_report
+    from lammps_les.benchmark.report import display, rows
+    from lammps_les.model_file import read_metadata
+
+    metadata = read_metadata(model)
+    if field and metadata.channels == 0:
+        raise ValueError(f"{model} has no charges, so --field is not for it")
+    if device is Device.auto:
+        devices = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
+        if len(devices) == 1:
+            note("torch sees no CUDA GPU: only the CPU is timed")
+    else:
+        devices = (device.value,)
+    plan = Plan(
+        atoms=parse_numbers("--atoms", atoms),
+        ranks=parse_numbers("--ranks", ranks),
+        devices=devices,
+        with_field=field,
+        steps=steps,
+        repeats=repeats,
+        style=style,
+    )
+    structure = read_start(start, metadata.species)
+    programs = Programs.find(lmp, mpiexec)
+    about = machine(programs)
+    output.print(about, highlight=False, soft_wrap=True, markup=False)
+    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
+        task = progress.add_task("timing", total=None)
+        result = measure(
+            model,
+            structure,
+            plan,
+            programs,
+            lambda text, done, total: progress.update(
+                task, description=text, completed=done, total=total
+            ),
+        )
+    for text in result.left_out:
+        note(text)
+    folder = folder or Path(f"{model.stem}-bench")
+    layers = f"{metadata.layers} layer{'s' if metadata.layers > 1 else ''}"
+    title = f"{model.name} ({layers}, {metadata.dtype}), {structure.name}"
+    write_report(title, about, result, folder)
+    # the width of the second table, where no terminal sets one
+    console = output if output.is_terminal else Console(width=120)
+    for headings, cells in display(rows(result)):
+        table = Table(box=SIMPLE, padding=(0, 1, 0, 0))
+        for heading in headings:
+            side: JustifyMethod = "left" if heading in ("device", "what") else "right"
+            table.add_column(escape(heading), justify=side)
+        for line in cells:
+            table.add_row(*line)
+        console.print(table)
+    output.print(f"wrote {folder}", highlight=False, soft_wrap=True, markup=False)
