@@ -23,7 +23,7 @@ class Plan:
         atoms: about how many; see ``replicas``.
         ranks: MPI processes.
         devices: ``cpu``, ``cuda``.
-        with_field: also energy and forces with Born effective charges.
+        what: keys of ``WHAT``.
         steps: timed ones; None: by size, 100 up to 2,000 atoms, then fewer, at least 4.
         repeats: processes for each case.
         style: further keywords of ``pair_style les``.
@@ -32,7 +32,7 @@ class Plan:
     atoms: tuple[int, ...]
     ranks: tuple[int, ...] = (1, 2)
     devices: tuple[str, ...] = ("cpu",)
-    with_field: bool = False
+    what: tuple[str, ...] = ("E+F",)
     steps: int | None = None
     repeats: int = 3
     style: str = ""
@@ -65,9 +65,9 @@ def rounds(plan: Plan, start: Start) -> list[list[Case]]:
         steps = plan.steps or steps_for(n_atoms)
         found.append(
             [
-                Case(cells, n_atoms, ranks, device, field, min(steps, 100), steps, plan.style)
+                Case(cells, n_atoms, ranks, device, what, min(steps, 100), steps, plan.style)
                 for device in plan.devices
-                for field in ((False, True) if plan.with_field else (False,))
+                for what in plan.what
                 for ranks in sorted(plan.ranks)
             ]
         )
@@ -129,16 +129,16 @@ def _possible(plan: Plan, result: Benchmark) -> Plan:
         many = " ".join(str(r) for r in ranks if r > cores())
         result.left_out.append(f"{many} ranks are left out: there are {cores()} cores.")
         ranks = tuple(r for r in ranks if r <= cores())
-    return Plan(plan.atoms, ranks, devices, plan.with_field, plan.steps, plan.repeats, plan.style)
+    return Plan(plan.atoms, ranks, devices, plan.what, plan.steps, plan.repeats, plan.style)
 
 
 def memory_needed(case: Case, result: Benchmark) -> float:
     """Expected memory of all ranks [MB], from the largest run of the same kind if there is one."""
-    kind = (case.ranks, case.device, case.with_field)
+    kind = (case.ranks, case.device, case.what)
     known = [
         c
         for c in result.timings
-        if (c.ranks, c.device, c.with_field) == kind and c.n_atoms < case.n_atoms
+        if (c.ranks, c.device, c.what) == kind and c.n_atoms < case.n_atoms
     ]
     if not known:
         return case.ranks * BASE_MB + KB_PER_ATOM * case.n_atoms / 1024

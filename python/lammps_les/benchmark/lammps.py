@@ -37,7 +37,11 @@ thermo 1
 run {steps}
 info memory
 """
-FIELD = "fix field all efield/bec 0.0 0.0 0.1"
+WHAT = {  # quantities computed in every step, and the fix that asks for them
+    "E+F": "",
+    "E+F+field": "fix field all efield/bec 0.0 0.0 0.1 response field",
+    "E+F+BEC": "fix field all efield/bec 0.0 0.0 0.1",
+}
 SECTIONS = ("Comm", "Neigh", "Output", "Modify", "Other")  # of LAMMPS, besides Pair
 THERMO = r"^ *{} +(\d\S*) *$"  # a line of thermo output: step, wall clock in s
 NO_MEMORY = r"out of memory|bad_alloc|Failed to (re)?allocate|not enough memory"
@@ -57,7 +61,7 @@ class Case:
         n_atoms: in all of them.
         ranks: MPI processes.
         device: ``cpu`` or ``cuda``.
-        with_field: a field, hence Born effective charges in every step.
+        what: a key of ``WHAT``.
         first: steps of the first run.
         steps: steps of the second run, which is timed.
         style: further keywords of ``pair_style les``.
@@ -67,15 +71,10 @@ class Case:
     n_atoms: int
     ranks: int = 1
     device: str = "cpu"
-    with_field: bool = False
+    what: str = "E+F"
     first: int = 100
     steps: int = 100
     style: str = ""
-
-    @property
-    def what(self) -> str:
-        """Name of the quantities that are computed."""
-        return "E+F+BEC" if self.with_field else "E+F"
 
     @property
     def title(self) -> str:
@@ -149,7 +148,7 @@ def time_case(case: Case, model: Path, start: Start, programs: Programs) -> Timi
         style=case.style,
         model=model.absolute(),
         elements=" ".join(start.elements),
-        fix=FIELD if case.with_field else "",
+        fix=WHAT[case.what],
         first=case.first,
         steps=case.steps,
     )

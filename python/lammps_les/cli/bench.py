@@ -52,7 +52,9 @@ def bench(
     ] = Device.auto,
     field: Annotated[
         bool,
-        typer.Option("--field", help="Also with a field: Born effective charges in every step."),
+        typer.Option(
+            "--field", help="Also with the force of a field, and with Born effective charges."
+        ),
     ] = False,
     steps: Annotated[
         int | None,
@@ -82,6 +84,7 @@ def bench(
     import torch
 
     from lammps_les.benchmark import Plan, Programs, machine, measure, read_start, write_report
+    from lammps_les.benchmark.lammps import WHAT
     from lammps_les.benchmark.report import display, rows
     from lammps_les.model_file import read_metadata
 
@@ -98,7 +101,7 @@ def bench(
         atoms=parse_numbers("--atoms", atoms),
         ranks=parse_numbers("--ranks", ranks),
         devices=devices,
-        with_field=field,
+        what=tuple(WHAT) if field else ("E+F",),
         steps=steps,
         repeats=repeats,
         style=style,
