@@ -8,6 +8,9 @@ r"""Train one of the cases of this folder, and print what is to be seen in it.
     python benchmarks/training/run.py dipeptides --data dipeptides_train.xyz \
         --validation dipeptides_val_bec.xyz -o runs/dipeptides
 
+The gas of random charges, whose data are made first, is `random_charges.py`. What came out of all
+of them stands in README.md.
+
 Errors on all parts of the data stand in report.md of the run folder. BaTiO3: R2 of the diagonal of
 the Born effective charges by element. Dipeptides: mean absolute error of dipoles, of the model and
 of the charges `mbi_charges` that the data come with.
