@@ -42,6 +42,11 @@ def write_model(
                 f"metadata for {path}: field '{name}' is {getattr(metadata, name)!r}, "
                 f"but the network has {of_network!r}"
             )
+    if getattr(network, "needs_total_charge", False):
+        raise ModelFileError(
+            f"cannot write {path}: the network embeds the total charge of the system, and a model "
+            "file stands for one; fix it with network.at_total_charge(Q)"
+        )
     network = copy.deepcopy(network).to(metadata.torch_dtype).eval()
     for parameter in network.parameters():
         parameter.requires_grad_(False)

@@ -7,8 +7,9 @@ import pytest
 import torch
 from training_toys import CELLS, network_of, physics_of, waters
 
-from lammps_les.data.frames import Frame, join, make_frame
+from lammps_les.data.frames import Batch, Frame, join, make_frame
 from lammps_les.data.structures import Labelled
+from lammps_les.models import LesNetwork
 from lammps_les.training.config import LossConfig
 from lammps_les.training.losses import (
     QUANTITIES,
@@ -19,7 +20,7 @@ from lammps_les.training.losses import (
     weighted_mean,
     weights_at,
 )
-from lammps_les.training.prediction import predict
+from lammps_les.training.prediction import Physics, predict
 
 SHAPES = {
     "energy": (),
@@ -54,7 +55,16 @@ CASES = [
 def test_parameter_gradient_is_the_difference_quotient(name, kind, layers, loss):
     network = network_of(layers=layers)
     physics = physics_of(network, "phase" if kind == "triclinic" else "local")
-    batch = join([frame_of(kind, [name])])
+    compare_gradients(network, join([frame_of(kind, [name])]), physics, name, loss)
+    touched = {n.split(".")[0] for n, p in network.named_parameters() if p.grad is not None}
+    assert "charge_readout" in touched
+    assert ("energy_readout" in touched) is (name in ("energy", "forces", "stress"))
+
+
+def compare_gradients(
+    network: LesNetwork, batch: Batch, physics: Physics, name: str, loss: str
+) -> None:
+    """Fill the gradients of a loss on one quantity, and compare them with differences."""
 
     def value(create_graph: bool) -> torch.Tensor:
         predicted = predict(network, batch, physics, [name], create_graph)
@@ -80,9 +90,17 @@ def test_parameter_gradient_is_the_difference_quotient(name, kind, layers, loss)
         assert (gradient * direction).sum().item() == pytest.approx(slope, rel=2e-6, abs=2e-8), part
         moved += bool(gradient.abs().max() > 1e-10)
     assert moved >= 4
-    touched = {n.split(".")[0] for n, p in network.named_parameters() if p.grad is not None}
-    assert "charge_readout" in touched
-    assert ("energy_readout" in touched) is (name in ("energy", "forces", "stress"))
+
+
+@pytest.mark.parametrize("name", ["forces", "born_effective_charges"])
+def test_parameter_gradient_with_charge_states_is_the_difference_quotient(name):
+    """Embedded and exact total charge, two charge states in a batch, mean not removed."""
+    network = network_of(embed_total_charge=True)
+    physics = replace(physics_of(network, "phase"), exact_total_charge=True, remove_mean=False)
+    frames = [frame_of("triclinic", [name, "total_charge"], seed) for seed in (1, 2)]
+    compare_gradients(network, join(frames), physics, name, "mse")
+    for part in ("sender_slope", "receiver_slope"):
+        assert network.get_parameter(f"representation.{part}").grad.abs().max() > 1e-4
 
 
 def test_frames_without_a_label_do_not_count():

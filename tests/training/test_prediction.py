@@ -12,17 +12,38 @@ from lammps_les.analysis.moments import molecular_moments
 from lammps_les.data.frames import join, make_frame
 from lammps_les.data.structures import Labelled
 from lammps_les.electrostatics import long_range_response, wave_vector_triples
-from lammps_les.model_file import parse_metadata
+from lammps_les.model_file import ModelFileError, parse_metadata
 from lammps_les.models import LesNetwork
 from lammps_les.training.long_range import long_range
 from lammps_les.training.losses import QUANTITIES
 from lammps_les.training.prediction import Physics, predict
+from lammps_les_export import write_model
 from lammps_les_export.exported_model import ExportedModel
 
+EMBEDDED_OR_EXACT = [(1, True, False), (1, False, True), (2, True, True)]
 
-def reference(network: LesNetwork, physics: Physics, atoms: Atoms) -> dict[str, torch.Tensor]:
+
+def reference(
+    network: LesNetwork, physics: Physics, atoms: Atoms, total_charge: float | None = None
+) -> dict[str, torch.Tensor]:
     """Outputs of the module of a model file: forces and stress by automatic differentiation."""
-    metadata = {
+    frame = make_frame(unlabelled(atoms), {"H": 0.0, "O": 0.0}, 3.2, 1.5, torch.float64)
+    metadata = metadata_of(network, physics) | {"total_charge": total_charge}
+    module = ExportedModel(network, parse_metadata(metadata, "test"))
+    return module(
+        frame.positions,
+        frame.species,
+        frame.cell,
+        torch.tensor(atoms.pbc),
+        frame.edge_index,
+        frame.edge_shifts,
+        True,
+        physics.born,
+    )
+
+
+def metadata_of(network: LesNetwork, physics: Physics) -> dict[str, object]:
+    return {
         "format_version": 1,
         "species": ["H", "O"],
         "cutoff": network.cutoff,
@@ -39,18 +60,6 @@ def reference(network: LesNetwork, physics: Physics, atoms: Atoms) -> dict[str, 
             ("source", "sha256", "program", "version", "date", "citation"), "test"
         ),
     }
-    frame = make_frame(unlabelled(atoms), {"H": 0.0, "O": 0.0}, 3.2, 1.5, torch.float64)
-    module = ExportedModel(network, parse_metadata(metadata, "test"))
-    return module(
-        frame.positions,
-        frame.species,
-        frame.cell,
-        torch.tensor(atoms.pbc),
-        frame.edge_index,
-        frame.edge_shifts,
-        True,
-        physics.born,
-    )
 
 
 @pytest.mark.parametrize("kind", CELLS)
@@ -118,6 +127,48 @@ def test_dipole_does_not_depend_on_the_origin_and_is_that_of_the_charges():
     torch.testing.assert_close(*dipoles, rtol=0, atol=1e-10)
 
 
+@pytest.mark.parametrize("remove_mean", [True, False])
+@pytest.mark.parametrize("born", ["local", "phase"])
+@pytest.mark.parametrize(("layers", "embed", "exact"), EMBEDDED_OR_EXACT)
+def test_charge_states_in_a_batch_are_what_their_model_files_give(
+    layers, embed, exact, born, remove_mean
+):
+    """One batch of several structures in several charge states; one model file for each state."""
+    network = network_of(layers=layers, embed_total_charge=embed)
+    physics = replace(physics_of(network, born), exact_total_charge=exact, remove_mean=remove_mean)
+    frames, expected = [], []
+    for kind in CELLS:
+        for charge in (1.0, 0.0, -2.0):
+            atoms = waters(kind, 2, 1)
+            structure = Labelled(atoms, {"total_charge": np.array(charge)}, 1.0, "test")
+            if charge == 0.0:
+                structure = unlabelled(atoms)  # counts as neutral
+            energies = {"H": 0.0, "O": 0.0}
+            frames.append(make_frame(structure, energies, 3.2, 1.5, torch.float64))
+            fixed = network.at_total_charge(charge)
+            assert not fixed.needs_total_charge
+            expected.append(reference(fixed, physics, atoms, charge if exact else None))
+    found = predict(network, join(frames), physics, QUANTITIES)
+    for name in ("energy", "forces", "bec"):
+        ours = found["born_effective_charges" if name == "bec" else name]
+        theirs = [e[name].reshape(-1, *ours.shape[1:]) for e in expected]
+        torch.testing.assert_close(ours, torch.cat(theirs), rtol=0, atol=1e-10)
+    for first in range(0, 9, 3):
+        values = found["energy"][first : first + 3]
+        assert values.detach().diff().abs().min() > 1e-3  # the state matters
+
+
+def test_a_network_without_its_total_charge_says_so():
+    network = network_of(embed_total_charge=True)
+    frame = make_frame(
+        unlabelled(waters("open", 1, 1)), {"H": 0.0, "O": 0.0}, 3.2, 1.5, torch.float64
+    )
+    with pytest.raises(RuntimeError, match="needs the total charge"):
+        network(frame.edge_vectors, frame.edge_index, frame.species, 3)
+    with pytest.raises(ModelFileError, match=r"fix it with network\.at_total_charge"):
+        write_model("never.pt", network, metadata_of(network, physics_of(network)))
+
+
 def test_the_dipole_of_an_ion_is_about_the_center_of_mass_in_label_and_evaluation():
     network = network_of()
     physics = replace(physics_of(network), exact_total_charge=True)
@@ -157,8 +208,6 @@ def test_exact_total_charge_holds_and_enters_the_energy():
         energies.append(predict(network, join([frame]), physics, ["energy"])["energy"].item())
     slope = (energies[0] - energies[1]) / (2 * step)
     assert found["forces"][0, 1].item() == pytest.approx(-slope, rel=1e-6, abs=1e-8)
-    with pytest.raises(ValueError, match="exact total charge are not implemented"):
-        predict(network, batch, physics, ["born_effective_charges"])
 
 
 def test_without_charges_there_is_no_long_range_part():

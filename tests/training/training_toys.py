@@ -30,18 +30,28 @@ def waters(kind: str, n: int, seed: int) -> Atoms:
     return atoms
 
 
-def network_of(channels: int = 1, layers: int = 1) -> LesNetwork:
+def network_of(channels: int = 1, layers: int = 1, embed_total_charge: bool = False) -> LesNetwork:
+    """A random network; with an embedding whose response to the total charge is not zero."""
     torch.manual_seed(3)
     config = NetworkConfig(
         species=("H", "O"),
         channels=channels,
         representation=RepresentationConfig(
-            cutoff=3.2, n_bessel=3, n_radial=3, max_l=2, layers=layers
+            cutoff=3.2,
+            n_bessel=3,
+            n_radial=3,
+            max_l=2,
+            layers=layers,
+            embed_total_charge=embed_total_charge,
         ),
         energy=ReadoutConfig(hidden=(6,)),
         charge=ReadoutConfig(hidden=(6,), scale=0.3),
     )
-    return LesNetwork(config).double()
+    network = LesNetwork(config).double()
+    for name, parameter in network.named_parameters():
+        if name.endswith("_slope"):
+            torch.nn.init.normal_(parameter, std=0.3)
+    return network
 
 
 def physics_of(network: LesNetwork, born: str = "local") -> Physics:

@@ -142,6 +142,11 @@ class Batch:
         """Number of atoms [B], in the floating-point type of the batch."""
         return torch.tensor(self.sizes, dtype=self.weights.dtype, device=self.weights.device)
 
+    @property
+    def total_charges(self) -> Tensor:
+        """Charge of each frame [B] in e; 0 without a label."""
+        return self.labels.get(TOTAL_CHARGE.name, torch.zeros_like(self.weights))
+
     def per_frame(self, values: Tensor) -> Tensor:
         """Sum over the atoms of each frame: [N, ...] to [B, ...]."""
         out = values.new_zeros((len(self.sizes), *values.shape[1:]))

@@ -10,7 +10,7 @@ from ase import Atoms
 from ase.data import chemical_symbols
 
 from lammps_les.data.labels import label
-from lammps_les.keys import FORCES, LABELS
+from lammps_les.keys import FORCES, LABELS, TOTAL_CHARGE
 
 
 class Labelled(NamedTuple):
@@ -32,6 +32,11 @@ class Labelled(NamedTuple):
     def periodic(self) -> bool:
         """Whether the boundaries are periodic (in all directions; there are no others here)."""
         return bool(self.atoms.pbc.all())
+
+    @property
+    def total_charge(self) -> float:
+        """Charge of the structure [e]; 0 without a label."""
+        return round(float(self.labels.get(TOTAL_CHARGE.name, 0.0)), 6)
 
 
 def read_labelled(

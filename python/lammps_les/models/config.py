@@ -42,6 +42,8 @@ class RepresentationConfig:
             in the first layer through the initial weights.
         layers: 1 = no message passing.
         messages: one entry for each layer after the first; a single entry serves all.
+        embed_total_charge: the vectors that stand for an element depend on the total charge of the
+            system.
     """
 
     cutoff: float = 4.5
@@ -55,6 +57,7 @@ class RepresentationConfig:
     average_neighbors: float = 10.0
     layers: int = 1
     messages: tuple[MessageConfig, ...] = (MessageConfig(),)
+    embed_total_charge: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,8 @@
 """The short-range network: energies and latent charges of atoms from edge vectors."""
 
+import copy
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
@@ -19,13 +22,16 @@ class LesNetwork(nn.Module):
     times in ``edge_vectors`` and in its parameters.
 
     Args:
-        config: sizes; kept as ``config`` on the module that is not scripted.
+        config: sizes.
 
     Attributes:
+        config: the same, on a module that is not scripted.
         species: element symbols; the place in the list is the species index.
         cutoff: radius [A] of one layer.
         layers: an atom's results depend on atoms up to ``layers * cutoff`` away.
         channels: latent charges per atom.
+        needs_total_charge: whether an embedding asks for the total charge of the system;
+            ``at_total_charge`` gives a network that does not.
 
     Raises:
         ValueError: the two representations differ in cutoff or layers.
@@ -35,13 +41,19 @@ class LesNetwork(nn.Module):
     cutoff: float
     layers: int
     channels: int
+    needs_total_charge: bool
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
+        self.config = config
         self.species = list(config.species)
         self.cutoff = float(config.representation.cutoff)
         self.layers = config.representation.layers
         self.channels = config.channels
+        self.needs_total_charge = any(
+            part is not None and part.embed_total_charge
+            for part in (config.representation, config.charge_representation)
+        )
         self.representation = self._represent(config.representation)
         self.charge_representation = None
         n_charge_features = self.representation.n_features
@@ -63,8 +75,26 @@ class LesNetwork(nn.Module):
     def _represent(self, config: RepresentationConfig) -> CaceRepresentation:
         return CaceRepresentation(config, len(self.species))
 
+    def at_total_charge(self, total_charge: float) -> "LesNetwork":
+        """A network that is this one for systems of one total charge [e], and needs none."""
+        fixed = copy.deepcopy(self)
+        parts = {}
+        for name in ("representation", "charge_representation"):
+            part, config = getattr(fixed, name), getattr(self.config, name)
+            if part is not None:
+                part.at_total_charge(total_charge)
+                parts[name] = replace(config, embed_total_charge=False)
+        fixed.config = replace(self.config, **parts)
+        fixed.needs_total_charge = False
+        return fixed
+
     def forward(
-        self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
+        self,
+        edge_vectors: Tensor,
+        edge_index: Tensor,
+        species: Tensor,
+        n_centers: int,
+        total_charge: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Short-range energies and latent charges of atoms 0 ... n_centers-1.
 
@@ -74,15 +104,19 @@ class LesNetwork(nn.Module):
             species: [n_all] int64, species index of every atom that an edge names.
             n_centers: number of atoms asked for. Edges must be given for these and for all atoms
                 reached from them by fewer than ``layers`` edges.
+            total_charge: [n_all] in e, of the system that each atom is part of; where the network
+                ``needs_total_charge``.
 
         Returns:
             "energy" [n_centers] in eV and "charge" [n_centers, channels] in file units.
         """
-        features = self.representation(edge_vectors, edge_index, species, n_centers)
+        features = self.representation(edge_vectors, edge_index, species, n_centers, total_charge)
         energy = self.energy_readout(features)[:, 0]
         charge = torch.zeros([n_centers, 0], dtype=energy.dtype, device=energy.device)
         if self.charge_readout is not None:
             if self.charge_representation is not None:
-                features = self.charge_representation(edge_vectors, edge_index, species, n_centers)
+                features = self.charge_representation(
+                    edge_vectors, edge_index, species, n_centers, total_charge
+                )
             charge = self.charge_readout(features)
         return {"energy": energy, "charge": charge}

@@ -22,6 +22,13 @@ class CaceRepresentation(nn.Module):
     with the monomials Y of the unit vector. It is formed in the order of that formula, from the
     right: with one layer no array holds edges x angular x channels.
 
+    With ``embed_total_charge`` the embeddings depend on the total charge Q [e] of the system that
+    an atom is part of, u_a(z) + Q u'_a(z) and likewise v_b, so that one structure may have another
+    energy and other charges in another charge state (the charge state as input of the network: King
+    et al., Nat. Commun. 16, 8763 (2025); the linear form is chosen here, because at a fixed Q it is
+    just another table of elements, see ``at_total_charge``). u' and v' are zero at first. An atom
+    without neighbors does not feel Q.
+
     Args:
         config: sizes.
         n_species: number of elements.
@@ -45,6 +52,9 @@ class CaceRepresentation(nn.Module):
         self.invariants = Invariants(config.max_l, config.max_nu)
         self.sender = nn.Parameter(nn.init.xavier_uniform_(torch.empty(n_species, k)))
         self.receiver = nn.Parameter(nn.init.xavier_uniform_(torch.empty(n_species, k)))
+        for name in ("sender_slope", "receiver_slope"):  # per e
+            slope = nn.Parameter(torch.zeros(n_species, k)) if config.embed_total_charge else None
+            self.register_parameter(name, slope)
         channels = k * k if config.mixing_per_channel else 1
         shape = [config.max_l + 1, channels, config.n_bessel, config.n_radial]
         spread = (config.n_bessel * config.average_neighbors) ** -0.5
@@ -64,8 +74,22 @@ class CaceRepresentation(nn.Module):
             )
         self.messages = nn.ModuleList(MessageLayer(per_layer, config, m) for m in messages)
 
+    def at_total_charge(self, total_charge: float) -> None:
+        """Fix the total charge [e]; the representation does not need it afterwards."""
+        for name in ("sender", "receiver"):
+            slope = getattr(self, f"{name}_slope")
+            if slope is not None:
+                table = getattr(self, name) + total_charge * slope
+                setattr(self, name, nn.Parameter(table.detach()))
+                setattr(self, f"{name}_slope", None)
+
     def forward(
-        self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
+        self,
+        edge_vectors: Tensor,
+        edge_index: Tensor,
+        species: Tensor,
+        n_centers: int,
+        total_charge: Tensor | None = None,
     ) -> Tensor:
         """Invariants of atoms 0 ... n_centers-1.
 
@@ -74,11 +98,23 @@ class CaceRepresentation(nn.Module):
             edge_index: [2, E] center, neighbor; sorted by center.
             species: [n_all] species index.
             n_centers: atoms asked for.
+            total_charge: [n_all] in e, of the system that each atom is part of; only with
+                ``embed_total_charge``.
 
         Returns:
             [n_centers, n_features]; features in the order (layer, invariant, sender a,
             receiver b, radial m), the last one fastest.
         """
+        sender, receiver_table = self.sender, self.receiver
+        sender_slope, receiver_slope = self.sender_slope, self.receiver_slope
+        if sender_slope is not None and receiver_slope is not None:
+            if total_charge is None:
+                raise RuntimeError("LES: this network needs the total charge of the system")
+            # a table for each charge state, one below the other
+            states, state = torch.unique(total_charge, return_inverse=True)
+            species = species + sender.size(0) * state
+            sender = (sender + states[:, None, None] * sender_slope).flatten(0, 1)
+            receiver_table = (receiver_table + states[:, None, None] * receiver_slope).flatten(0, 1)
         env = pad_edges(edge_vectors, edge_index, species, n_centers, self.layers, self.cutoff)
         distance = torch.sqrt((env.vectors * env.vectors).sum(0))  # [n, m]
         step = polynomial_cutoff(distance / self.cutoff, self.cutoff_power)
@@ -86,14 +122,14 @@ class CaceRepresentation(nn.Module):
         unit = env.vectors * torch.reciprocal(distance + self.softening)
         angular = self.angular(unit)  # [l, n, m]
         basis = EdgeBasis(distance, step, factor * step, sines, angular, self.angular.sizes)
-        receiver = self.receiver[env.row_species].t().contiguous()  # [K, n]
+        receiver = receiver_table[env.row_species].t().contiguous()  # [K, n]
         mixing = self.mixing[self.order]
         mixing = mixing.expand(-1, self.channels, -1, -1)  # [l, c, b, m]
 
-        weights = self.sender.t()[:, env.neighbor_species]  # [K, n, m]
+        weights = sender.t()[:, env.neighbor_species]  # [K, n, m]
         a = mix(sum_neighbors(basis, weights[None]), receiver, mixing)  # [l, c, n, m]
         features = [self.to_features(a)]
-        embedding = self.sender[env.row_species]
+        embedding = sender[env.row_species]
         for index, layer in enumerate(self.messages):
             n = n_centers if index == self.layers - 2 else a.size(2)
             a = layer(

@@ -12,8 +12,9 @@ so that one pull-back through the network gives the forces, and the loss needs o
 in which the tables of cos k.r and sin k.r are constants.
 """
 
+import math
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -25,7 +26,7 @@ from lammps_les.electrostatics.polarization import coupling_charges
 from lammps_les.keys import BORN_EFFECTIVE_CHARGES, DIPOLE, ENERGY, FORCES, STRESS, TOTAL_CHARGE
 from lammps_les.training.long_range import LongRange, long_range
 
-Latents = Callable[[Tensor, Tensor, Tensor, int], dict[str, Tensor]]
+Latents = Callable[..., dict[str, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Physics:
         born: form of the Born effective charges, ``local`` or ``phase``.
         layers: of the network.
         exact_total_charge: shift all charges of a frame alike, so that their sum is its total
-            charge.
+            charge; with one channel.
     """
 
     long_range: LongRangeParameters
@@ -64,8 +65,8 @@ def predict(
     """Quantities of ``lammps_les.keys`` by name, for all frames of a batch.
 
     Args:
-        network: ``latents`` of FORMAT.md.
-        batch: of B frames.
+        network: ``latents`` of FORMAT.md, or one that also takes total charges.
+        batch: of B frames; those without a total charge count as neutral.
         physics: of the model.
         wanted: names of quantities; others may be left out.
         create_graph: keep everything differentiable in the parameters of the network.
@@ -79,7 +80,10 @@ def predict(
     want_gradient = FORCES.name in wanted or STRESS.name in wanted
     want_born = BORN_EFFECTIVE_CHARGES.name in wanted and physics.charge_sign != ()
     edges = batch.edge_vectors.detach().requires_grad_(want_gradient or want_born)
-    latent = network(edges, batch.edge_index, batch.species, len(batch.species))
+    charge_of_atom = batch.total_charges[batch.frame_of_atom]  # of its frame
+    latent = _latents(
+        network, edges, batch.edge_index, batch.species, len(batch.species), charge_of_atom
+    )
     energies, charges = latent["energy"], latent["charge"]
     if physics.exact_total_charge:
         charges = _with_total_charge(charges, batch, physics)
@@ -109,13 +113,48 @@ def predict(
         neutral = _without_mean(bare, batch)  # so the origin does not matter
         result[DIPOLE.name] = batch.per_frame(neutral[:, None] * batch.positions)
     if want_born:
-        coupling = coupling_charges(charges, physics.charge_unit, signs, physics.epsilon_inf)
-        result[BORN_EFFECTIVE_CHARGES.name] = (
-            _born_one_layer(coupling, edges, batch, physics, create_graph)
-            if physics.layers == 1 and not physics.exact_total_charge
-            else _born_general(network, batch, physics, signs, create_graph)
+        result[BORN_EFFECTIVE_CHARGES.name] = _born_effective_charges(
+            network, latent["charge"], edges, batch, physics, create_graph
         )
     return result
+
+
+def _latents(
+    network: Latents, edges: Tensor, index: Tensor, species: Tensor, n: int, total_charge: Tensor
+) -> dict[str, Tensor]:
+    """Outputs of the network, which is told the total charge if it asks for it."""
+    if getattr(network, "needs_total_charge", False):
+        return network(edges, index, species, n, total_charge)
+    return network(edges, index, species, n)
+
+
+def _born_effective_charges(
+    network: Latents,
+    charges: Tensor,
+    edges: Tensor,
+    batch: Batch,
+    physics: Physics,
+    create_graph: bool,
+) -> Tensor:
+    """Born effective charges [N, 3, 3] of latent charges that are not shifted yet.
+
+    The shift to an exact total charge cancels where the mean is removed (FORMAT.md).
+    """
+    shares = None
+    if physics.exact_total_charge and not physics.remove_mean:
+        physics = replace(physics, remove_mean=True)
+        per_frame = math.sqrt(physics.epsilon_inf) * batch.total_charges / batch.atoms_per_frame
+        shares = per_frame[batch.frame_of_atom]  # [N]
+    signs = torch.tensor(physics.charge_sign, dtype=charges.dtype, device=charges.device)
+    if physics.layers == 1:
+        coupling = coupling_charges(charges, physics.charge_unit, signs, physics.epsilon_inf)
+        tensor = _born_one_layer(coupling, edges, batch, physics, create_graph)
+    else:
+        tensor = _born_general(network, batch, physics, signs, create_graph)
+    if shares is not None:
+        identity = torch.eye(3, dtype=charges.dtype, device=charges.device)
+        tensor = tensor + shares[:, None, None] * identity
+    return tensor
 
 
 def _pull_back(
@@ -137,12 +176,9 @@ def _pull_back(
 
 
 def _with_total_charge(charges: Tensor, batch: Batch, physics: Physics) -> Tensor:
-    """Charges shifted alike in each frame, so that their sum is the total charge (0 if unknown)."""
-    target = batch.labels.get(TOTAL_CHARGE.name, torch.zeros_like(batch.weights))
-    surplus = batch.per_frame(charges)  # [B, C]
-    signs = torch.tensor(physics.charge_sign, dtype=charges.dtype, device=charges.device)
-    share = target[:, None] * signs / (physics.charge_unit * len(physics.charge_sign))
-    shift = (share - surplus) / batch.atoms_per_frame[:, None]
+    """Charges [N, 1] shifted alike in each frame, so that their sum is its total charge."""
+    target = batch.total_charges * (physics.charge_sign[0] / physics.charge_unit)
+    shift = (target[:, None] - batch.per_frame(charges)) / batch.atoms_per_frame[:, None]
     return charges + shift[batch.frame_of_atom]
 
 
@@ -228,11 +264,6 @@ def _born_general(
     network: Latents, batch: Batch, physics: Physics, signs: Tensor, create_graph: bool
 ) -> Tensor:
     """Born effective charges frame by frame, on unfolded graphs; for any number of layers."""
-    if physics.exact_total_charge:
-        raise ValueError(
-            "Born effective charges with an exact total charge are not implemented; "
-            "choose charges.total_charge: penalty or off, or leave Born charges out of the loss"
-        )
     tensors = []
     edge_start = atom_start = 0
     for n, (size, n_edges) in enumerate(zip(batch.sizes, batch.n_edges, strict=True)):
@@ -246,7 +277,8 @@ def _born_general(
         nodes = nodes.detach().requires_grad_(True)
         vectors = nodes[graph.edge_index[1]] - nodes[graph.edge_index[0]]
         species = batch.species[atoms][graph.owner]
-        charges = network(vectors, graph.edge_index, species, size)["charge"]
+        total = batch.total_charges[n].expand(len(species))
+        charges = _latents(network, vectors, graph.edge_index, species, size, total)["charge"]
         coupling = coupling_charges(charges, physics.charge_unit, signs, physics.epsilon_inf)
         tensors.append(
             born_effective_charges(
