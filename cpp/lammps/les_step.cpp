@@ -70,13 +70,24 @@ void LesStep::run_network()
   if (n > 0) latents = model->latents(edge_vectors, edge_index, graph.species().to(model->device()), n);
 }
 
+// Sums [channels] over the atoms of all ranks, and their number.
+std::pair<Tensor, double> LesStep::system_sum(const Tensor &values) const
+{
+  const Tensor own = values.to(torch::kFloat64).sum(0);
+  const Tensor count = torch::full({1}, static_cast<double>(values.size(0)), own.options());
+  const Tensor totals = comm.sum(torch::cat({own, count}));
+  return {totals.narrow(0, 0, own.size(0)), std::max(1.0, totals[-1].item<double>())};
+}
+
 void LesStep::run_long_range(bool atom_virial)
 {
   const int n = graph.n_owned();
+  charges = latents.charge;
   if (!solver_) {
     const auto f64 = positions.options();
-    long_range = {torch::zeros({n}, f64), torch::zeros_like(latents.charge), torch::zeros({n, 3}, f64),
+    long_range = {torch::zeros({n}, f64), torch::zeros_like(charges), torch::zeros({n, 3}, f64),
                   torch::zeros({3, 3}, torch::kFloat64), torch::zeros({n, 3, 3}, f64)};
+    charge_weights_ = long_range.potential;
     return;
   }
   if (!solver_ready_) {
@@ -84,7 +95,17 @@ void LesStep::run_long_range(bool atom_virial)
     setup_cell_ = cell;
   }
   solver_ready_ = true;
-  long_range = solver_->compute(positions.narrow(0, 0, n), latents.charge, cell, atom_virial);
+  if (info().total_charge) {
+    const auto [sum, count] = system_sum(charges);
+    const double target = info().charge_sign[0] * *info().total_charge / info().charge_unit;
+    charges = charges + ((target - sum) / count).to(charges.options());
+  }
+  long_range = solver_->compute(positions.narrow(0, 0, n), charges, cell, atom_virial);
+  charge_weights_ = long_range.potential;
+  if (info().total_charge) {    // the shift responds to the charges of all atoms
+    const auto [sum, count] = system_sum(charge_weights_);
+    charge_weights_ = charge_weights_ - (sum / count).to(charge_weights_.options());
+  }
 }
 
 Tensor LesStep::pull_back(bool with_energy, const Tensor &charge_weights, bool keep_graph) const
@@ -97,7 +118,7 @@ void LesStep::run_pull_back(bool keep_graph)
 {
   edge_gradient = torch::zeros_like(edge_vectors);
   has_autograd_ = false;
-  edge_gradient = pull_back(true, long_range.potential, keep_graph);
+  edge_gradient = pull_back(true, charge_weights_, keep_graph);
   has_autograd_ = keep_graph;
 }
 
@@ -117,9 +138,15 @@ Tensor LesStep::born_rows(bool periodic, const Tensor &directions)
   const ChargePullBack weighted = [&](const Tensor &w, bool last) {
     return pull_back(false, w.unsqueeze(1) * weights, !last);
   };
-  const BornSettings born{settings.born, info().layers, info().remove_mean, periodic, cell, directions};
+  // where the total charge is fixed, only charges without their mean are the network's
+  const bool remove_mean = info().remove_mean || info().total_charge;
+  const BornSettings born{settings.born, info().layers, remove_mean, periodic, cell, directions};
   const AtomsAndEdges atoms{positions, graph.n_owned(), edge_vectors, edge_index};
-  const Tensor rows = born_effective_charges(born, atoms, coupling, weighted, comm);
+  Tensor rows = born_effective_charges(born, atoms, coupling, weighted, comm);
+  if (info().total_charge && !info().remove_mean) {
+    const double mean = std::sqrt(epsilon_inf()) * *info().total_charge / system_sum(coupling.unsqueeze(1)).second;
+    rows.narrow(0, 0, graph.n_owned()) += mean * directions.to(rows.options());
+  }
   latents.parts.clear();
   return rows.to(torch::kCPU).contiguous();
 }
@@ -128,7 +155,7 @@ std::pair<double, double> LesStep::mesh_errors() const
 {
   const auto direct = make_direct_sum(parameters(), comm);
   direct->setup(cell);
-  const LongRange judge = direct->compute(positions.narrow(0, 0, graph.n_owned()), latents.charge, cell, false);
+  const LongRange judge = direct->compute(positions.narrow(0, 0, graph.n_owned()), charges, cell, false);
   const auto squares = [](const Tensor &t) { return t.to(torch::kFloat64).square().sum().view({1}); };
   const Tensor sums = comm.sum(torch::cat({squares(long_range.forces - judge.forces), squares(judge.forces),
                                            squares(long_range.potential - judge.potential), squares(judge.potential)}));

@@ -53,6 +53,8 @@ class LesStep {
   LocalGraph graph;
   Latents latents;
   LongRange long_range;
+  torch::Tensor
+      charges;    // [n_owned, channels] file units: those of the network, shifted where the file fixes their sum
   torch::Tensor positions, edge_vectors, edge_index;    // f64, i64
   torch::Tensor edge_gradient;                          // [E, 3] f64, dE/d(edge vector) at fixed potential
   torch::Tensor cell;                                   // [3, 3] f64, rows in A
@@ -77,7 +79,8 @@ class LesStep {
   void build_graph(const LocalGraph::Atoms &atoms, const LAMMPS_NS::NeighList &list,
                    const std::vector<int> &species_of_type, bool merge_images);
   void run_network();
-  void run_long_range(bool atom_virial);    // collective: also for a rank whose network has failed
+  void
+  run_long_range(bool atom_virial);    // charges and potentials; collective: also for a rank whose network has failed
   void run_pull_back(bool keep_graph);
   void forget_graph();    // frees the memory of the autograd graph, if it is not kept for the BEC
 
@@ -92,7 +95,9 @@ class LesStep {
   bool solver_ready_ = false, solver_is_mesh_ = false;
   bool images_merged_ = false, has_autograd_ = false;
   torch::Tensor setup_cell_;
+  torch::Tensor charge_weights_;    // [n_owned, channels] dE/d(charge of the network)
 
+  std::pair<torch::Tensor, double> system_sum(const torch::Tensor &values) const;
   torch::Tensor pull_back(bool with_energy, const torch::Tensor &charge_weights, bool keep_graph) const;
 };
 

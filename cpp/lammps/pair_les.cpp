@@ -432,7 +432,7 @@ bool PairLES::add_to_lammps()
   const Tensor atom_virials = vflag_atom ? host(m.long_range.atom_virial) : Tensor();
 
   const int n = m.graph.n_owned(), channels = m.info().channels;
-  const Tensor charge = host(m.latents.charge), potential = host(m.long_range.potential), species = m.graph.species();
+  const Tensor charge = host(m.charges), potential = host(m.long_range.potential), species = m.graph.species();
   const int64_t *kind = species.data_ptr<int64_t>();
   const double *q = charge.data_ptr<double>(), *phi = potential.data_ptr<double>(), *pull = pulls.data_ptr<double>();
   const double *e_short = short_range.data_ptr<double>(), *e_long = shares.data_ptr<double>();

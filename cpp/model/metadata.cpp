@@ -81,6 +81,8 @@ Metadata parse_metadata(const std::string &text, const std::string &path)
   if (json.contains("open_shift")) reader.get("open_shift", m.open_shift);
   reader.get("charge_unit", m.charge_unit);
   reader.get("charge_sign", m.charge_sign);
+  if (json.contains("total_charge") && !json["total_charge"].is_null())
+    reader.get("total_charge", m.total_charge.emplace());
   reader.get("epsilon_inf", m.epsilon_inf);
   reader.get("remove_mean", m.remove_mean);
   reader.get("atomic_energies", m.atomic_energies);
@@ -104,6 +106,8 @@ Metadata parse_metadata(const std::string &text, const std::string &path)
   reader.require(m.epsilon_inf > 0.0, "has epsilon_inf that is not positive");
   reader.require(static_cast<int>(m.charge_sign.size()) == m.channels,
                  "does not give one charge sign for each of its channels");
+  reader.require(!m.total_charge || m.channels == 1,
+                 "fixes the total charge of a model that does not have one charge channel");
   for (const auto &symbol : m.species)
     reader.require(m.atomic_energies.count(symbol) == 1, "gives no atomic energy for species " + symbol);
   return m;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -30,6 +31,7 @@ struct Metadata {
   double open_shift = 0.0;     // A
   double charge_unit = 0.0;    // e per file unit
   std::vector<double> charge_sign;
+  std::optional<double> total_charge;    // e, of the whole system: the charges are shifted to it
   double epsilon_inf = 1.0;
   bool remove_mean = true;
   std::map<std::string, double> atomic_energies;    // eV

@@ -8,7 +8,15 @@ import pytest
 from ase import Atoms
 from lmp import energies, run
 
-MODELS = ["linear", "two_channels", "two_layers", "constant", "harmonic"]
+MODELS = [
+    "linear",
+    "two_channels",
+    "two_layers",
+    "constant",
+    "harmonic",
+    "total_charge",
+    "total_charge_two_layers",
+]
 CHANNELS = {"two_channels": 2, "harmonic": 0}
 STEP = 1e-4  # A, or strain
 

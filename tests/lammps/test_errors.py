@@ -77,7 +77,7 @@ def error_of(folder: Path, atoms: Atoms, model: Path, **options) -> str:
         ({"commands": ["fix f all efield/bec 0 0 1", 'print "$(f_f[7])"']}, "use 'run 0' first"),
         (
             {"commands": ["fix f all efield/bec 0 0 1 response some", "run 0"]},
-            "expected one of full, field",
+            "keyword 'response' expects one of full, field, not 'some'",
         ),
         (
             {
