@@ -46,9 +46,9 @@ def import_model(path: str | Path) -> ImportedModel:
     """
     path = Path(path)
     if path.is_dir():
-        return _from_folder(*pretrained.load_folder(path))
+        return _from_folder(path)
     if not path.exists() and str(path) in pretrained.names():
-        return _from_folder(*pretrained.load(str(path)))
+        return _from_folder(pretrained.folder(str(path)))
     if not path.is_file():
         known = ", ".join(pretrained.names())
         raise ModelFileError(
@@ -61,9 +61,11 @@ def import_model(path: str | Path) -> ImportedModel:
     return read_cace(path)
 
 
-def _from_folder(network: LesNetwork, metadata: Metadata) -> ImportedModel:
+def _from_folder(folder: Path) -> ImportedModel:
+    network, metadata = pretrained.load_folder(folder)
     decided = ("charge_sign", "epsilon_inf", "atomic_energies")
     suggested = metadata.model_dump(include=set(decided))
+    suggested["total_charges"] = pretrained.trained_total_charges(folder)
     return ImportedModel(network.double(), metadata.model_dump(exclude=set(decided)), suggested)
 
 
@@ -76,6 +78,7 @@ def export_model(
     charge_sign: Sequence[float] | None = None,
     structures: Sequence[Atoms] | None = None,
     atomic_energies: Mapping[str, float] | None = None,
+    total_charge: float | None = None,
 ) -> Conversion:
     """Write a trained network as a model file.
 
@@ -90,6 +93,9 @@ def export_model(
             decided by a water molecule.
         structures: typical of what the network was trained on.
         atomic_energies: eV per atom of every species; without them those of the source, else zero.
+        total_charge: e, of the systems that the model file is for; only for a network that depends
+            on it, by an exact constraint or an embedding. Without it that of the training data,
+            where there is only one.
 
     Raises:
         ModelFileError: the source cannot be used, or a decision cannot be made.
@@ -97,6 +103,7 @@ def export_model(
     imported = import_model(source)
     species = list(imported.metadata["species"])
     notes: list[str] = []
+    network, of_charge = _at_total_charge(imported, total_charge, notes)
     if epsilon_inf is None:
         epsilon_inf = imported.suggested.get("epsilon_inf")
         if epsilon_inf is None:
@@ -117,9 +124,41 @@ def export_model(
             **imported.metadata["provenance"],
             "date": datetime.date.today().isoformat(),
             "exported_by": f"lammps-les {__version__}",
+            **of_charge,
         },
     }
-    return Conversion(write_model(target, imported.network, fields), notes)
+    return Conversion(write_model(target, network, fields), notes)
+
+
+def _at_total_charge(
+    imported: ImportedModel, given: float | None, notes: list[str]
+) -> tuple[LesNetwork, dict[str, str]]:
+    """Network for one total charge, what to say of it in the provenance; sets the metadata."""
+    network, metadata = imported.network, imported.metadata
+    embedded, exact = network.needs_total_charge, metadata.get("total_charge") is not None
+    if not embedded and not exact:
+        if given is not None:
+            raise ModelFileError(
+                "the network does not depend on the total charge of the system; leave "
+                "--total-charge out"
+            )
+        return network, {}
+    trained = imported.suggested.get("total_charges", [])
+    listed = ", ".join(f"{charge:g}" for charge in trained)
+    if given is None:
+        if len(trained) != 1:
+            raise ModelFileError(
+                "a model file stands for one total charge of the system, and the network was "
+                f"trained on {listed or 'unknown ones'} e; choose with --total-charge"
+            )
+        given = trained[0]
+    elif given not in trained:
+        notes.append(f"the network was trained on a total charge of {listed} e, not {given:g}")
+    if exact:
+        metadata["total_charge"] = float(given)
+    if not embedded:
+        return network, {}
+    return network.at_total_charge(given), {"embedded_total_charge": f"{given:g} e"}
 
 
 def _charge_signs(

@@ -1,6 +1,5 @@
 """Trained, killed, resumed, fine-tuned, exported and run in LAMMPS, on a tiny data set."""
 
-import csv
 import os
 import signal
 import subprocess
@@ -12,20 +11,14 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from ase import Atoms
-from ase.calculators.singlepoint import SinglePointCalculator
 from lmp import run as run_lammps
-from training_toys import network_of, physics_of, unlabelled, waters
+from training_toys import EPOCHS, command, metrics, settings, teacher_labels, waters
 from typer.testing import CliRunner
 
 from lammps_les.calculators import LesCalculator
 from lammps_les.cli import app
-from lammps_les.data.frames import join, make_frame
 from lammps_les.pretrained import load_folder
-from lammps_les.training.losses import QUANTITIES
-from lammps_les.training.prediction import predict
 
-EPOCHS = 6
 KILLED_RUN = """
 import os, signal, sys
 from pathlib import Path
@@ -40,53 +33,6 @@ class Kill(Callback):
 
 train(read_config("run.yaml"), Path("."), Path("killed"), callbacks=[Kill()])
 """
-
-
-def teacher_labels(atoms: Atoms) -> Atoms:
-    """Structure with labels from a random network."""
-    network = network_of()
-    frame = make_frame(unlabelled(atoms), {"H": 0.0, "O": 0.0}, 3.2, 1.5, torch.float64)
-    found = predict(network, join([frame]), physics_of(network), QUANTITIES)
-    found = {name: value.detach().numpy() for name, value in found.items()}
-    labelled = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
-    labelled.calc = SinglePointCalculator(
-        labelled,
-        energy=float(found["energy"][0]) - 3.0 * len(atoms),
-        forces=found["forces"],
-        **({"stress": found["stress"][0]} if atoms.pbc.all() else {}),
-    )
-    labelled.arrays["BEC"] = found["born_effective_charges"].reshape(-1, 9)
-    return labelled
-
-
-def settings(**changes: object) -> dict:
-    return {
-        "data": {
-            "files": [{"path": "data.xyz"}],
-            "split": {"validation": 3, "test": 2},
-        },
-        "seed": 4,
-        "network": {
-            "representation": {"cutoff": 3.2, "n_bessel": 3, "n_radial": 3, "max_l": 2},
-            "energy": {"hidden": [6]},
-            "charge": {"hidden": [6], "scale": 0.3},
-        },
-        "long_range": {"sigma": 0.9, "dl": 1.5},
-        "loss": {"weights": {"energy": [1.0, 10.0], "stress": 1.0}},
-        "training": {"epochs": EPOCHS, "batch_size": 3, "check_every": 1},
-        **changes,
-    }
-
-
-def metrics(folder: Path) -> list[dict[str, float]]:
-    with (folder / "metrics.csv").open() as file:
-        return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
-
-
-def command(*arguments: str) -> str:
-    result = CliRunner().invoke(app, ["train", *arguments])
-    assert result.exit_code == 0, result.output
-    return result.output
 
 
 @pytest.fixture(scope="module")
@@ -223,15 +169,6 @@ def test_the_model_runs_in_lammps_on_two_ranks(workplace, tmp_path):
     np.testing.assert_allclose(found.forces, atoms.get_forces(), atol=5e-5)
     born = atoms.calc.get_property("born_effective_charges", atoms)
     np.testing.assert_allclose(found.bec, born, atol=5e-5)
-
-
-def test_exact_total_charge_trains_and_says_why_there_is_no_model_file(workplace):
-    changed = settings(charges={"total_charge": "exact"})
-    changed["training"]["epochs"] = 1
-    (workplace / "exact.yaml").write_text(yaml.safe_dump(changed))
-    command(str(workplace / "exact.yaml"))
-    assert not (workplace / "exact" / "model.pt").exists()
-    assert "no model.pt" in (workplace / "exact" / "report.md").read_text()
 
 
 def test_a_network_without_charges_trains(workplace):

@@ -1,14 +1,25 @@
 """Small structures and networks for tests of the training."""
 
+import csv
+from pathlib import Path
+
+import numpy as np
 import torch
 from ase import Atoms
 from ase.build import molecule
+from ase.calculators.singlepoint import SinglePointCalculator
+from typer.testing import CliRunner
 
+from lammps_les.cli import app
+from lammps_les.data.frames import join, make_frame
 from lammps_les.data.structures import Labelled
 from lammps_les.electrostatics import LongRangeParameters
 from lammps_les.models import LesNetwork, NetworkConfig, ReadoutConfig, RepresentationConfig
-from lammps_les.training.prediction import Physics
+from lammps_les.pretrained import load_folder
+from lammps_les.training.losses import QUANTITIES
+from lammps_les.training.prediction import Physics, predict
 
+EPOCHS = 6
 LONG_RANGE = LongRangeParameters(0.9, 1.5, 90.0, True, 1.0)
 CELLS = {
     "triclinic": [[6.1, 0, 0], [0.5, 5.0, 0], [0.2, 0.4, 6.0]],
@@ -67,3 +78,70 @@ def physics_of(network: LesNetwork, born: str = "local") -> Physics:
 
 def unlabelled(atoms: Atoms) -> Labelled:
     return Labelled(atoms, {}, 1.0, "test")
+
+
+def teacher_labels(atoms: Atoms) -> Atoms:
+    """Structure with labels from a random network."""
+    network = network_of()
+    frame = make_frame(unlabelled(atoms), {"H": 0.0, "O": 0.0}, 3.2, 1.5, torch.float64)
+    found = predict(network, join([frame]), physics_of(network), QUANTITIES)
+    found = {name: value.detach().numpy() for name, value in found.items()}
+    labelled = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+    labelled.calc = SinglePointCalculator(
+        labelled,
+        energy=float(found["energy"][0]) - 3.0 * len(atoms),
+        forces=found["forces"],
+        **({"stress": found["stress"][0]} if atoms.pbc.all() else {}),
+    )
+    labelled.arrays["BEC"] = found["born_effective_charges"].reshape(-1, 9)
+    return labelled
+
+
+def settings(**changes: object) -> dict:
+    """A configuration of a few seconds; the data are ``data.xyz``."""
+    return {
+        "data": {
+            "files": [{"path": "data.xyz"}],
+            "split": {"validation": 3, "test": 2},
+        },
+        "seed": 4,
+        "network": {
+            "representation": {"cutoff": 3.2, "n_bessel": 3, "n_radial": 3, "max_l": 2},
+            "energy": {"hidden": [6]},
+            "charge": {"hidden": [6], "scale": 0.3},
+        },
+        "long_range": {"sigma": 0.9, "dl": 1.5},
+        "loss": {"weights": {"energy": [1.0, 10.0], "stress": 1.0}},
+        "training": {"epochs": EPOCHS, "batch_size": 3, "check_every": 1},
+        **changes,
+    }
+
+
+def metrics(folder: Path) -> list[dict[str, float]]:
+    """Rows of metrics.csv of a run."""
+    with (folder / "metrics.csv").open() as file:
+        return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+
+
+def command(*arguments: str) -> str:
+    """Output of ``lammps-les train``, which must end well."""
+    result = CliRunner().invoke(app, ["train", *arguments])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def eager_energy(folder: Path, atoms: Atoms, total_charge: float = 0.0) -> float:
+    """Energy [eV] from the weights of a run folder, without a model file."""
+    network, metadata = load_folder(folder)
+    physics = Physics(
+        LongRangeParameters(*(getattr(metadata, name) for name in LongRangeParameters._fields)),
+        charge_unit=metadata.charge_unit,
+        charge_sign=tuple(metadata.charge_sign),
+        layers=metadata.layers,
+        exact_total_charge=metadata.total_charge is not None,
+    )
+    structure = unlabelled(atoms)._replace(labels={"total_charge": np.array(total_charge)})
+    energies = {symbol: metadata.atomic_energies[symbol] for symbol in metadata.species}
+    frame = make_frame(structure, energies, metadata.cutoff, metadata.dl, torch.float64)
+    found = predict(network.double(), join([frame]), physics, ["energy"])["energy"]
+    return float(found[0]) + sum(energies[symbol] for symbol in atoms.symbols)

@@ -62,6 +62,14 @@ class Comparison:
     predicted: list[dict[str, np.ndarray]] = field(default_factory=list)
     reference: list[dict[str, np.ndarray]] = field(default_factory=list)
 
+    def __add__(self, other: "Comparison") -> "Comparison":
+        """The structures of both, these first."""
+        return Comparison(
+            self.structures + other.structures,
+            self.predicted + other.predicted,
+            self.reference + other.reference,
+        )
+
     def values(self, quantity: Quantity, shift_energies: bool = False) -> Values | None:
         """Values of a quantity from all structures that carry it; energies per atom.
 

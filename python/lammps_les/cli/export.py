@@ -59,7 +59,8 @@ def export(
     model: Annotated[
         Path,
         typer.Argument(
-            help="Trained network: a CACE checkpoint (.pth), or water_rpbe-d3, which is included."
+            help="Trained network: a run folder of lammps-les train, a CACE checkpoint (.pth), or "
+            "water_rpbe-d3, which is included."
         ),
     ],
     target: Annotated[
@@ -87,6 +88,13 @@ def export(
     atomic_energies: Annotated[
         str | None, typer.Option(help="eV per atom, e.g. H=-13.6,O=-432.1 (default: 0).")
     ] = None,
+    total_charge: Annotated[
+        float | None,
+        typer.Option(
+            help="Charge [e] of the systems to run, for networks trained with it (default: that "
+            "of the training data)."
+        ),
+    ] = None,
 ) -> None:
     """Turn a trained network into a model file for LAMMPS and ASE.
 
@@ -105,6 +113,7 @@ def export(
         charge_sign=parse_charge_sign(charge_sign),
         structures=read_structures(structures) if structures else None,
         atomic_energies=parse_atomic_energies(atomic_energies),
+        total_charge=total_charge,
     )
     for text in conversion.notes:
         note(text)

@@ -4,9 +4,22 @@ from pathlib import Path
 
 from lammps_les.model_file import Metadata
 from lammps_les.models import LesNetwork
-from lammps_les.pretrained.folder import WEIGHTS, load_folder, save_folder
+from lammps_les.pretrained.folder import (
+    WEIGHTS,
+    load_folder,
+    save_folder,
+    trained_total_charges,
+)
 
-__all__ = ["WEIGHTS", "load", "load_folder", "names", "save_folder"]
+__all__ = [
+    "WEIGHTS",
+    "folder",
+    "load",
+    "load_folder",
+    "names",
+    "save_folder",
+    "trained_total_charges",
+]
 
 _HERE = Path(__file__).parent
 
@@ -16,12 +29,21 @@ def names() -> list[str]:
     return sorted(path.parent.name for path in _HERE.glob("*/config.json"))
 
 
-def load(name: str) -> tuple[LesNetwork, Metadata]:
-    """Network and metadata of a model that comes with the package, ready for ``write_model``.
+def folder(name: str) -> Path:
+    """Folder of a model that comes with the package.
 
     Raises:
         ValueError: there is no such model; says which there are.
     """
     if name not in names():
         raise ValueError(f"no pretrained model '{name}'; there are: {', '.join(names())}")
-    return load_folder(_HERE / name)
+    return _HERE / name
+
+
+def load(name: str) -> tuple[LesNetwork, Metadata]:
+    """Network and metadata of a model that comes with the package, ready for ``write_model``.
+
+    Raises:
+        ValueError: there is no such model; says which there are.
+    """
+    return load_folder(folder(name))

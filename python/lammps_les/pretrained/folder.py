@@ -1,13 +1,15 @@
 """A trained network as a folder: ``weights.pt`` (state dict) and ``config.json``.
 
-``config.json`` is an object with three members: ``network`` (the fields of ``NetworkConfig``),
-``metadata`` (those of FORMAT.md) and ``training`` (data, options and errors; for people).
+``config.json`` is an object with four members: ``network`` (the fields of ``NetworkConfig``),
+``metadata`` (those of FORMAT.md), ``total_charges`` (charges [e] of the structures trained on,
+where the model depends on that; may be absent) and ``training`` (data, options and errors; for
+people).
 """
 
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ def save_folder(
     weights: Mapping[str, Tensor],
     metadata: Mapping[str, Any],
     training: Mapping[str, Any],
+    total_charges: Sequence[float] = (),
 ) -> None:
     """Write a trained network; an existing one in the folder is replaced.
 
@@ -39,6 +42,7 @@ def save_folder(
         metadata: fields of FORMAT.md; ``provenance.sha256`` is filled in here, with the hash of
             the weights file.
         training: what else one should know; anything that goes into JSON.
+        total_charges: of the structures trained on [e], without repetition.
 
     Raises:
         ModelFileError: metadata that do not follow FORMAT.md.
@@ -53,6 +57,7 @@ def save_folder(
     content = {
         "network": _NETWORK_CONFIG.dump_python(config, mode="json"),
         "metadata": checked.model_dump(),
+        "total_charges": list(total_charges),
         "training": training,
     }
     os.replace(unfinished, directory / WEIGHTS)
@@ -79,3 +84,8 @@ def load_folder(directory: str | Path) -> tuple[LesNetwork, Metadata]:
     network = LesNetwork(_NETWORK_CONFIG.validate_python(content["network"]))
     network.load_state_dict(torch.load(weights, weights_only=True, map_location="cpu"))
     return network.eval(), metadata
+
+
+def trained_total_charges(directory: str | Path) -> list[float]:
+    """Total charges [e] of the structures trained on; empty where the model depends on none."""
+    return list(json.loads((Path(directory) / CONFIG).read_text()).get("total_charges", []))

@@ -141,7 +141,7 @@ class ChargesConfig(Section):
         born: form of the Born effective charges in the loss.
         total_charge: ``off``; ``penalty`` (a loss on the sum of charges of each frame, weight
             ``loss.weights.total_charge``; frames without a label have total charge 0); ``exact``
-            (charges are shifted alike to sum to it; such a model cannot be written as model file).
+            (the charges of the one channel are shifted alike to sum to it, in the model file too).
     """
 
     epsilon_inf: Positive = 1.0
@@ -296,6 +296,11 @@ class RunConfig(Section):
         if self.init_from is None and isinstance(sign, list) and len(sign) != self.network.channels:
             raise ValueError(
                 f"charges.sign: expected one for each of {self.network.channels} channels"
+            )
+        if self.charges.total_charge == "exact" and self.network.channels != 1:
+            raise ValueError(
+                "charges.total_charge: exact needs network.channels: 1, got "
+                f"{self.network.channels}; several channels can share a charge in many ways"
             )
         if self.charges.total_charge == "penalty" and not _ever_positive(self.loss, "total_charge"):
             raise ValueError("charges.total_charge: penalty needs loss.weights.total_charge > 0")

@@ -1,16 +1,14 @@
 """From a configuration to structures as tensors and a network to train."""
 
-import json
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from pydantic import TypeAdapter
 
-from lammps_les import pretrained
 from lammps_les.data.atomic_energies import fit_atomic_energies, isolated_atomic_energies
 from lammps_les.data.frames import Frame, join, make_frame
 from lammps_les.data.splits import PARTS, check_indices, split_by_fraction
@@ -18,12 +16,12 @@ from lammps_les.data.structures import Labelled, check_species, read_labelled
 from lammps_les.electrostatics import LongRangeParameters
 from lammps_les.keys import BORN_EFFECTIVE_CHARGES, DIPOLE, ENERGY, TOTAL_CHARGE
 from lammps_les.models import LesNetwork, NetworkConfig
-from lammps_les.pretrained.folder import CONFIG
 from lammps_les.training.config import RunConfig
 from lammps_les.training.config_file import nearest
 from lammps_les.training.losses import used_quantities
 from lammps_les.training.prediction import Physics, predict
 from lammps_les.units import NORM_COULOMB
+from lammps_les_export.convert import import_model
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
@@ -34,21 +32,21 @@ class Prepared:
 
     Attributes:
         network: with initial weights.
-        network_config: from which it can be built again; None for imported checkpoints, whose
-            reader does not say.
         physics: of the model.
         atomic_energies: eV by symbol.
         sign_decided: whether the sign of the charges is known already.
+        total_charges: [e] of all structures, the most frequent first, where the model depends on
+            them; else empty.
         structures: by part of the data.
         frames: the same as tensors.
         notes: one sentence for each decision that the configuration left open.
     """
 
     network: LesNetwork
-    network_config: NetworkConfig | None
     physics: Physics
     atomic_energies: dict[str, float]
     sign_decided: bool
+    total_charges: list[float]
     structures: dict[str, list[Labelled]]
     frames: dict[str, list[Frame]]
     notes: list[str]
@@ -122,11 +120,10 @@ def prepare(config: RunConfig, folder: Path) -> Prepared:
     dtype = DTYPES[config.dtype]
     torch.manual_seed(config.seed)
     suggested: dict = {}
-    network_config: NetworkConfig | None
     if config.init_from is None:
-        network, network_config, physics = _fresh(config, everything)
+        network, physics = _fresh(config, everything)
     else:
-        network, network_config, physics, suggested = _loaded(config, folder)
+        network, physics, suggested = _loaded(config, folder)
     check_species(everything, network.species)
     network = network.to(dtype)
     _freeze(network, config.freeze)
@@ -136,8 +133,14 @@ def prepare(config: RunConfig, folder: Path) -> Prepared:
         name: [make_frame(s, energies, network.cutoff, physics.long_range.dl, dtype) for s in part]
         for name, part in parts.items()
     }
-    physics, decided = _settle_sign(config, network, physics, frames["training"], suggested)
-    return Prepared(network, network_config, physics, energies, decided, parts, frames, notes)
+    physics, decided = _settle_sign(
+        config, network, physics, frames["training"], everything, suggested
+    )
+    charges: list[float] = []
+    if network.needs_total_charge or physics.exact_total_charge:
+        counted = Counter(structure.total_charge for structure in everything)
+        charges = [charge for charge, _ in counted.most_common()]
+    return Prepared(network, physics, energies, decided, charges, parts, frames, notes)
 
 
 def _check_labels(config: RunConfig, parts: dict[str, list[Labelled]]) -> None:
@@ -157,9 +160,7 @@ def _check_labels(config: RunConfig, parts: dict[str, list[Labelled]]) -> None:
             raise ValueError(f"loss.weights.{name} needs charges, but network.channels is 0")
 
 
-def _fresh(
-    config: RunConfig, structures: Sequence[Labelled]
-) -> tuple[LesNetwork, NetworkConfig, Physics]:
+def _fresh(config: RunConfig, structures: Sequence[Labelled]) -> tuple[LesNetwork, Physics]:
     section, far = config.network, config.long_range
     present = {symbol for s in structures for symbol in s.atoms.get_chemical_symbols()}
     network_config = NetworkConfig(
@@ -183,22 +184,13 @@ def _fresh(
         layers=network.layers,
         exact_total_charge=config.charges.total_charge == "exact",
     )
-    return network, network_config, physics
+    return network, physics
 
 
-def _loaded(
-    config: RunConfig, folder: Path
-) -> tuple[LesNetwork, NetworkConfig | None, Physics, dict]:
-    from lammps_les_export.convert import import_model
-
+def _loaded(config: RunConfig, folder: Path) -> tuple[LesNetwork, Physics, dict]:
     assert config.init_from is not None
     path = folder / config.init_from
     imported = import_model(path if path.exists() else config.init_from)
-    trained = path if path.is_dir() else Path(pretrained.__file__).parent / config.init_from
-    network_config = None
-    if not path.is_file():
-        content = json.loads((trained / CONFIG).read_text())
-        network_config = TypeAdapter(NetworkConfig).validate_python(content["network"])
     meta, suggested = imported.metadata, dict(imported.suggested)
     charges, given = config.charges, config.charges.model_fields_set
     physics = Physics(
@@ -220,9 +212,18 @@ def _loaded(
         remove_mean=charges.remove_mean if "remove_mean" in given else meta["remove_mean"],
         born=charges.born,
         layers=meta["layers"],
-        exact_total_charge=charges.total_charge == "exact",
+        exact_total_charge=(
+            charges.total_charge == "exact"
+            if "total_charge" in given
+            else meta.get("total_charge") is not None
+        ),
     )
-    return imported.network.train().requires_grad_(True), network_config, physics, suggested
+    if physics.exact_total_charge and meta["channels"] != 1:
+        raise ValueError(
+            f"charges.total_charge: exact is for one charge channel; {config.init_from} has "
+            f"{meta['channels']}"
+        )
+    return imported.network.train().requires_grad_(True), physics, suggested
 
 
 def _freeze(network: LesNetwork, beginnings: Sequence[str]) -> None:
@@ -281,9 +282,14 @@ def _settle_sign(
     network: LesNetwork,
     physics: Physics,
     frames: Sequence[Frame],
+    structures: Sequence[Labelled],
     suggested: dict,
 ) -> tuple[Physics, bool]:
-    """Signs of the charges, and whether they are settled before the training."""
+    """Signs of the charges, and whether they are settled before the training.
+
+    They are where labels know them: Born effective charges, dipoles, or a total charge that is not
+    zero and is asked of the charges.
+    """
     channels = len(physics.charge_sign)
     name = BORN_EFFECTIVE_CHARGES.name
     if isinstance(config.charges.sign, list):
@@ -293,10 +299,19 @@ def _settle_sign(
     signs = tuple(map(float, suggested.get("charge_sign") or (1.0,) * channels))
     physics = replace(physics, charge_sign=signs)
     polar = {name, DIPOLE.name} & set(used_quantities(config.loss))
-    if not polar or channels == 0:
+    asked = physics.exact_total_charge or config.charges.total_charge == "penalty"
+    charged = asked and any(structure.total_charge != 0.0 for structure in structures)
+    if not (polar or charged) or channels == 0:
         return physics, channels == 0
     if config.init_from is None:
         return physics, True  # the labels draw fresh charges to their sign
+    if not polar:
+        if "charge_sign" not in suggested:
+            raise ValueError(
+                f"the total charges need the sign of the charges, which {config.init_from} does "
+                "not state; give charges.sign"
+            )
+        return physics, True
     overlap = 0.0
     for frame in [f for f in frames if polar & set(f.labels)][:4]:
         predicted = predict(network, join([frame]), physics, polar)

@@ -80,9 +80,7 @@ def train(
 
     notes = folder_of.write_trained(run_folder, config, prepared, origin)
     folder_of.plot_learning_curves(run_folder)
-    errors = {}
-    if (run_folder / folder_of.MODEL).is_file():
-        errors = folder_of.evaluate_parts(run_folder, config, prepared)
+    errors = folder_of.evaluate_parts(run_folder, config, prepared)
     folder_of.write_report(run_folder, prepared, origin, errors, notes)
     return Outcome(run_folder, errors, notes)
 

@@ -15,16 +15,16 @@ import yaml
 from torch import Tensor
 
 from lammps_les import __version__
-from lammps_les.analysis.comparison import compare
+from lammps_les.analysis.comparison import Comparison, compare
 from lammps_les.analysis.parity import plot_parity
 from lammps_les.calculators import LesCalculator
 from lammps_les.model_file import FORMAT_VERSION, ModelFileError
-from lammps_les.pretrained import WEIGHTS, load_folder, save_folder
+from lammps_les.pretrained import WEIGHTS, save_folder
 from lammps_les.training.callbacks import UNITS, read_metrics
 from lammps_les.training.config import RunConfig
 from lammps_les.training.preparation import Prepared
-from lammps_les_export import write_model
 from lammps_les_export.charge_sign import decide_charge_signs
+from lammps_les_export.convert import export_model
 
 CONFIG, METRICS, MODEL, REPORT = "config.yaml", "metrics.csv", "model.pt", "report.md"
 BEST, LAST, PROVENANCE = "best.ckpt", "last.ckpt", "provenance.json"
@@ -38,7 +38,8 @@ def resolved(config: RunConfig, folder: Path) -> dict[str, Any]:
     if config.init_from is not None:
         for name in ("network", "long_range"):
             del content[name]
-        for name in ("epsilon_inf", "remove_mean"):  # unset means: as init_from has it
+        # unset means: as init_from has it
+        for name in ("epsilon_inf", "remove_mean", "total_charge"):
             if name not in config.charges.model_fields_set:
                 del content["charges"][name]
         path = folder / config.init_from
@@ -89,6 +90,8 @@ def write_trained(
 ) -> list[str]:
     """Write the network of ``best.ckpt`` as trained folder (weights, configuration) and model file.
 
+    Where the model depends on the total charge, there is a model file for each one in the data.
+
     Returns:
         one sentence for each decision and for what could not be done.
     """
@@ -97,11 +100,14 @@ def write_trained(
     physics = prepared.physics
     signs = list(physics.charge_sign)
     if not prepared.sign_decided:
-        network = prepared.network
-        structures = [s.atoms for s in prepared.structures["validation"][:20]]
+        network, structures = prepared.network, prepared.structures["validation"]
+        if network.needs_total_charge:
+            first = structures[0].total_charge
+            network = network.at_total_charge(first)
+            structures = [s for s in structures if s.total_charge == first]
         dtype = next(network.parameters()).dtype
         try:
-            signs = decide_charge_signs(network.double(), structures)
+            signs = decide_charge_signs(network.double(), [s.atoms for s in structures[:20]])
             listed = " ".join(f"{sign:+g}" for sign in signs)
             notes.append(f"charge sign {listed}: the more electronegative species are negative")
         except ModelFileError as error:
@@ -117,38 +123,38 @@ def write_trained(
         **physics.long_range._asdict(),
         "charge_unit": physics.charge_unit,
         "charge_sign": signs,
+        "total_charge": prepared.total_charges[0] if physics.exact_total_charge else None,
         "epsilon_inf": physics.epsilon_inf,
         "remove_mean": physics.remove_mean,
         "atomic_energies": prepared.atomic_energies,
         "provenance": {
             "source": f"{WEIGHTS}, trained on "
-            + ", ".join(Path(path).name for path in origin["data"]),
+            + ", ".join(Path(path).name for path in origin["data"])
+            + (f", starting from {Path(config.init_from).name}" if config.init_from else ""),
             "program": "lammps-les",
             "version": __version__,
             "date": datetime.date.today().isoformat(),
             "citation": config.citation,
         },
     }
-    if prepared.network_config is not None:
-        save_folder(folder, prepared.network_config, weights, metadata, origin)
-    else:
+    save_folder(folder, prepared.network.config, weights, metadata, origin, prepared.total_charges)
+    files = model_files(folder, prepared)
+    for charge, file in files.items():
+        export_model(folder, file, dtype=config.dtype, total_charge=charge)
+    if len(files) > 1:
         notes.append(
-            f"no {WEIGHTS}: the reader of {config.init_from} does not give the configuration of "
-            f"the network; the result is {MODEL}"
+            "a model file stands for one total charge of the system: "
+            + ", ".join(f"{file.name} for {charge:g} e" for charge, file in files.items())
         )
-    if physics.exact_total_charge:
-        notes.append(
-            f"no {MODEL}: its format has no place for an exact total charge, which needs the sum "
-            "over all charges; train with charges.total_charge: penalty for use in LAMMPS"
-        )
-    else:
-        digest = hashlib.sha256((folder / BEST).read_bytes()).hexdigest()
-        made: dict[str, Any] = metadata["provenance"]
-        if prepared.network_config is not None:
-            made = dict(load_folder(folder)[1].provenance)
-        fields = {**metadata, "provenance": {"sha256": digest, **made}}
-        write_model(folder / MODEL, prepared.network, fields)
     return notes
+
+
+def model_files(folder: Path, prepared: Prepared) -> dict[float | None, Path]:
+    """Model files of a run by the total charge [e] of the systems they are for; None for any."""
+    charges = prepared.total_charges
+    if len(charges) < 2:
+        return {charges[0] if charges else None: folder / MODEL}
+    return {q: folder / f"{Path(MODEL).stem}_{f'{q:+g}' if q else '0'}.pt" for q in charges}
 
 
 def plot_learning_curves(folder: Path) -> None:
@@ -181,24 +187,24 @@ def plot_learning_curves(folder: Path) -> None:
 def evaluate_parts(
     folder: Path, config: RunConfig, prepared: Prepared
 ) -> dict[str, list[tuple[str, str, float, float, float, int]]]:
-    """Errors of the exported model by part of the data, with a parity plot for each.
+    """Errors of the exported models by part of the data, with a parity plot for each.
 
     Returns:
         for each part rows of quantity, unit, RMSE, MAE, R2 and number of values.
     """
-    calculator = LesCalculator(folder / MODEL, born=config.charges.born)
-    keys = config.data.labels.model_dump()
+    calculators = {
+        charge: LesCalculator(file, born=config.charges.born)
+        for charge, file in model_files(folder, prepared).items()
+    }
+    keys = {name: key for name, key in config.data.labels.model_dump().items() if key is not None}
+    r_first = config.data.bec_order == "r-first"
     found = {}
     for part, structures in prepared.structures.items():
-        if not structures:
-            continue
-        named = {
-            name: key
-            for name, key in keys.items()
-            if key is not None and any(name in structure.labels for structure in structures)
-        }
-        atoms = [structure.atoms for structure in structures]
-        comparison = compare(calculator, atoms, named, config.data.bec_order == "r-first")
+        comparison = Comparison()
+        for charge, calculator in calculators.items():
+            mine = [s for s in structures if charge in (None, s.total_charge)]
+            named = {n: key for n, key in keys.items() if any(n in s.labels for s in mine)}
+            comparison += compare(calculator, [s.atoms for s in mine], named, r_first)
         rows = comparison.rows()
         if not rows:
             continue
