@@ -60,6 +60,7 @@ struct MeshSettings {
   double accuracy = 1e-5;    // relative rms error of forces and potentials
   double spacing = 0.0;      // A along each lattice vector; 0: by accuracy
   int order = 0;             // points of the window on each axis; 0: by accuracy
+  bool loops = true;         // on a CPU, loop over atoms; false: tensor operations, as on a GPU
 };
 std::unique_ptr<LongRangeSolver> make_mesh_sum(const LongRangeParameters &parameters, const MeshSettings &settings,
                                                const Communicator &communicator);

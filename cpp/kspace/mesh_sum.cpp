@@ -132,8 +132,8 @@ class MeshSum : public LongRangeSolver {
     const Placement place = placement(positions.matmul(inverse));
     const Transfer regions(all_regions(place.region), lines3_, mesh_, comm_.rank());
 
-    const Influence &influence = influence_of(cell);
-    const Tensor g = influence.green.to(q.options());
+    const Influence &influence = influence_of(cell, q.options());
+    const Tensor &g = influence.green;
 
     LongRange out;
     out.potential = torch::zeros({n, channels}, q.options());
@@ -149,13 +149,17 @@ class MeshSum : public LongRangeSolver {
       const auto [phi, slope] = interpolate(place, apply(2.0 * g));
       out.potential.select(1, c).copy_(phi);
       gradient += qc.to(torch::kFloat64).unsqueeze(1) * slope;
-      const Tensor power = torch::view_as_real(rho).to(torch::kCPU, torch::kFloat64).square().sum(-1).view({1, -1});
-      out.virial += power.matmul(influence.virial).view({3, 3});
+      // sum over both halves of f |S|^2 T_ab, T_ab = delta - 2 k k (1/k^2 + sigma^2/2)
+      const Tensor power = influence.weight * g.to(torch::kFloat64) *
+                           torch::view_as_real(rho).to(torch::kFloat64).square().sum(-1).view({-1});
+      const Tensor &k = influence.k;
+      const Tensor kk = k.t().matmul(k * (power * influence.bracket).unsqueeze(1));
+      out.virial += (power.sum() * torch::eye(3, f64) - 2.0 * kk).to(torch::kCPU);
       if (!atom_virial) continue;
       for (int a = 0; a < 3; a++)    // W_i = sum_k f T_ab Re[q_i conj(S) exp(i k.r_i)]
         for (int b = 0; b <= a; b++) {
-          const Tensor share =
-              interpolate(place, apply(g * influence.tensor.select(1, 3 * a + b).to(g.options()))).first;
+          const Tensor t = (a == b ? 1.0 : 0.0) - 2.0 * k.select(1, a) * k.select(1, b) * influence.bracket;
+          const Tensor share = interpolate(place, apply(g * t.to(g.options()))).first;
           const Tensor w = (qc * share).to(f64);
           out.atom_virial.select(1, a).select(1, b) += w;
           if (a != b) out.atom_virial.select(1, b).select(1, a) += w;
@@ -194,27 +198,26 @@ class MeshSum : public LongRangeSolver {
   Tensor window_squared_;     // [k]
   Tensor weight_, inside_;    // [k] 0 outside the cutoff; weight 2 where -k is left out
 
-  // What depends on the cell alone: made anew when it changes.
+  // What depends on the cell alone, on the device of the charges: made anew when the cell changes.
   struct Influence {
     Tensor cell;
-    Tensor green;     // [k] (N/V) f / w^2, zero outside the cutoff
-    Tensor tensor;    // [k, 9] T_ab = delta - 2 k k (1/k^2 + sigma^2/2)
-    Tensor virial;    // [k, 9] weight green T: times |rho|^2 it gives the virial
+    Tensor green;      // [k] (N/V) f / w^2, zero outside the cutoff; type of the charges
+    Tensor k;          // [k, 3] f64 wave vectors, 1/A
+    Tensor bracket;    // [k] f64 1/k^2 + sigma^2/2
+    Tensor weight;     // [k] f64
   };
   mutable Influence influence_;
 
-  const Influence &influence_of(const Tensor &cell) const
+  const Influence &influence_of(const Tensor &cell, const torch::TensorOptions &options) const
   {
     if (influence_.cell.defined() && torch::equal(influence_.cell, cell)) return influence_;
     const double volume = std::abs(torch::det(cell).item<double>());
     const Tensor k = wave_vectors(cell), k2 = k.square().sum(-1);
     const Tensor f = (p_.norm / volume) * torch::exp(-0.5 * p_.sigma * p_.sigma * k2) / k2;
-    influence_.cell = cell.clone();
-    influence_.green = torch::where(inside_ > 0, f / window_squared_, 0.0);
     const Tensor bracket = torch::where(k2 > 0, 1.0 / k2 + 0.5 * p_.sigma * p_.sigma, 0.0);
-    const Tensor kk = k.unsqueeze(2) * k.unsqueeze(1);
-    influence_.tensor = (torch::eye(3, torch::kFloat64) - 2.0 * kk * bracket.view({-1, 1, 1})).view({-1, 9});
-    influence_.virial = (weight_ * influence_.green).unsqueeze(1) * influence_.tensor;
+    const auto f64 = options.dtype(torch::kFloat64);
+    influence_ = {cell.clone(), torch::where(inside_ > 0, f / window_squared_, 0.0).to(options), k.to(f64),
+                  bracket.to(f64), weight_.to(f64)};
     return influence_;
   }
 
@@ -300,20 +303,23 @@ class MeshSum : public LongRangeSolver {
     return regions;
   }
 
+  // Loops over atoms are for the CPU.
+  bool loops(const Tensor &values) const { return settings_.loops && values.is_cpu(); }
+
   // Window values and slopes on the three axes, [n, 3, P] each
-  std::pair<Tensor, Tensor> windows(const Placement &place, const torch::TensorOptions &type) const
+  std::pair<Tensor, Tensor> windows(const Placement &place, const Tensor &like) const
   {
+    if (!loops(like)) return window_->evaluate(place.fraction, like.scalar_type());
     const int64_t n = place.fraction.size(0);
-    const Tensor fraction = place.fraction.to(torch::kCPU).contiguous();
-    const auto host = torch::dtype(type.dtype());
-    Tensor w = torch::empty({n, 3, order_}, host), d = torch::empty({n, 3, order_}, host);
+    const Tensor fraction = place.fraction.contiguous();
+    Tensor w = torch::empty({n, 3, order_}, like.options()), d = torch::empty({n, 3, order_}, like.options());
     AT_DISPATCH_FLOATING_TYPES(w.scalar_type(), "windows", [&] {
       const double *x = fraction.data_ptr<double>();
       for (int64_t i = 0; i < 3 * n; i++)
         window_->evaluate(static_cast<scalar_t>(x[i]), w.data_ptr<scalar_t>() + i * order_,
                           d.data_ptr<scalar_t>() + i * order_);
     });
-    return {w.to(type.device()), d.to(type.device())};
+    return {w, d};
   }
 
   // Flat indices into the region of all points of all atoms, [n, P^3]: for devices on which loops over atoms are not for us.
@@ -339,8 +345,8 @@ class MeshSum : public LongRangeSolver {
     Tensor mesh = torch::zeros(place.region.shape(), q.options());
     const int64_t n = q.size(0);
     if (n == 0) return mesh;
-    const Tensor w = windows(place, q.options()).first;
-    if (!q.is_cpu()) {
+    const Tensor w = windows(place, q).first;
+    if (!loops(q)) {
       const Tensor values = products(w.select(1, 0), w.select(1, 1), w.select(1, 2)) * q.unsqueeze(1);
       mesh.view({-1}).index_add_(0, flat_points(place).view({-1}), values.view({-1}));
       return mesh;
@@ -374,8 +380,8 @@ class MeshSum : public LongRangeSolver {
         torch::tensor({static_cast<double>(mesh_[0]), static_cast<double>(mesh_[1]), static_cast<double>(mesh_[2])},
                       options.dtype(torch::kFloat64));
     if (n == 0) return {phi, slope.to(torch::kFloat64)};
-    const auto [w, d] = windows(place, options);
-    if (!phi_mesh.is_cpu()) {
+    const auto [w, d] = windows(place, phi_mesh);
+    if (!loops(phi_mesh)) {
       const Tensor values = phi_mesh.reshape({-1}).index_select(0, flat_points(place).view({-1})).view({n, -1});
       const auto x = w.select(1, 0), y = w.select(1, 1), z = w.select(1, 2);
       phi = (values * products(x, y, z)).sum(1);

@@ -1,7 +1,15 @@
 #include "mpi_communicator.h"
 
+#include "host_copy.h"
+
+#include <torch/cuda.h>
+
 #include <numeric>
 #include <vector>
+
+#ifdef OPEN_MPI
+#include <mpi-ext.h>
+#endif
 
 namespace les {
 
@@ -23,10 +31,22 @@ MpiCommunicator::MpiCommunicator(MPI_Comm comm) : comm_(comm)
   MPI_Comm_size(comm_, &size_);
 }
 
+bool MpiCommunicator::mpi_is_gpu_aware()
+{
+#if defined(MPIX_GPU_SUPPORT_CUDA)    // MPICH and its kin
+  int aware = 0;
+  return MPIX_GPU_query_support(MPIX_GPU_SUPPORT_CUDA, &aware) == MPI_SUCCESS && aware;
+#elif defined(MPIX_CUDA_AWARE_SUPPORT) && MPIX_CUDA_AWARE_SUPPORT    // Open MPI
+  return MPIX_Query_cuda_support() == 1;
+#else
+  return false;
+#endif
+}
+
 torch::Tensor MpiCommunicator::sum(const torch::Tensor &values) const
 {
   if (size_ == 1) return values;
-  torch::Tensor host = values.to(torch::kCPU).contiguous();
+  torch::Tensor host = to_host(values);
   if (host.is_alias_of(values)) host = host.clone();
   MPI_Allreduce(MPI_IN_PLACE, host.data_ptr(), static_cast<int>(host.numel()), mpi_type(host), MPI_SUM, comm_);
   return host.to(values.device());
@@ -35,7 +55,7 @@ torch::Tensor MpiCommunicator::sum(const torch::Tensor &values) const
 torch::Tensor MpiCommunicator::gather_rows(const torch::Tensor &rows) const
 {
   if (size_ == 1) return rows;
-  const torch::Tensor host = rows.to(torch::kCPU).contiguous();
+  const torch::Tensor host = to_host(rows);
   const int mine = static_cast<int>(host.numel());
   std::vector<int> counts(size_), offsets(size_, 0);
   MPI_Allgather(&mine, 1, MPI_INT, counts.data(), 1, MPI_INT, comm_);
@@ -56,24 +76,28 @@ void MpiCommunicator::exchange(const std::vector<Parcel> &outgoing, std::vector<
   if (size_ == 1) return;
   // complex numbers travel as pairs
   const auto real = [](const torch::Tensor &t) { return t.is_complex() ? torch::view_as_real(t) : t; };
+  const auto passes = [this](const torch::Tensor &t) { return t.is_cpu() || gpu_aware_; };
   std::vector<MPI_Request> requests(outgoing.size() + incoming.size());
   std::vector<torch::Tensor> buffers;
-  size_t n = 0;
   for (const Parcel &p : incoming) {
-    buffers.push_back(real(p.values).cpu());
-    MPI_Irecv(buffers[n].data_ptr(), static_cast<int>(buffers[n].numel()), mpi_type(buffers[n]), p.rank, 0, comm_,
-              &requests[n]);
-    n++;
+    const auto options = real(p.values).options();
+    buffers.push_back(passes(p.values)
+                          ? real(p.values)
+                          : torch::empty(real(p.values).sizes(), options.device(torch::kCPU).pinned_memory(true)));
   }
-  for (const Parcel &p : outgoing) {
-    buffers.push_back(real(p.values).cpu().contiguous());
-    MPI_Isend(buffers[n].data_ptr(), static_cast<int>(buffers[n].numel()), mpi_type(buffers[n]), p.rank, 0, comm_,
-              &requests[n]);
-    n++;
+  for (const Parcel &p : outgoing)
+    buffers.push_back(passes(p.values) ? real(p.values).contiguous() : to_host(real(p.values)));
+  if (!outgoing.empty() && !outgoing[0].values.is_cpu() && gpu_aware_)
+    torch::cuda::synchronize(outgoing[0].values.device().index());    // MPI knows nothing of torch's streams
+  for (size_t n = 0; n < buffers.size(); n++) {
+    const auto &b = buffers[n];
+    const int count = static_cast<int>(b.numel());
+    if (n < incoming.size()) MPI_Irecv(b.data_ptr(), count, mpi_type(b), incoming[n].rank, 0, comm_, &requests[n]);
+    else MPI_Isend(b.data_ptr(), count, mpi_type(b), outgoing[n - incoming.size()].rank, 0, comm_, &requests[n]);
   }
-  MPI_Waitall(static_cast<int>(n), requests.data(), MPI_STATUSES_IGNORE);
-  for (size_t i = 0; i < incoming.size(); i++)
-    if (!incoming[i].values.is_cpu()) real(incoming[i].values).copy_(buffers[i]);
+  MPI_Waitall(static_cast<int>(requests.size()), requests.data(), MPI_STATUSES_IGNORE);
+  for (size_t n = 0; n < incoming.size(); n++)
+    if (!passes(incoming[n].values)) real(incoming[n].values).copy_(buffers[n]);
 }
 
 }    // namespace les

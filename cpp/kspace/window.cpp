@@ -9,6 +9,15 @@ Window::Window(int order, double oversampling) : order_(order), beta_(0.97 * M_P
 {
 }
 
+std::pair<torch::Tensor, torch::Tensor> Window::evaluate(const torch::Tensor &frac, torch::ScalarType type) const
+{
+  const double scale = 2.0 / order_;
+  const torch::Tensor z = (scale * (frac.unsqueeze(-1) - torch::arange(order_, frac.options()))).to(type);
+  const torch::Tensor root = (1.0 - z.square()).clamp_min(1e-12).sqrt();
+  const torch::Tensor w = (beta_ * (root - 1.0)).exp();
+  return {w, -beta_ * scale * z / root * w};
+}
+
 double Window::error(int order, double oversampling)
 {
   return std::exp(-5.4 - (M_PI * order - 14.0) * std::sqrt(1.0 - 1.0 / oversampling));

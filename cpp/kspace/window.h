@@ -10,6 +10,8 @@
 
 #include <torch/types.h>
 
+#include <utility>
+
 namespace les {
 
 class Window {
@@ -25,6 +27,8 @@ class Window {
 
   // w and dw/dx at x = frac - p for the points p = 0 ... P-1 of an atom; frac in [P/2 - 1, P/2).
   template <class T> void evaluate(T frac, T *w, T *slope) const;
+  // The same by tensor operations, on the device of frac: [...] -> [..., P], of `type`
+  std::pair<torch::Tensor, torch::Tensor> evaluate(const torch::Tensor &frac, torch::ScalarType type) const;
   // Continuous Fourier transform of w at wave numbers 2 pi n / N (per mesh unit). n [any shape] f64
   torch::Tensor transform(const torch::Tensor &n, int64_t mesh_size) const;
 

@@ -1,7 +1,10 @@
 #include "les_step.h"
 
+#include "host_copy.h"
+
 #include <cmath>
 #include <cstdio>
+#include <limits>
 
 namespace les {
 
@@ -49,16 +52,56 @@ bool LesStep::may_merge_images(bool with_born) const
   return info().layers > 1 && !(with_born && settings.born == BornForm::Local);
 }
 
+bool LesStep::selects_edges() const
+{
+  return settings.edges == EdgeChoice::Rebuild || (settings.edges == EdgeChoice::Auto && !model->device().is_cpu());
+}
+
 void LesStep::build_graph(const LocalGraph::Atoms &atoms, const LAMMPS_NS::NeighList &list,
                           const std::vector<int> &species_of_type, bool merge_images)
 {
   graph.build(atoms, list, species_of_type, info().cutoff, info().layers, merge_images);
   images_merged_ = merge_images;
   has_autograd_ = false;
+  listed_ = {};
   const auto device = model->device();
-  positions = graph.positions().to(device);
-  edge_vectors = graph.edge_vectors().to(device);
-  edge_index = graph.edge_index().to(device);
+  species_ = to_device(graph.species(), device);
+  positions = to_device(graph.positions(), device);
+  edge_vectors = to_device(graph.edge_vectors(), device);
+  edge_index = to_device(graph.edge_index(), device);
+}
+
+void LesStep::list_edges(const LocalGraph::Atoms &atoms, const LAMMPS_NS::NeighList &list,
+                         const std::vector<int> &species_of_type, bool merge_images)
+{
+  graph.build(atoms, list, species_of_type, std::numeric_limits<double>::infinity(), info().layers, merge_images);
+  images_merged_ = merge_images;
+  const auto device = model->device();
+  species_ = to_device(graph.species(), device);
+  listed_ = {to_device(graph.edge_index(), device), to_device(graph.edge_atoms(), device),
+             to_device(graph.atoms(), device)};
+}
+
+void LesStep::select_edges(const LocalGraph::Atoms &atoms)
+{
+  has_autograd_ = false;
+  const Tensor host = torch::from_blob(atoms.nall ? atoms.x[0] : nullptr, {atoms.nall, 3}, torch::kFloat64);
+  const Tensor x = to_device(host, model->device());
+  positions = x.index_select(0, listed_.graph_atoms);
+  const Tensor vectors = x.index_select(0, listed_.atoms[1]) - x.index_select(0, listed_.atoms[0]);
+  Tensor near = vectors.square().sum(1) < info().cutoff * info().cutoff;
+  if (info().layers > 1) {    // of the edges of ghosts, those of ghosts that fewer than `layers` of these edges reach
+    Tensor reached = torch::zeros({graph.n_all()}, near.options());
+    reached.narrow(0, 0, graph.n_owned()).fill_(true);
+    for (int ring = 1; ring < info().layers; ring++) {
+      const Tensor ends = listed_.index[1].masked_select(near & reached.index_select(0, listed_.index[0]));
+      reached.index_fill_(0, ends, true);
+    }
+    near &= reached.index_select(0, listed_.index[0]);
+  }
+  const Tensor kept = near.nonzero().select(1, 0);
+  edge_vectors = vectors.index_select(0, kept);
+  edge_index = listed_.index.index_select(1, kept);
 }
 
 void LesStep::run_network()
@@ -67,7 +110,7 @@ void LesStep::run_network()
   const int n = graph.n_owned();
   const auto options = torch::dtype(model->dtype()).device(model->device());
   latents = {torch::zeros({n}, options), torch::zeros({n, info().channels}, options), {}};
-  if (n > 0) latents = model->latents(edge_vectors, edge_index, graph.species().to(model->device()), n);
+  if (n > 0) latents = model->latents(edge_vectors, edge_index, species_, n);
 }
 
 // Sums [channels] over the atoms of all ranks, and their number.
@@ -122,6 +165,34 @@ void LesStep::run_pull_back(bool keep_graph)
   has_autograd_ = keep_graph;
 }
 
+// The virial of an edge is -r (x) g, half to either atom.
+Tally LesStep::tally(bool atom_virial) const
+{
+  const int64_t n = graph.n_owned(), n_all = graph.n_all();
+  const auto f64 = positions.options();
+  Tensor forces = torch::zeros({n_all, 3}, f64);
+  add_rows(forces, edge_index[0], edge_gradient, 1.0);
+  add_rows(forces, edge_index[1], edge_gradient, -1.0);
+  forces.narrow(0, 0, n) += long_range.forces;
+  const Tensor virial = long_range.virial.to(f64) - edge_vectors.t().matmul(edge_gradient);
+  const Tensor energies = torch::stack({latents.energy.to(f64), long_range.energy}, 1);
+  // one copy from the device
+  const Tensor all = to_host(torch::cat({forces.view({-1}), energies.view({-1}), virial.view({-1})}));
+  Tally out{all.narrow(0, 0, 3 * n_all).view({n_all, 3}),
+            all.narrow(0, 3 * n_all, 2 * n).view({n, 2}),
+            all.narrow(0, 3 * n_all + 2 * n, 9).view({3, 3}),
+            {}};
+  if (atom_virial) {
+    Tensor w = torch::zeros({n_all, 3, 3}, f64);
+    const Tensor half = -0.5 * edge_vectors.unsqueeze(2) * edge_gradient.unsqueeze(1);
+    add_rows(w, edge_index[0], half, 1.0);
+    add_rows(w, edge_index[1], half, 1.0);
+    w.narrow(0, 0, n) += long_range.atom_virial;
+    out.atom_virial = to_host(w);
+  }
+  return out;
+}
+
 void LesStep::forget_graph()
 {
   if (!has_autograd_) latents.parts.clear();
@@ -148,7 +219,7 @@ Tensor LesStep::born_rows(bool periodic, const Tensor &directions)
     rows.narrow(0, 0, graph.n_owned()) += mean * directions.to(rows.options());
   }
   latents.parts.clear();
-  return rows.to(torch::kCPU).contiguous();
+  return to_host(rows.contiguous());
 }
 
 std::pair<double, double> LesStep::mesh_errors() const

@@ -15,6 +15,8 @@
 namespace les {
 
 enum class KspaceChoice { Auto, Direct, Mesh };
+enum class EdgeChoice { Auto, Step, Rebuild };
+enum class GpuAware { Auto, Yes, No };
 
 struct Settings {
   DeviceChoice device;
@@ -23,6 +25,16 @@ struct Settings {
   KspaceChoice kspace = KspaceChoice::Auto;
   MeshSettings mesh;
   bool check = false;    // compare the mesh with the direct sum once a run
+  EdgeChoice edges = EdgeChoice::Auto;
+  GpuAware gpu_aware = GpuAware::Auto;
+};
+
+// What one rank adds to LAMMPS's arrays, on the host, f64.
+struct Tally {
+  torch::Tensor forces;         // [n_all, 3] eV/A, images not yet added to their owners
+  torch::Tensor energies;       // [n_owned, 2] eV: short range without atomic energies, long range
+  torch::Tensor virial;         // [3, 3] eV, this rank's part
+  torch::Tensor atom_virial;    // [n_all, 3, 3] eV if asked for
 };
 
 // Wall seconds of the parts of a step on this rank, summed over a run. On a GPU, waiting for it shows where results are read.
@@ -76,12 +88,20 @@ class LesStep {
   // In the local form of a deep model images must keep their own coordinates; elsewhere it is quicker to merge them.
   bool may_merge_images(bool with_born) const;
   bool images_merged() const { return images_merged_; }
+  // Edges either made from the neighbor list at each step, or listed at each rebuild of it, skin included, and selected on the
+  // device of the model at each step.
+  bool selects_edges() const;
+  bool has_listed_edges(bool merge_images) const { return listed_.index.defined() && images_merged_ == merge_images; }
   void build_graph(const LocalGraph::Atoms &atoms, const LAMMPS_NS::NeighList &list,
                    const std::vector<int> &species_of_type, bool merge_images);
+  void list_edges(const LocalGraph::Atoms &atoms, const LAMMPS_NS::NeighList &list,
+                  const std::vector<int> &species_of_type, bool merge_images);
+  void select_edges(const LocalGraph::Atoms &atoms);
   void run_network();
   void
   run_long_range(bool atom_virial);    // charges and potentials; collective: also for a rank whose network has failed
   void run_pull_back(bool keep_graph);
+  Tally tally(bool atom_virial) const;
   void forget_graph();    // frees the memory of the autograd graph, if it is not kept for the BEC
 
   // Collective. Born effective charges along some directions [k, 3]; rows of graph atoms, images not yet added to their owners:
@@ -95,6 +115,11 @@ class LesStep {
   bool solver_ready_ = false, solver_is_mesh_ = false;
   bool images_merged_ = false, has_autograd_ = false;
   torch::Tensor setup_cell_;
+  torch::Tensor species_;    // [n_all]
+  // All edges up to cutoff and skin, on the device: graph indices, LAMMPS indices; LAMMPS indices of graph atoms
+  struct {
+    torch::Tensor index, atoms, graph_atoms;
+  } listed_;
   torch::Tensor charge_weights_;    // [n_owned, channels] dE/d(charge of the network)
 
   std::pair<torch::Tensor, double> system_sum(const torch::Tensor &values) const;

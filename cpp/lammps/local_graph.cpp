@@ -39,6 +39,7 @@ void LocalGraph::build(const Atoms &atoms, const LAMMPS_NS::NeighList &list, con
   vectors_.clear();
   center_.clear();
   neighbor_.clear();
+  image_.clear();
   graph_index_.assign(atoms.nall, -1);
   if (merge_images && owner_.size() != static_cast<size_t>(atoms.nall)) find_owners(atoms);
 
@@ -64,6 +65,7 @@ void LocalGraph::build(const Atoms &atoms, const LAMMPS_NS::NeighList &list, con
         const int g = graph_index_[known] >= 0 ? graph_index_[known] : add(atoms, known, species);
         center_.push_back(c);
         neighbor_.push_back(g);
+        image_.push_back(j);
         vectors_.insert(vectors_.end(), d, d + 3);
       }
     }
@@ -81,6 +83,11 @@ template <class T> torch::Tensor copy(const std::vector<T> &v, torch::IntArrayRe
 torch::Tensor LocalGraph::positions() const { return copy(positions_, {n_all(), 3}); }
 torch::Tensor LocalGraph::species() const { return copy(species_, {n_all()}); }
 torch::Tensor LocalGraph::edge_vectors() const { return copy(vectors_, {n_edges(), 3}); }
+torch::Tensor LocalGraph::atoms() const { return copy(lammps_index_, {n_all()}).to(torch::kInt64); }
+torch::Tensor LocalGraph::edge_atoms() const
+{
+  return torch::stack({atoms().index_select(0, copy(center_, {n_edges()})), copy(image_, {n_edges()})});
+}
 torch::Tensor LocalGraph::edge_index() const
 {
   return torch::stack({copy(center_, {n_edges()}), copy(neighbor_, {n_edges()})});

@@ -43,6 +43,8 @@ class LocalGraph {
   torch::Tensor species() const;         // [n_all] i64
   torch::Tensor edge_vectors() const;    // [E, 3] f64, r_cj = x_j - x_c, sorted by center
   torch::Tensor edge_index() const;      // [2, E] i64 graph indices, center and neighbor
+  torch::Tensor edge_atoms() const;      // [2, E] i64 LAMMPS indices between which the edges run, images not merged
+  torch::Tensor atoms() const;           // [n_all] i64 LAMMPS indices
 
  private:
   int n_owned_ = 0;
@@ -50,7 +52,7 @@ class LocalGraph {
   std::vector<int> graph_index_;               // [nall] LAMMPS -> graph, -1 if not in the graph
   std::vector<int> owner_;                     // [nall] LAMMPS index of the owner if this rank owns it, else itself
   std::vector<double> positions_, vectors_;    // [3 n_all], [3 E]
-  std::vector<int64_t> species_, center_, neighbor_;
+  std::vector<int64_t> species_, center_, neighbor_, image_;
 
   int add(const Atoms &atoms, int i, int species);
   void find_owners(const Atoms &atoms);

@@ -70,7 +70,7 @@ class PairLES::Impl : public les::LesStep {
 
   bool respond_every_step = false;
   bool warned_of_drift = false;
-  bigint evaluated_at = -1, born_at = -1;    // timesteps
+  bigint evaluated_at = -1, charges_at = -1, born_at = -1;    // timesteps
   // when forces were computed; positions only where edges may have to be made again
   int nlocal = 0, nghost = 0;
   std::vector<double> x;    // [nall * 3]
@@ -108,14 +108,17 @@ PairLES::~PairLES()
 /* ----------------------------------------------------------------------
    pair_style les [kspace auto|direct|mesh] [accuracy X] [mesh H] [order P] [check yes|no]
                   [born local|phase] [epsilon_inf X] [device auto|cpu|cuda|cuda:N]
+                  [edges auto|step|rebuild] [gpu_aware auto|yes|no]
 ------------------------------------------------------------------------- */
 
 void PairLES::settings(int narg, char **arg)
 {
   les::Settings &s = impl->settings;
   s = les::Settings();
-  les::Keywords args(lmp, "pair_style les",
-                     {"kspace", "accuracy", "mesh", "order", "check", "born", "epsilon_inf", "device"}, narg, arg, 0);
+  les::Keywords args(
+      lmp, "pair_style les",
+      {"kspace", "accuracy", "mesh", "order", "check", "born", "epsilon_inf", "device", "edges", "gpu_aware"}, narg,
+      arg, 0);
   while (args.next()) {
     if (args.is("kspace")) {
       s.kspace = static_cast<les::KspaceChoice>(args.choice({"auto", "direct", "mesh"}));
@@ -132,6 +135,10 @@ void PairLES::settings(int narg, char **arg)
       s.born = args.choice({"local", "phase"}) == 0 ? les::BornForm::Local : les::BornForm::Phase;
     } else if (args.is("epsilon_inf")) {
       s.epsilon_inf = args.positive();
+    } else if (args.is("edges")) {
+      s.edges = static_cast<les::EdgeChoice>(args.choice({"auto", "step", "rebuild"}));
+    } else if (args.is("gpu_aware")) {
+      s.gpu_aware = static_cast<les::GpuAware>(args.choice({"auto", "yes", "no"}));
     } else if (utils::strmatch(args.text(), "^cuda:\\d+$") && args.text().size() < 9) {
       s.device = {les::DeviceChoice::CUDA, std::stoi(args.text().substr(5))};
     } else {
@@ -207,6 +214,8 @@ void PairLES::load_model()
   try {
     const torch::Device device = les::choose_device(m.settings.device, world);
     m.model = std::make_unique<les::LesModel>(m.path, device);
+    m.comm.set_gpu_aware(m.settings.gpu_aware == les::GpuAware::Yes ||
+                         (m.settings.gpu_aware == les::GpuAware::Auto && les::MpiCommunicator::mpi_is_gpu_aware()));
   } catch (const std::exception &e) {
     failed = fmt::format("pair_coeff les: {}", e.what());
   }
@@ -278,7 +287,7 @@ void PairLES::init_style()
   }
   m.respond_every_step = m.warned_of_drift = false;
   m.graph.forget_owners();
-  m.evaluated_at = m.born_at = -1;
+  m.evaluated_at = m.charges_at = m.born_at = -1;
 }
 
 double PairLES::init_one(int i, int j)
@@ -337,7 +346,7 @@ void PairLES::compute(int eflag, int vflag)
   m.evaluated_at = update->ntimestep;
   m.nlocal = atom->nlocal;
   m.nghost = atom->nghost;
-  m.born_at = -1;
+  m.charges_at = m.born_at = -1;
   m.forget_graph();
 }
 
@@ -345,7 +354,14 @@ void PairLES::build_graph(bool merge_images)
 {
   Impl &m = *impl;
   const int nall = atom->nlocal + atom->nghost;
-  m.build_graph({atom->x, atom->type, atom->tag, atom->nlocal, nall}, *list, m.species_of_type, merge_images);
+  const les::LocalGraph::Atoms atoms{atom->x, atom->type, atom->tag, atom->nlocal, nall};
+  if (m.selects_edges()) {
+    if (neighbor->ago == 0 || !m.has_listed_edges(merge_images))
+      m.list_edges(atoms, *list, m.species_of_type, merge_images);
+    m.select_edges(atoms);
+  } else {
+    m.build_graph(atoms, *list, m.species_of_type, merge_images);
+  }
   // images that were merged may be wanted apart later in the step, when a fix has moved box and atoms on
   if (merge_images) m.x.assign(&atom->x[0][0], &atom->x[0][0] + (nall ? 3 * static_cast<size_t>(nall) : 0));
 }
@@ -389,71 +405,38 @@ void PairLES::finish()
   times = les::StepTimes();
 }
 
-// Energies, forces, virials and per-atom results of this step into LAMMPS's arrays, in its units. False if some are not finite.
+// Energies, forces and virials of this step into LAMMPS's arrays, in its units. False if some are not finite.
 bool PairLES::add_to_lammps()
 {
   Impl &m = *impl;
   const double ev = force->qe2f;    // energy units per eV: 1 (metal) or 23.06 (real)
   double **f = atom->f;
-  const auto host = [](const Tensor &t) { return t.to(torch::kCPU, torch::kFloat64).contiguous(); };
-  const Tensor short_range = host(m.latents.energy), shares = host(m.long_range.energy);
-  const Tensor gradients = host(m.edge_gradient), pulls = host(m.long_range.forces);
-  const Tensor vectors = host(m.edge_vectors), index = m.edge_index.to(torch::kCPU).contiguous();
-  const double *g = gradients.data_ptr<double>(), *d = vectors.data_ptr<double>();
-  const int64_t n_edges = m.graph.n_edges();
-  const int64_t *center = index.data_ptr<int64_t>(), *neighbor_of = center + n_edges;
-
-  for (int64_t e = 0; e < n_edges; e++) {
-    const int c = m.graph.lammps_index(static_cast<int>(center[e])),
-              j = m.graph.lammps_index(static_cast<int>(neighbor_of[e]));
-    const double *ge = g + 3 * e, *de = d + 3 * e;
-    for (int a = 0; a < 3; a++) {
-      f[c][a] += ev * ge[a];
-      f[j][a] -= ev * ge[a];
-    }
-    if (vflag_either) {    // -r (x) g, half to either atom
-      const double v[6] = {-ev * de[0] * ge[0], -ev * de[1] * ge[1], -ev * de[2] * ge[2],
-                           -ev * de[0] * ge[1], -ev * de[0] * ge[2], -ev * de[1] * ge[2]};
-      for (int k = 0; k < 6; k++) {
-        if (vflag_global) virial[k] += v[k];
-        if (vflag_atom) {
-          vatom[c][k] += 0.5 * v[k];
-          vatom[j][k] += 0.5 * v[k];
-        }
-      }
-    }
-  }
-
+  const les::Tally tally = m.tally(vflag_atom != 0);
   const auto add_virial = [&](double *v, const double *w) {    // w [3, 3]
     const int order[6] = {0, 4, 8, 1, 2, 5};
     for (int k = 0; k < 6; k++) v[k] += ev * w[order[k]];
   };
-  if (vflag_global) add_virial(virial, host(m.long_range.virial).data_ptr<double>());
-  const Tensor atom_virials = vflag_atom ? host(m.long_range.atom_virial) : Tensor();
+  if (vflag_global) add_virial(virial, tally.virial.data_ptr<double>());
 
-  const int n = m.graph.n_owned(), channels = m.info().channels;
-  const Tensor charge = host(m.charges), potential = host(m.long_range.potential), species = m.graph.species();
-  const int64_t *kind = species.data_ptr<int64_t>();
-  const double *q = charge.data_ptr<double>(), *phi = potential.data_ptr<double>(), *pull = pulls.data_ptr<double>();
-  const double *e_short = short_range.data_ptr<double>(), *e_long = shares.data_ptr<double>();
-  m.q.assign(static_cast<size_t>(atom->nlocal) * channels, 0.0);
-  m.phi.assign(static_cast<size_t>(atom->nlocal) * channels, 0.0);
+  const double *force_on = tally.forces.data_ptr<double>(), *energy = tally.energies.data_ptr<double>();
   bool finite = true;
-  for (int a = 0; a < n; a++) {
+  for (int a = 0; a < m.graph.n_all(); a++) {
     const int i = m.graph.lammps_index(a);
-    const double e_atom = e_short[a] + m.atomic_energy[kind[a]];
+    const double *fa = force_on + 3 * static_cast<size_t>(a);
+    for (int b = 0; b < 3; b++) f[i][b] += ev * fa[b];
+    finite = finite && std::isfinite(fa[0] + fa[1] + fa[2]);
+    if (vflag_atom) add_virial(vatom[i], tally.atom_virial.data_ptr<double>() + 9 * static_cast<size_t>(a));
+  }
+  for (int a = 0; a < m.graph.n_owned(); a++) {
+    const int i = m.graph.lammps_index(a);
+    const double e_short = energy[2 * a] + m.atomic_energy[m.species_of_type[atom->type[i]]],
+                 e_long = energy[2 * a + 1];
+    finite = finite && std::isfinite(e_short + e_long);
     if (eflag_global) {
-      eng_vdwl += ev * e_atom;
-      eng_coul += ev * e_long[a];
+      eng_vdwl += ev * e_short;
+      eng_coul += ev * e_long;
     }
-    if (eflag_atom) eatom[i] += ev * (e_atom + e_long[a]);
-    for (int b = 0; b < 3; b++) f[i][b] += ev * pull[3 * a + b];
-    finite = finite && std::isfinite(f[i][0] + f[i][1] + f[i][2] + e_atom + e_long[a]);
-    if (vflag_atom) add_virial(vatom[i], atom_virials.data_ptr<double>() + 9 * a);
-    for (int c = 0; c < channels; c++) {
-      m.q[i * channels + c] = m.charge_unit[c] * q[a * channels + c];
-      m.phi[i * channels + c] = phi[a * channels + c] / m.charge_unit[c];
-    }
+    if (eflag_atom) eatom[i] += ev * (e_short + e_long);
   }
   return finite;
 }
@@ -461,7 +444,8 @@ bool PairLES::add_to_lammps()
 std::string PairLES::failure(const char *doing, const std::string &reason) const
 {
   return fmt::format("pair les: {} failed at step {} on rank {} ({} owned atoms, {} edges): {}", doing,
-                     update->ntimestep, comm->me, impl->graph.n_owned(), impl->graph.n_edges(), reason);
+                     update->ntimestep, comm->me, impl->graph.n_owned(),
+                     impl->edge_index.defined() ? impl->edge_index.size(1) : 0, reason);
 }
 
 // End the run in good order, and say why, if any rank has failed: a rank that stops alone takes its message with it.
@@ -531,15 +515,36 @@ const double *PairLES::born_along(const double *field)
   return impl->along.data();
 }
 
+// Charges and potentials come from the device when they are asked for.
+void PairLES::fetch_charges(const char *what)
+{
+  check_evaluated(what);
+  Impl &m = *impl;
+  if (m.charges_at == update->ntimestep) return;
+  const auto host = [](const Tensor &t) { return t.to(torch::kCPU, torch::kFloat64).contiguous(); };
+  const Tensor charge = host(m.charges), potential = host(m.long_range.potential);
+  const double *q = charge.data_ptr<double>(), *phi = potential.data_ptr<double>();
+  const size_t channels = m.info().channels;
+  m.q.assign(atom->nlocal * channels, 0.0);
+  m.phi.assign(atom->nlocal * channels, 0.0);
+  for (int a = 0; a < m.graph.n_owned(); a++)
+    for (size_t c = 0; c < channels; c++) {
+      const size_t to = m.graph.lammps_index(a) * channels + c, from = a * channels + c;
+      m.q[to] = m.charge_unit[c] * q[from];
+      m.phi[to] = phi[from] / m.charge_unit[c];
+    }
+  m.charges_at = update->ntimestep;
+}
+
 const double *PairLES::charges()
 {
-  check_evaluated("charges");
+  fetch_charges("charges");
   return impl->q.data();
 }
 
 const double *PairLES::potentials()
 {
-  check_evaluated("potentials");
+  fetch_charges("potentials");
   return impl->phi.data();
 }
 

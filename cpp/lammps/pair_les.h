@@ -53,6 +53,7 @@ class PairLES : public Pair {
   void report_solver();
   void warn_of_drift();
   void check_evaluated(const char *what);
+  void fetch_charges(const char *what);
   void check_input();
   bool add_to_lammps();
   void evaluate_response(const double (*directions)[3], int count);

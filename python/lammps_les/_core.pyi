@@ -18,6 +18,7 @@ def long_range(
     mesh_accuracy: float | None = None,
     mesh_spacing: float = 0.0,
     mesh_order: int = 0,
+    mesh_loops: bool = True,
     setup_cell: Tensor | None = None,
 ) -> dict[str, Tensor]: ...
 def born_effective_charges(
