@@ -39,7 +39,7 @@ def exact(tmp_path_factory: pytest.TempPathFactory) -> Path:
         structures,
         charges={"total_charge": "exact", "remove_mean": False},
         loss={"weights": {"forces": 1.0, "born_effective_charges": 1.0}},
-        training={"epochs": 3, "batch_size": 3},
+        training={"epochs": 8, "batch_size": 3},
     )
 
 

@@ -131,7 +131,7 @@ def test_a_run_is_neither_overwritten_nor_resumed_as_another(workplace):
 def test_fine_tuning_on_born_charges_leaves_frozen_parts_alone(workplace):
     changed = settings(init_from="whole", freeze=["representation", "energy_readout"])
     del changed["network"], changed["long_range"]
-    changed["loss"] = {"weights": {"energy": 0.1, "forces": 0.1, "born_effective_charges": 1.0}}
+    changed["loss"] = {"weights": {"energy": 1e-3, "forces": 1e-3, "born_effective_charges": 1.0}}
     changed["training"]["epochs"] = 12
     (workplace / "tuned.yaml").write_text(yaml.safe_dump(changed))
     command(str(workplace / "tuned.yaml"))
@@ -165,7 +165,7 @@ def test_the_model_runs_in_lammps_on_two_ranks(workplace, tmp_path):
     atoms.calc = LesCalculator(model)
     found = run_lammps(tmp_path, atoms, model, ranks=2)
     assert found.energy == pytest.approx(atoms.get_potential_energy(), abs=2e-5)
-    assert np.abs(atoms.get_forces()).max() > 0.05
+    assert np.abs(atoms.get_forces()).max() > 0.1
     np.testing.assert_allclose(found.forces, atoms.get_forces(), atol=5e-5)
     born = atoms.calc.get_property("born_effective_charges", atoms)
     np.testing.assert_allclose(found.bec, born, atol=5e-5)

@@ -42,6 +42,8 @@ def train(
     if folder is None:
         folder = config.parent if resume and config.name == CONFIG else config.with_suffix("")
     outcome = run_training(settings, config.parent, folder, resume, errors)
+    if outcome is None:  # not the first of several processes
+        return
     for text in outcome.notes:
         note(text)
     for part, rows in outcome.errors.items():

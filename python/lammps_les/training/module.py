@@ -15,6 +15,7 @@ from lammps_les.keys import TOTAL_CHARGE
 from lammps_les.models import LesNetwork
 from lammps_les.training.config import RunConfig
 from lammps_les.training.losses import (
+    QUANTITIES,
     Deviation,
     deviations,
     loss_of,
@@ -78,14 +79,17 @@ class ErrorSums:
 
     def rmse(self, module: lightning.LightningModule | None = None) -> dict[str, float]:
         """Root mean square error by name, over all processes of a module; the sums are emptied."""
-        found = {}
-        for name, parts in self.sums.items():
-            if module is not None and module.trainer.world_size > 1:
-                parts = torch.as_tensor(module.all_gather(parts)).sum(0)
-            square, _, count = parts.tolist()
-            found[name] = math.sqrt(square / count)
+        sums = self.sums
+        if module is not None and module.trainer.world_size > 1:
+            # every process takes part for every quantity, also for one that it has not met
+            none = torch.zeros(3, dtype=torch.float64, device=module.device)
+            sums = {
+                name: torch.as_tensor(module.all_gather(sums.get(name, none))).sum(0)
+                for name in QUANTITIES
+            }
         self.sums = {}
-        return found
+        found = {name: parts.tolist() for name, parts in sums.items()}
+        return {name: math.sqrt(square / n) for name, (square, _, n) in found.items() if n > 0}
 
 
 class LesTraining(lightning.LightningModule):

@@ -12,6 +12,7 @@ import lightning
 import yaml
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 from torch.utils.data import DataLoader
 
@@ -20,7 +21,7 @@ from lammps_les.training import run_folder as folder_of
 from lammps_les.training.callbacks import LiveErrors, MetricsFile
 from lammps_les.training.config import RunConfig
 from lammps_les.training.module import SCORE, EpochOrder, LesTraining
-from lammps_les.training.preparation import prepare
+from lammps_les.training.preparation import Prepared, prepare
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,11 @@ def train(
     resume: bool = False,
     console: Console | None = None,
     callbacks: Sequence[Callback] = (),
-) -> Outcome:
+) -> Outcome | None:
     """Train, and fill the run folder.
+
+    With several devices each has a process, which goes through here; only the first one looks at
+    the folder and writes into it.
 
     Args:
         config: of the run.
@@ -56,11 +60,17 @@ def train(
         console: for progress; default: stderr.
         callbacks: further ones.
 
+    Returns:
+        what came out; None in a process that is not the first.
+
     Raises:
         ValueError: the data are refused; the folder has a run already, or, with ``resume``, none or
             another one.
     """
     content = folder_of.resolved(config, config_folder)
+    if getattr(rank_zero_only, "rank", 0) != 0:
+        _fit(config, prepare(config, config_folder), run_folder, console, callbacks)
+        return None
     if resume:
         _check_same(content, run_folder)
     elif (run_folder / folder_of.CONFIG).exists():
@@ -76,7 +86,7 @@ def train(
     folder_of.write_config(content, run_folder)
     folder_of.write_provenance(origin, run_folder)
 
-    _fit(config, prepared.network, prepared, run_folder, console, callbacks)
+    _fit(config, prepared, run_folder, console, callbacks)
 
     notes = folder_of.write_trained(run_folder, config, prepared, origin)
     folder_of.plot_learning_curves(run_folder)
@@ -87,8 +97,7 @@ def train(
 
 def _fit(
     config: RunConfig,
-    network: Any,
-    prepared: Any,
+    prepared: Prepared,
     run_folder: Path,
     console: Console | None,
     callbacks: Sequence[Callback],
@@ -101,15 +110,18 @@ def _fit(
         _loader(frames["validation"], options.batch_size),
     )
     per_epoch = -(-len(order) // (options.batch_size * options.devices))
-    module = LesTraining(network, prepared.physics, config, options.epochs * per_epoch)
+    module = LesTraining(prepared.network, prepared.physics, config, options.epochs * per_epoch)
     last = run_folder / folder_of.LAST
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning")
         warnings.filterwarnings("ignore", module="pytorch_lightning")
+        warnings.filterwarnings("ignore", message="Grad strides")  # of several processes
         logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
         trainer = lightning.Trainer(
             accelerator=options.accelerator,
             devices=options.devices,
+            # a constant in a readout has no gradient where only forces count
+            strategy="auto" if options.devices == 1 else "ddp_find_unused_parameters_true",
             max_epochs=options.epochs,
             check_val_every_n_epoch=options.check_every,
             gradient_clip_val=options.max_gradient,
