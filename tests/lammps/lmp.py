@@ -85,10 +85,13 @@ def write_data(path: Path, atoms: Atoms, elements: Sequence[str], prism: Prism) 
 
 
 def launch(
-    script: Path, ranks: int = 1, environment: dict[str, str] | None = None
+    script: Path,
+    ranks: int = 1,
+    environment: dict[str, str] | None = None,
+    options: Sequence[str] = (),
 ) -> tuple[int, str]:
     """Run `lmp -in script` on some MPI ranks; return the exit status and all that was printed."""
-    command = ["lmp", "-in", script.name, "-log", "none"]
+    command = ["lmp", "-in", script.name, "-log", "none", *options]
     if ranks > 1:
         command = ["mpiexec", "-n", str(ranks), *command]
     env = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
