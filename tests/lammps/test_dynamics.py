@@ -81,8 +81,10 @@ def test_nve_drift(field: str, shipped: Callable[..., Path], tmp_path: Path) -> 
         assert abs(polarization) > 1e-3
 
 
-@pytest.mark.parametrize("ranks", [1, 2])
-def test_restart(ranks: int, shipped: Callable[..., Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("ranks", "ranks_after"), [(1, 1), (2, 2), (1, 2), (2, 1)])
+def test_restart(
+    ranks: int, ranks_after: int, shipped: Callable[..., Path], tmp_path: Path
+) -> None:
     model = shipped("float64")
     fixes = [
         "timestep 0.0005",
@@ -123,7 +125,7 @@ def test_restart(ranks: int, shipped: Callable[..., Path], tmp_path: Path) -> No
         )
         + "\n"
     )
-    log_second = ran(second, ranks)
+    log_second = ran(second, ranks_after)
     one, two = printed(log, "STATE")[0], printed(log_second, "STATE")[0]
     assert abs(one[2]) > 1e-4
     assert abs(one[5]) > 1e-3
