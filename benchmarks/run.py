@@ -52,6 +52,7 @@ def two_layer_checkpoint() -> Path | None:
 def export(source: str | Path, target: Path) -> Path:
     """Write a model file in float32."""
     command = [BIN / "lammps-les", "export", source, "-o", target, "--epsilon-inf", "1.83"]
+    command += ["--charge-sign", "+1"]  # whichever: it takes no time
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return target
 
