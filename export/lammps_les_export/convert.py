@@ -158,7 +158,7 @@ def _at_total_charge(
         metadata["total_charge"] = float(given)
     if not embedded:
         return network, {}
-    return network.at_total_charge(given), {"embedded_total_charge": f"{given:g} e"}
+    return network.at_total_charge(given), {"embedded_total_charge": f"{given:g}"}
 
 
 def _charge_signs(

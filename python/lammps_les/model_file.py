@@ -71,6 +71,14 @@ class Metadata(BaseModel):
         return self
 
     @property
+    def charge_state(self) -> float | None:
+        """Total charge [e] of the systems that the model is for; None where it does not matter."""
+        if self.total_charge is not None:
+            return self.total_charge
+        embedded = self.provenance.get("embedded_total_charge")
+        return None if embedded is None else float(embedded)
+
+    @property
     def torch_dtype(self) -> torch.dtype:
         """The torch type that ``dtype`` names."""
         return DTYPES[self.dtype]

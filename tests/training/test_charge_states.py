@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 from lammps_les.calculators import LesCalculator
 from lammps_les.cli import app
 from lammps_les.model_file import read_metadata
+from lammps_les.training.config import RunConfig
+from lammps_les.training.preparation import prepare
 
 KINDS = ["triclinic", "open", "left-handed"]
 
@@ -108,9 +110,9 @@ def test_two_charge_states_are_told_apart_and_have_a_model_file_each(embedded):
         energies[charge] = atoms.get_potential_energy()
         eager = eager_energy(embedded, atoms, charge)
         assert energies[charge] == pytest.approx(eager, abs=2e-5)
-        provenance = read_metadata(file).provenance
-        assert provenance["embedded_total_charge"] == f"{charge:g} e"
-        assert read_metadata(file).total_charge is None
+        metadata = read_metadata(file)
+        assert metadata.total_charge is None
+        assert metadata.charge_state == charge
     assert energies[1.0] - energies[0.0] > 0.5
     report = (embedded / "report.md").read_text()
     assert "model_0.pt for 0 e" in report
@@ -130,6 +132,38 @@ def test_export_asks_for_the_charge_state_where_there_are_several(embedded, tmp_
         for file in (target, embedded / "model_+1.pt")
     ]
     assert energies[0] == energies[1]
+
+
+@pytest.mark.parametrize("charge", [0.0, 1.0])
+@pytest.mark.parametrize("mode", ["exact", "penalty"])
+def test_a_total_charge_settles_the_sign_of_the_charges_and_neutrality_does_not(
+    tmp_path, mode, charge
+):
+    structures = [teacher_labels(waters("open", 1, n)) for n in range(3)]
+    structures[0].info["total_charge"] = charge
+    ase.io.write(tmp_path / "data.xyz", structures)
+    changed = settings(charges={"total_charge": mode})
+    changed["data"]["split"] = {"validation": 1, "test": 0}
+    changed["loss"]["weights"] = {"forces": 1.0, "total_charge": float(mode == "penalty")}
+    prepared = prepare(RunConfig.model_validate(changed), tmp_path)
+    assert prepared.sign_decided is (charge != 0.0)
+    assert prepared.physics.charge_sign == (1.0,)
+    assert prepared.total_charges == ([0.0, charge][: 1 + (charge > 0)] if mode == "exact" else [])
+
+
+def test_a_total_charge_cannot_be_asked_of_charges_of_unknown_sign(shared, tmp_path):
+    structures = [teacher_labels(waters("open", 1, n)) for n in range(3)]
+    structures[0].info["total_charge"] = 1.0
+    ase.io.write(tmp_path / "data.xyz", structures)
+    source = str(shared / "checkpoints" / "cace-lr_water_v2.pth")
+    changed = settings(init_from=source, charges={"total_charge": "exact"})
+    del changed["network"], changed["long_range"]
+    changed["data"]["split"] = {"validation": 1, "test": 0}
+    changed["loss"]["weights"] = {"forces": 1.0}
+    with pytest.raises(ValueError, match=r"does not state; give charges\.sign"):
+        prepare(RunConfig.model_validate(changed), tmp_path)
+    changed["charges"]["sign"] = [-1]
+    assert prepare(RunConfig.model_validate(changed), tmp_path).sign_decided
 
 
 def test_a_model_without_charge_states_takes_none(tmp_path):

@@ -66,6 +66,10 @@ def refused(tmp_path: Path, text: str) -> str:
             "penalty needs loss.weights.total_charge > 0",
         ),
         (MINIMAL + "charges: {sign: [1, -1]}\n", "expected one for each of 1 channels"),
+        (
+            MINIMAL + "charges: {total_charge: exact}\nnetwork: {channels: 2}\n",
+            "exact needs network.channels: 1, got 2",
+        ),
         ("- 1\n", "expected sections"),
         ("data: [\n", "is not YAML"),
     ],
@@ -111,6 +115,23 @@ def test_init_writes_a_configuration_that_is_read(tmp_path, monkeypatch):
     assert "stress: 0.0" in result.stdout
     assert "born_effective_charges" not in result.stdout
     assert "10 structures of 6 atoms, 10 periodic, elements H O" in result.stdout
+    assert "# embed_total_charge: true" in result.stdout
+    assert not config.network.representation.embed_total_charge
+
+
+def test_init_tells_the_network_the_total_charge_where_structures_differ_in_it(tmp_path):
+    ion, neutral = waters("open", 2, 1), waters("open", 2, 2)
+    ion.info["charge"] = -1.0
+    ion.arrays["BEC"] = np.zeros((6, 9))
+    write(tmp_path / "ions.xyz", [ion, neutral, neutral])
+    result = CliRunner().invoke(app, ["train", "--init", str(tmp_path / "ions.xyz")])
+    assert result.exit_code == 0, result.output
+    (tmp_path / "c.yaml").write_text(result.stdout)
+    config = read_config(tmp_path / "c.yaml")
+    assert config.network.representation.embed_total_charge
+    assert config.loss.weights.total_charge == 0.0
+    assert config.loss.weights.born_effective_charges == 0.1
+    assert "elements H O, total charges -1 0 e" in result.stdout
 
 
 def test_a_wrong_configuration_ends_the_command_with_one_message(tmp_path):

@@ -220,7 +220,7 @@ def test_moments_and_total_charge_put_in_come_out(tmp_path, toy_model):
     assert rows["dipole"][:3] == pytest.approx([6, 0.25, 0.25], abs=1e-6)
     assert rows["quadrupole"][:3] == pytest.approx([18, 0.5 * (2 / 3) ** 0.5, 1 / 3], abs=1e-4)
     assert rows["total charge"][:3] == pytest.approx([4, 1.0, 0.5], abs=1e-4)
-    assert "1 structure(s) have another one" in " ".join(text.split())
+    assert "for a total charge of 1 e; 1 structure(s) have another" in " ".join(text.split())
     predicted = ase.io.read(tmp_path / "a-predictions.xyz", ":")
     np.testing.assert_allclose(predicted[1].get_dipole_moment() + 0.25, structures[1].info["mu"])
     assert predicted[1].info["total_charge"] == pytest.approx(1.0)

@@ -205,7 +205,7 @@ def _moments(
     """Total charge, and of open structures dipole and quadrupole."""
     found = {TOTAL_CHARGE.name: charges.sum()}
     if not atoms.pbc.any():
-        default = calculator.metadata.total_charge or 0.0
+        default = calculator.metadata.charge_state or 0.0
         moments = molecular_moments(
             atoms, charges, float(reference.get(TOTAL_CHARGE.name, default))
         )

@@ -132,12 +132,10 @@ def evaluate(
         row.unit == ENERGY.unit and row.errors.rmse > 1.0 for row in rows
     ):
         note("energies are far off: if they differ by atomic energies only, use --shift-energies")
-    others = comparison.with_other_total_charge(calculator.metadata.total_charge)
+    charge = calculator.metadata.charge_state
+    others = comparison.with_other_total_charge(charge)
     if others:
-        note(
-            f"the model file is for a total charge of {calculator.metadata.total_charge:g} e; "
-            f"{others} structure(s) have another one"
-        )
+        note(f"the model is for a total charge of {charge:g} e; {others} structure(s) have another")
     parity = Path(f"{prefix}-parity.png")
     plot_parity(comparison, parity, shift_energies)
     output.print(f"wrote {parity} and {predictions}", highlight=False, soft_wrap=True)

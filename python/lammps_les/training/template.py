@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lammps_les.data.structures import Labelled, read_labelled
-from lammps_les.keys import BORN_EFFECTIVE_CHARGES, DIPOLE, ENERGY, FORCES, STRESS
+from lammps_les.keys import BORN_EFFECTIVE_CHARGES, DIPOLE, ENERGY, FORCES, STRESS, TOTAL_CHARGE
 from lammps_les.training.preparation import composition
 
 _TEXT = """\
@@ -17,15 +17,16 @@ data:
   # labels:                  # names in the file, where they are not the usual ones
   #   energy: energy
   split:
-    validation: {validation}        # share below 1, number from 1 on, or a list of indices
+    validation: {validation:<13}# share below 1, number from 1 on, or a list of indices
     test: {test}
     seed: 1
   atomic_energies: fit       # fit, isolated, or values, e.g. {{{energies}}} [eV]
-  max_force: {max_force:g}            # eV/A; structures with more are refused
+  max_force: {max_force:<16g}# eV/A; structures with more are refused
 
 seed: 1
 dtype: float32
 # init_from: model           # start from a run folder, a CACE checkpoint or a model that ships
+# freeze: [representation]   # parts of it that stay as they are
 citation: not given          # of data and method; goes into the model file
 
 network:                     # leave out together with long_range where init_from is given
@@ -39,6 +40,7 @@ network:                     # leave out together with long_range where init_fro
     max_l: 3
     max_nu: 3
     layers: 1                # Born charges in the loss are fastest with 1
+    {embed}embed_total_charge: true  # the network knows the total charge of each structure
   energy: {{hidden: [32, 16]}}
   charge: {{hidden: [24, 12], scale: 0.1}}
 
@@ -48,7 +50,7 @@ long_range:
 
 charges:
   epsilon_inf: 1.0           # high-frequency dielectric constant; charges couple as its root
-  total_charge: off          # off, penalty or exact
+  total_charge: off          # off, penalty, or exact: the charges sum to that of the structure
 
 loss:
   kind: mse                  # mse or huber
@@ -59,8 +61,10 @@ training:
   batch_size: {batch}
   learning_rate: 0.01
   averaging: 0.998           # running mean of the parameters, which is the result
-  check_every: {check}            # epochs between looks at the validation structures
+  check_every: {check:<14}# epochs between looks at the validation structures
   # patience: 20             # looks without improvement after which training stops
+  # accelerator: gpu         # cpu, gpu or auto
+  # devices: 2               # GPUs, or processes on CPUs; they share the structures of an epoch
 """
 
 _WEIGHTS = (
@@ -69,6 +73,7 @@ _WEIGHTS = (
     (STRESS.name, "0.0", "eV/A^3; 10.0 is a start"),
     (BORN_EFFECTIVE_CHARGES.name, "0.1", "e"),
     (DIPOLE.name, "0.0", "e A; needs physical charges"),
+    (TOTAL_CHARGE.name, "0.0", "e per atom, for charges.total_charge: penalty"),
 )
 
 
@@ -85,7 +90,7 @@ def template(path: Path) -> str:
         having = sum(name in s.labels for s in structures)
         if having:
             entry = f"    {name}: {value}"
-            weights.append(f"{entry:<29}# {unit}; {having} of {len(structures)} structures")
+            weights.append(f"{entry:<28} # {unit}; {having} of {len(structures)} structures")
     training = max(1, round(0.8 * len(structures)))
     batch = 1 if training < 200 else 4
     epochs = min(2000, max(50, round(20000 * batch / training, -1)))
@@ -100,6 +105,7 @@ def template(path: Path) -> str:
         species=", ".join(elements),
         embedding=max(2, min(4, len(elements))),
         max_force=_max_force(structures),
+        embed="" if len(_total_charges(structures)) > 1 else "# ",
         weights="\n".join(weights) + "\n",
         epochs=int(epochs),
         batch=batch,
@@ -111,10 +117,18 @@ def _summary(path: Path, structures: list[Labelled], elements: dict[str, int]) -
     sizes = [len(s.atoms) for s in structures]
     periodic = sum(s.periodic for s in structures)
     span = f"{min(sizes)}" if min(sizes) == max(sizes) else f"{min(sizes)} to {max(sizes)}"
-    return (
+    text = (
         f"{path.name}: {len(structures)} structures of {span} atoms, {periodic} periodic, "
         f"elements {' '.join(elements)}"
     )
+    charges = _total_charges(structures)
+    if charges != [0.0]:
+        text += f", total charges {' '.join(f'{charge:g}' for charge in charges)} e"
+    return text
+
+
+def _total_charges(structures: list[Labelled]) -> list[float]:
+    return sorted({structure.total_charge for structure in structures})
 
 
 def _max_force(structures: list[Labelled]) -> float:
