@@ -55,6 +55,15 @@ def test_a_folder_gives_back_what_was_saved(network, tmp_path):
         load_folder(tmp_path / "a")
 
 
+def test_a_folder_keeps_double_precision(network, tmp_path):
+    network.double()
+    for parameter in network.parameters():
+        parameter.data += 1e-12
+    save_folder(tmp_path, CONFIG, network.state_dict(), METADATA, {})
+    for name, value in load_folder(tmp_path)[0].state_dict().items():
+        assert torch.equal(value, network.state_dict()[name])
+
+
 def test_the_training_of_the_model_that_ships_is_the_one_on_record():
     folder = Path(pretrained.__file__).parent / "water_rpbe-d3"
     record = json.loads((folder / "config.json").read_text())

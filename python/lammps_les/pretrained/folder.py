@@ -65,7 +65,7 @@ def save_folder(
 
 
 def load_folder(directory: str | Path) -> tuple[LesNetwork, Metadata]:
-    """Read a trained network and its metadata.
+    """Read a trained network, in the type of its weights, and its metadata.
 
     Raises:
         ModelFileError: metadata that do not follow FORMAT.md.
@@ -81,8 +81,9 @@ def load_folder(directory: str | Path) -> tuple[LesNetwork, Metadata]:
             f"{weights} has SHA-256 {sha256}, but {CONFIG} beside it names "
             f"{metadata.provenance['sha256']}; take both from one source"
         )
+    state = torch.load(weights, weights_only=True, map_location="cpu")
     network = LesNetwork(_NETWORK_CONFIG.validate_python(content["network"]))
-    network.load_state_dict(torch.load(weights, weights_only=True, map_location="cpu"))
+    network.to(next(iter(state.values())).dtype).load_state_dict(state)
     return network.eval(), metadata
 
 
