@@ -13,6 +13,7 @@ from ase.calculators.lammps import Prism
 from lmp import launch, write_data
 
 from lammps_les.cli import app
+from lammps_les.keys import LABELS
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
@@ -194,6 +195,14 @@ def test_options_in_pages_and_program_agree() -> None:
     # options named in running text
     everywhere = set(re.findall(r"--[a-z][\w-]*", page.read_text()))
     assert everywhere <= options["export"] | options["evaluate"] | options["info"]
+
+
+def test_labels_in_training_page_and_code_agree() -> None:
+    page = (ROOT / "docs" / "training.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| [^|]* \| [^|]* \| (`[^|]*`) \|$", page, re.M)
+    assert {name: tuple(re.findall(r"`(\w+)`", names)) for name, names in rows} == {
+        quantity.name: quantity.aliases for quantity in LABELS
+    }
 
 
 def test_cmake_options_in_pages_are_those_of_the_build() -> None:
