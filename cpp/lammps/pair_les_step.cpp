@@ -1,0 +1,173 @@
+// One force evaluation of pair_style les.
+//
+// Two things cross ranks: the long-range sum inside the solver, and LAMMPS's own ghost communication, which brings the forces and
+// the Born effective charges that this rank found on ghosts back to their owners.
+
+#include "pair_les_impl.h"
+
+#include "atom.h"
+#include "comm.h"
+#include "domain.h"
+#include "error.h"
+#include "force.h"
+#include "neighbor.h"
+#include "update.h"
+
+#include <cmath>
+
+using namespace LAMMPS_NS;
+using les::box_of;
+using les::reason_of;
+
+void PairLES::compute(int eflag, int vflag)
+{
+  ev_init(eflag, vflag);
+  Impl &m = *impl;
+  if (neighbor->ago == 0) m.graph.forget_owners();
+  m.cell = box_of(domain);
+  const bool first = m.first_step();
+  les::StepTimes &times = m.times;
+  times.steps++;
+  times.measure(les::StepTimes::EDGES, [&] { build_graph(m.may_merge_images(m.respond_every_step)); });
+  std::string failed;
+  const auto attempt = [&](auto &&work) {
+    try {
+      work();
+    } catch (const std::exception &e) {
+      if (failed.empty()) failed = failure("evaluating the model", reason_of(e));
+    }
+  };
+  times.measure(les::StepTimes::NETWORK, [&] { attempt([&] { m.run_network(); }); });
+  try {
+    times.measure(les::StepTimes::LONG_RANGE, [&] { m.run_long_range(vflag_atom != 0); });
+    if (first && m.has_solver()) report_solver();
+  } catch (const std::exception &e) {    // in the midst of a collective step: the others cannot be told
+    error->one(FLERR, failure("the long-range sum", reason_of(e)));
+  }
+  times.measure(les::StepTimes::PULL_BACK, [&] { attempt([&] { m.run_pull_back(m.respond_every_step); }); });
+  if (domain->box_change) warn_of_drift();
+  bool finite = true;
+  times.measure(les::StepTimes::TALLY, [&] { finite = add_to_lammps(); });
+  if (!finite && failed.empty())
+    failed = failure("checking the forces",
+                     "a force or an energy is not finite; atoms may have come too close, or the model was asked "
+                     "about structures far from its training data");
+  stop_together(failed);
+  m.evaluated_at = update->ntimestep;
+  m.nlocal = atom->nlocal;
+  m.nghost = atom->nghost;
+  m.charges_at = m.born_at = -1;
+  m.forget_graph();
+}
+
+void PairLES::build_graph(bool merge_images)
+{
+  Impl &m = *impl;
+  const int nall = atom->nlocal + atom->nghost;
+  const les::LocalGraph::Atoms atoms{atom->x, atom->type, atom->tag, atom->nlocal, nall};
+  if (m.selects_edges()) {
+    if (neighbor->ago == 0 || !m.has_listed_edges(merge_images))
+      m.list_edges(atoms, *list, m.species_of_type, merge_images);
+    m.select_edges(atoms);
+  } else {
+    m.build_graph(atoms, *list, m.species_of_type, merge_images);
+  }
+  // images that were merged may be wanted apart later in the step, when a fix has moved box and atoms on
+  if (merge_images) m.x.assign(&atom->x[0][0], &atom->x[0][0] + (nall ? 3 * static_cast<size_t>(nall) : 0));
+}
+
+// Once a run: what was set up, and the mesh against the direct sum if asked for. Collective.
+void PairLES::report_solver()
+{
+  Impl &m = *impl;
+  if (comm->me == 0) utils::logmesg(lmp, "pair les: {}\n", m.solver_description());
+  if (!m.settings.check || !m.solver_is_mesh()) return;
+  const auto [forces, potentials] = m.mesh_errors();
+  if (comm->me == 0)
+    utils::logmesg(lmp, "pair les: against the direct sum: relative rms error of forces {:.2g}, of potentials {:.2g}\n",
+                   forces, potentials);
+}
+
+// Wave vectors and mesh stay as they were chosen, so that energy, forces and pressure are consistent; far from there they fit badly.
+void PairLES::warn_of_drift()
+{
+  Impl &m = *impl;
+  if (!m.has_solver() || !domain->xperiodic || m.warned_of_drift || m.cell_drift() < 0.05) return;
+  m.warned_of_drift = true;
+  if (comm->me == 0)
+    error->warning(FLERR,
+                   "pair les: the cell has changed by more than 5 % since its wave vectors were chosen; 'run' again to "
+                   "choose them anew");
+}
+
+// At the end of a run: where the time went on the first rank (on a GPU, waiting for it shows up where results are read).
+void PairLES::finish()
+{
+  les::StepTimes &times = impl->times;
+  if (comm->me == 0 && times.steps > 0) {
+    std::string text = "pair les: ms a step:";
+    for (int p = 0; p < les::StepTimes::PARTS; p++)
+      text += fmt::format(" {} {:.3f}{}", les::StepTimes::NAMES[p],
+                          1e3 * times.seconds[p] / static_cast<double>(times.steps),
+                          p + 1 < les::StepTimes::PARTS ? "," : "\n");
+    utils::logmesg(lmp, text);
+  }
+  times = les::StepTimes();
+}
+
+// Energies, forces and virials of this step into LAMMPS's arrays, in its units. False if some are not finite.
+bool PairLES::add_to_lammps()
+{
+  Impl &m = *impl;
+  const double ev = force->qe2f;    // energy units per eV: 1 (metal) or 23.06 (real)
+  double **f = atom->f;
+  const les::Tally tally = m.tally(vflag_atom != 0);
+  const auto add_virial = [&](double *v, const double *w) {    // w [3, 3]
+    const int order[6] = {0, 4, 8, 1, 2, 5};
+    for (int k = 0; k < 6; k++) v[k] += ev * w[order[k]];
+  };
+  if (vflag_global) add_virial(virial, tally.virial.data_ptr<double>());
+
+  const double *force_on = tally.forces.data_ptr<double>(), *energy = tally.energies.data_ptr<double>();
+  bool finite = true;
+  for (int a = 0; a < m.graph.n_all(); a++) {
+    const int i = m.graph.lammps_index(a);
+    const double *fa = force_on + 3 * static_cast<size_t>(a);
+    for (int b = 0; b < 3; b++) f[i][b] += ev * fa[b];
+    finite = finite && std::isfinite(fa[0] + fa[1] + fa[2]);
+    if (vflag_atom) add_virial(vatom[i], tally.atom_virial.data_ptr<double>() + 9 * static_cast<size_t>(a));
+  }
+  for (int a = 0; a < m.graph.n_owned(); a++) {
+    const int i = m.graph.lammps_index(a);
+    const double e_short = energy[2 * a] + m.atomic_energy[m.species_of_type[atom->type[i]]],
+                 e_long = energy[2 * a + 1];
+    finite = finite && std::isfinite(e_short + e_long);
+    if (eflag_global) {
+      eng_vdwl += ev * e_short;
+      eng_coul += ev * e_long;
+    }
+    if (eflag_atom) eatom[i] += ev * (e_short + e_long);
+  }
+  return finite;
+}
+
+std::string PairLES::failure(const char *doing, const std::string &reason) const
+{
+  return fmt::format("pair les: {} failed at step {} on rank {} ({} owned atoms, {} edges): {}", doing,
+                     update->ntimestep, comm->me, impl->graph.n_owned(),
+                     impl->edge_index.defined() ? impl->edge_index.size(1) : 0, reason);
+}
+
+// End the run in good order, and say why, if any rank has failed: a rank that stops alone takes its message with it.
+void PairLES::stop_together(const std::string &failure_here)
+{
+  int first = failure_here.empty() ? comm->nprocs : comm->me;
+  MPI_Allreduce(MPI_IN_PLACE, &first, 1, MPI_INT, MPI_MIN, world);
+  if (first == comm->nprocs) return;
+  int length = static_cast<int>(failure_here.size());
+  MPI_Bcast(&length, 1, MPI_INT, first, world);
+  std::string text = failure_here;
+  text.resize(length);
+  MPI_Bcast(text.data(), length, MPI_CHAR, first, world);
+  error->all(FLERR, text);
+}
