@@ -63,6 +63,18 @@ def test_a_broken_structure_is_refused_with_file_and_frame(tmp_path, name, messa
         read_labelled(path)
 
 
+def test_labels_that_mean_nothing_under_the_boundaries_are_passed_over(tmp_path):
+    structures = []
+    for kind in ("triclinic", "open"):
+        atoms = labelled(waters(kind, 1, 1))
+        atoms.info |= {"stress": np.ones(6), "dipole": np.ones(3), "quadrupole": np.eye(3)}
+        structures.append(atoms)
+    write(tmp_path / "data.xyz", structures)
+    periodic, open_one = (set(s.labels) for s in read_labelled(tmp_path / "data.xyz"))
+    assert periodic == {"energy", "forces", "stress"}
+    assert open_one == {"energy", "forces", "dipole", "quadrupole"}
+
+
 def test_files_that_cannot_be_used_are_refused(tmp_path):
     with pytest.raises(ValueError, match="does not exist"):
         read_labelled(tmp_path / "none.xyz")

@@ -12,7 +12,15 @@ import pytest
 import torch
 import yaml
 from lmp import run as run_lammps
-from training_toys import EPOCHS, command, metrics, settings, teacher_labels, waters
+from training_toys import (
+    EPOCHS,
+    command,
+    eager_energy,
+    metrics,
+    settings,
+    teacher_labels,
+    waters,
+)
 from typer.testing import CliRunner
 
 from lammps_les.calculators import LesCalculator
@@ -146,6 +154,8 @@ def test_fine_tuning_on_born_charges_leaves_frozen_parts_alone(workplace):
     # the sign that export will use is the one that the labels have
     atoms = ase.io.read(workplace / "data.xyz", 0)
     atoms.calc = LesCalculator(workplace / "tuned" / "model.pt")
+    eager = eager_energy(workplace / "tuned", atoms)
+    assert atoms.get_potential_energy() == pytest.approx(eager, abs=2e-5)
     predicted = atoms.calc.get_property("born_effective_charges", atoms)
     assert (predicted * atoms.arrays["BEC"].reshape(-1, 3, 3)).sum() > 0.0
 

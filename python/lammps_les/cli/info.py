@@ -16,11 +16,14 @@ UNITS = {
     "norm": "eV A / (file unit)^2",
     "open_shift": "A",
     "charge_unit": "e / (file unit)",
+    "total_charge": "e",
     "atomic_energies": "eV",
 }
 
 
 def _text(value: Any) -> str:
+    if value is None:
+        return "not fixed"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):

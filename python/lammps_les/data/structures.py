@@ -10,7 +10,7 @@ from ase import Atoms
 from ase.data import chemical_symbols
 
 from lammps_les.data.labels import label
-from lammps_les.keys import FORCES, LABELS, TOTAL_CHARGE
+from lammps_les.keys import DIPOLE, FORCES, LABELS, QUADRUPOLE, STRESS, TOTAL_CHARGE
 
 
 class Labelled(NamedTuple):
@@ -89,7 +89,11 @@ def read_labelled(
 
 
 def _labels(atoms: Atoms, keys: Mapping[str, str], r_first: bool) -> dict[str, np.ndarray]:
-    values = {q.name: label(atoms, q, keys.get(q.name), r_first) for q in LABELS}
+    """Reference values, without those that have no meaning under the boundaries."""
+    without = (DIPOLE, QUADRUPOLE) if atoms.pbc.any() else (STRESS,)
+    values = {
+        q.name: label(atoms, q, keys.get(q.name), r_first) for q in LABELS if q not in without
+    }
     return {name: value for name, value in values.items() if value is not None}
 
 
