@@ -57,11 +57,11 @@ def export(source: str | Path, target: Path) -> Path:
     return target
 
 
-def bench(model: Path, atoms: str, repeats: int) -> Path:
+def bench(model: Path, atoms: str, repeats: int, *options: str) -> Path:
     """Run `lammps-les bench`; return the folder with its results."""
     folder = RESULTS / model.stem
-    options = ["--atoms", atoms, "--repeats", str(repeats), "--field", "-o", folder]
-    subprocess.run([BIN / "lammps-les", "bench", model, *options], check=True)
+    command = [BIN / "lammps-les", "bench", model, "--atoms", atoms, "--repeats", str(repeats)]
+    subprocess.run([*command, "--field", "-o", folder, *options], check=True)
     return folder
 
 
@@ -117,7 +117,7 @@ def main() -> None:
         checkpoint = two_layer_checkpoint()
         if checkpoint:
             two_layers = export(checkpoint, work / f"{TWO_LAYERS}.pt")
-            folders.append(bench(two_layers, "192,1536", options.repeats))
+            folders.append(bench(two_layers, "192,1536", options.repeats, "--steps", "5"))
         else:
             console.print(f"{TWO_LAYERS} is left out: its checkpoint is not at hand (LES_SHARED)")
         if options.docs:

@@ -2,17 +2,23 @@
 
 import csv
 import math
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import typer
 from ase import Atoms
 from ase.build import bulk
 from typer.testing import CliRunner
 
 from lammps_les.benchmark import Benchmark, Case, Plan, Programs, Timing, harness, write_report
 from lammps_les.benchmark.lammps import parse
+from lammps_les.benchmark.report import KEYS, display, rows
 from lammps_les.benchmark.start import WATER, Start, read_start, replicas
 from lammps_les.cli import app
 
@@ -125,6 +131,19 @@ def test_report_has_medians_and_gains(tmp_path: Path) -> None:
     assert (tmp_path / "new" / "folder" / "bench.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_page_explains_all_columns_and_options() -> None:
+    page = (ROOT / "docs" / "performance.md").read_text()
+    explained = re.findall(r"^\| (\w[^|]*) \| \w", page.partition("## Measured")[0], re.MULTILINE)
+    (headings, _), (_, _) = display(rows(Benchmark({Case((1, 1, 1), 192): [timing(1.0, [1.0])]})))
+    assert set(headings) - set(KEYS) <= set(explained)
+    assert {"edges ... BEC", "Comm, Neigh, Other"} <= set(explained)
+    options = {
+        option for p in typer.main.get_command(app).commands["bench"].params for option in p.opts
+    }
+    documented = re.findall(r"^\| (`-.*?) \|", page, re.MULTILINE)
+    assert set(re.findall(r"-+[a-z][\w-]*", " ".join(documented))) == options - {"model"}
+
+
 def test_start_that_is_included_is_that_of_the_example() -> None:
     example = ROOT / "lammps_examples" / "water_field" / "data.water"
     assert WATER.read_bytes() == example.read_bytes()
@@ -220,7 +239,7 @@ def test_small_run_from_the_command_line(toy_model, tmp_path: Path) -> None:
     with (tmp_path / "out" / "bench.csv").open() as file:
         table = list(csv.DictReader(file))
     assert [(r["ranks"], r["what"], r["repeats"]) for r in table] == [
-        (ranks, what, "2") for what in ("E+F", "E+F+field", "E+F+BEC") for ranks in ("1", "2")
+        (ranks, what, "2") for what in ("E+F", "E+F+BEC") for ranks in ("1", "2")
     ]
     for r in table:
         step = float(r["ms/step"])
@@ -231,6 +250,16 @@ def test_small_run_from_the_command_line(toy_model, tmp_path: Path) -> None:
             assert 0.8 * step < math.fsum(parts) < 1.2 * step  # parts: set-up included
         assert float(r["p99/median"]) >= 1.0
         assert 50.0 < float(r["MB/rank"]) < 2000.0
+
+
+def test_force_of_a_field_is_timed_apart_where_it_is_cheaper(toy_model, tmp_path: Path) -> None:
+    code, text = run(
+        "bench", toy_model("two_layers"), "--atoms", "192", "--steps", "2", "--ranks", "1",
+        "--repeats", "1", "--field", "--device", "cpu", "-o", tmp_path,
+    )  # fmt: skip
+    assert code == 0, text
+    with (tmp_path / "bench.csv").open() as file:
+        assert [r["what"] for r in csv.DictReader(file)] == ["E+F", "E+F+field", "E+F+BEC"]
 
 
 def test_errors_are_words(toy_model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,3 +284,21 @@ def test_errors_are_words(toy_model, tmp_path: Path, monkeypatch: pytest.MonkeyP
     (tmp_path / "false").write_text("#!/bin/sh\nexit 3\n")
     (tmp_path / "false").chmod(0o755)
     assert "false does not run" in refused("--lmp", str(tmp_path / "false"))
+
+
+def test_script_for_gpus_runs_on_the_cpu(tmp_path: Path) -> None:
+    environment = {
+        "PYTHON": sys.executable,
+        "DEVICE": "cpu",
+        "ATOMS": "192",
+        "STEPS": "2",
+        "REPEATS": "1",
+        "TESTS": "tests/lammps/test_computes.py::test_float32[cpu-mesh]",
+    }
+    command = [str(ROOT / "benchmarks" / "gpu.sh"), str(tmp_path)]
+    done = subprocess.run(
+        command, env=os.environ | environment, text=True, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in (tmp_path / "tests.txt").read_text()
+    assert "| 192 | 2 | cpu | E+F+BEC |" in (tmp_path / "water" / "bench.md").read_text()
