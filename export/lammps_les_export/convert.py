@@ -3,6 +3,7 @@
 import datetime
 import zipfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +16,6 @@ from lammps_les.model_file import (
     Metadata,
     ModelFileError,
 )
-from lammps_les.models import LesNetwork
 from lammps_les_export.adapters import ImportedModel, read_cace
 from lammps_les_export.charge_sign import decide_charge_signs, water_molecule
 from lammps_les_export.writer import write_model
@@ -100,10 +100,9 @@ def export_model(
     Raises:
         ModelFileError: the source cannot be used, or a decision cannot be made.
     """
-    imported = import_model(source)
-    species = list(imported.metadata["species"])
     notes: list[str] = []
-    network, of_charge = _at_total_charge(imported, total_charge, notes)
+    imported = _at_total_charge(import_model(source), total_charge, notes)
+    species = list(imported.metadata["species"])
     if epsilon_inf is None:
         epsilon_inf = imported.suggested.get("epsilon_inf")
         if epsilon_inf is None:
@@ -124,16 +123,15 @@ def export_model(
             **imported.metadata["provenance"],
             "date": datetime.date.today().isoformat(),
             "exported_by": f"lammps-les {__version__}",
-            **of_charge,
         },
     }
-    return Conversion(write_model(target, network, fields), notes)
+    return Conversion(write_model(target, imported.network, fields), notes)
 
 
 def _at_total_charge(
     imported: ImportedModel, given: float | None, notes: list[str]
-) -> tuple[LesNetwork, dict[str, str]]:
-    """Network for one total charge, what to say of it in the provenance; sets the metadata."""
+) -> ImportedModel:
+    """The model for systems of one total charge; the same where it does not depend on it."""
     network, metadata = imported.network, imported.metadata
     embedded, exact = network.needs_total_charge, metadata.get("total_charge") is not None
     if not embedded and not exact:
@@ -142,7 +140,7 @@ def _at_total_charge(
                 "the network does not depend on the total charge of the system; leave "
                 "--total-charge out"
             )
-        return network, {}
+        return imported
     trained = imported.suggested.get("total_charges", [])
     listed = ", ".join(f"{charge:g}" for charge in trained)
     if given is None:
@@ -155,13 +153,30 @@ def _at_total_charge(
     elif given not in trained:
         notes.append(f"the network was trained on a total charge of {listed} e, not {given:g}")
     if exact:
-        metadata["total_charge"] = float(given)
-    if not embedded:
-        return network, {}
-    return network.at_total_charge(given), {"embedded_total_charge": f"{given:g}"}
+        metadata = {**metadata, "total_charge": float(given)}
+    if embedded:
+        network = network.at_total_charge(given)
+        provenance = {**metadata["provenance"], "embedded_total_charge": f"{given:g}"}
+        metadata = {**metadata, "provenance": provenance}
+    return replace(imported, network=network, metadata=metadata)
 
 
 def _charge_signs(
+    imported: ImportedModel,
+    given: Sequence[float] | None,
+    structures: Sequence[Atoms] | None,
+    notes: list[str],
+) -> list[float]:
+    signs = _free_charge_signs(imported, given, structures, notes)
+    if imported.metadata.get("total_charge") and signs != imported.suggested["charge_sign"]:
+        raise ModelFileError(
+            f"the charges sum to {imported.metadata['total_charge']:g} e, which settles their sign "
+            "in training; leave --charge-sign and --structures out"
+        )
+    return signs
+
+
+def _free_charge_signs(
     imported: ImportedModel,
     given: Sequence[float] | None,
     structures: Sequence[Atoms] | None,

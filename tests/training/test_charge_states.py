@@ -68,6 +68,10 @@ def test_another_total_charge_can_be_exported_and_is_remarked_on(exact, tmp_path
     atoms.calc = LesCalculator(target)
     assert atoms.get_charges().sum() == pytest.approx(-1.0, abs=1e-10)
     assert atoms.get_potential_energy() == pytest.approx(eager_energy(exact, atoms, -1.0))
+    other = f"{-read_metadata(target).charge_sign[0]:+g}"
+    code, text = export(exact, "-o", target, "--total-charge", "-1", "--charge-sign", other)
+    assert code == 1
+    assert "the charges sum to -1 e, which settles their sign" in text
 
 
 def test_a_run_that_starts_from_it_stays_exact(exact):
@@ -124,7 +128,8 @@ def test_export_asks_for_the_charge_state_where_there_are_several(embedded, tmp_
     code, text = export(embedded, "-o", target)
     assert code == 1
     assert "trained on 0, 1 e; choose with --total-charge" in text
-    code, text = export(embedded, "-o", target, "--total-charge", "1", "--dtype", "float32")
+    data = embedded.parent / "data.xyz"
+    code, text = export(embedded, "-o", target, "--total-charge", "1", "--structures", data)
     assert code == 0
     atoms = waters("triclinic", 2, 20)
     energies = [
