@@ -46,10 +46,17 @@ def test_overlay_with_zbl(
             "pair_coeff 1 2 zbl 1 8",
             "pair_coeff 2 2 zbl 8 8",
             "compute les all les/atom q phi bec",
+            *(f"compute {part} all pair les {part}" for part in ("epair", "evdwl", "ecoul")),
+            "thermo_style custom step pe evdwl ecoul c_epair c_evdwl c_ecoul c_stress[*]",
             "run 0",
+            *(f'print "VALUE les_{p} $(c_{p}:%.17g)"' for p in ("epair", "evdwl", "ecoul")),
         ],
     )
     assert abs(zbl.energy) > 1.0
+    assert both.values["les_epair"] == pytest.approx(les.energy, rel=1e-12)
+    for part in ("evdwl", "ecoul"):  # compute pair has those of les, thermo output those of all
+        assert both.values[f"les_{part}"] == pytest.approx(les.values[part], rel=1e-12)
+        assert both.values[part] == pytest.approx(les.values[part] + zbl.values[part], rel=1e-12)
     assert both.energy == pytest.approx(les.energy + zbl.energy, rel=1e-10)
     np.testing.assert_allclose(both.forces, les.forces + zbl.forces, rtol=0, atol=1e-9)
     np.testing.assert_allclose(both.stress, les.stress + zbl.stress, rtol=0, atol=1e-10)
