@@ -121,6 +121,11 @@ def plot(title: str, result: Benchmark, path: Path) -> None:
             linestyle=("-", "--", "-.", ":")[ranks.index(n) % 4],
             label=f"{what}, {n} rank{'s' if n > 1 else ''}, {device}",
         )
+    sizes = sorted({r["atoms"] for r in table})
+    axis.set_xticks(sizes, [f"{n:,}" for n in sizes])
+    axis.set_xticks([], minor=True)
+    for each in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
+        each("{x:g}")
     axis.set_xlabel("atoms")
     axis.set_ylabel("time per step and atom [µs]")
     axis.grid(which="both", color="0.9", linewidth=0.6)
