@@ -35,7 +35,7 @@ def test_a_published_checkpoint_ends_as_a_run_folder_like_any(
     source = shared / "checkpoints" / f"{checkpoint}.pth"
     ase.io.write(tmp_path / "data.xyz", water_dimers(5))
     frozen = ["representation", "energy_readout.perceptron"]
-    changed = settings(init_from=str(source), freeze=frozen, **changes)
+    changed = settings(init_from=str(source), freeze=frozen, citation="Data, 2025", **changes)
     del changed["network"], changed["long_range"]
     changed["data"]["split"] = {"validation": 1, "test": 1}
     changed["training"] = {"epochs": 2, "batch_size": 2, "learning_rate": 1e-3}
@@ -49,6 +49,9 @@ def test_a_published_checkpoint_ends_as_a_run_folder_like_any(
     for name in ("sigma", "dl", "norm", "remove_self", "self_factor", "open_shift", "charge_unit"):
         assert getattr(metadata, name) == imported.metadata[name], name
     assert source.name in metadata.provenance["source"]
+    assert metadata.provenance["citation"] == (
+        "Data, 2025; " + imported.metadata["provenance"]["citation"]
+    )
     assert json.loads((run / "config.json").read_text())["training"]["seed"] == 4
     before = imported.network.float().state_dict()
     for name, value in network.state_dict().items():

@@ -12,6 +12,7 @@ NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
 Weight = NotNegative | tuple[Positive, Positive]
+NO_CITATION = "not given"
 
 
 class Section(BaseModel):
@@ -269,7 +270,7 @@ class RunConfig(Section):
         network: not together with ``init_from``.
         long_range: not together with ``init_from``.
         charges, loss, training: see there.
-        citation: of data and method; goes into the model file.
+        citation: of data and method; goes into the model file, after it that of ``init_from``.
     """
 
     data: DataConfig
@@ -282,7 +283,7 @@ class RunConfig(Section):
     charges: ChargesConfig = ChargesConfig()
     loss: LossConfig = LossConfig()
     training: TrainingConfig = TrainingConfig()
-    citation: str = "not given"
+    citation: str = NO_CITATION
 
     @model_validator(mode="after")
     def _fits_together(self) -> "RunConfig":

@@ -16,7 +16,7 @@ from lammps_les.data.structures import Labelled, check_species, read_labelled
 from lammps_les.electrostatics import LongRangeParameters
 from lammps_les.keys import BORN_EFFECTIVE_CHARGES, DIPOLE, ENERGY, TOTAL_CHARGE
 from lammps_les.models import LesNetwork, NetworkConfig
-from lammps_les.training.config import RunConfig
+from lammps_les.training.config import NO_CITATION, RunConfig
 from lammps_les.training.config_file import nearest
 from lammps_les.training.losses import used_quantities
 from lammps_les.training.prediction import Physics, predict
@@ -39,6 +39,7 @@ class Prepared:
             them; else empty.
         structures: by part of the data.
         frames: the same as tensors.
+        citation: of data and method, that of the initial network included.
         notes: one sentence for each decision that the configuration left open.
     """
 
@@ -49,6 +50,7 @@ class Prepared:
     total_charges: list[float]
     structures: dict[str, list[Labelled]]
     frames: dict[str, list[Frame]]
+    citation: str
     notes: list[str]
 
 
@@ -140,7 +142,11 @@ def prepare(config: RunConfig, folder: Path) -> Prepared:
     if network.needs_total_charge or physics.exact_total_charge:
         counted = Counter(structure.total_charge for structure in everything)
         charges = [charge for charge, _ in counted.most_common()]
-    return Prepared(network, physics, energies, decided, charges, parts, frames, notes)
+    given = [
+        c for c in (config.citation, suggested.get("citation")) if c not in (None, NO_CITATION)
+    ]
+    citation = "; ".join(dict.fromkeys(given)) or NO_CITATION
+    return Prepared(network, physics, energies, decided, charges, parts, frames, citation, notes)
 
 
 def _check_labels(config: RunConfig, parts: dict[str, list[Labelled]]) -> None:
@@ -192,6 +198,7 @@ def _loaded(config: RunConfig, folder: Path) -> tuple[LesNetwork, Physics, dict]
     path = folder / config.init_from
     imported = import_model(path if path.exists() else config.init_from)
     meta, suggested = imported.metadata, dict(imported.suggested)
+    suggested["citation"] = meta["provenance"]["citation"]
     charges, given = config.charges, config.charges.model_fields_set
     physics = Physics(
         long_range=LongRangeParameters(

@@ -134,7 +134,7 @@ def write_trained(
             "program": "lammps-les",
             "version": __version__,
             "date": datetime.date.today().isoformat(),
-            "citation": config.citation,
+            "citation": prepared.citation,
         },
     }
     save_folder(folder, prepared.network.config, weights, metadata, origin, prepared.total_charges)
