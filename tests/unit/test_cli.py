@@ -9,7 +9,7 @@ from lammps_les import __version__
 from lammps_les.cli import app
 from lammps_les.model_file import read_metadata
 
-COMMANDS = ["export", "info", "evaluate"]
+COMMANDS = ["bench", "export", "info", "evaluate"]
 
 
 def run(*arguments) -> tuple[int, str]:
