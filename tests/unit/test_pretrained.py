@@ -1,4 +1,4 @@
-"""The model that comes with the package is what its README says."""
+"""The model that comes with the package is what its README and its report say."""
 
 import hashlib
 import json
@@ -11,18 +11,22 @@ import torch
 from ase import Atoms
 from ase.build import molecule
 from ase.io import read
+from pydantic import TypeAdapter
 from typer.testing import CliRunner
 
 from lammps_les import pretrained
 from lammps_les.calculators import LesCalculator
 from lammps_les.cli import app
 from lammps_les.model_file import read_metadata
+from lammps_les.training.config_file import read_config
 from lammps_les_export import write_model
 
 NAME = "water_rpbe-d3"
 FOLDER = Path(pretrained.__file__).parent / NAME
 README = (FOLDER / "README.md").read_text()
+REPORT = (FOLDER / "report.md").read_text()
 CONFIG = json.loads((FOLDER / "config.json").read_text())
+ORIGIN = json.loads((FOLDER / "provenance.json").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +36,19 @@ def calculator(tmp_path_factory: pytest.TempPathFactory) -> LesCalculator:
     return LesCalculator(path)
 
 
-def readme_errors() -> dict[str, tuple[float, float]]:
-    """Errors [meV/atom], [meV/A] by part of the data set, as the README has them."""
-    rows = re.findall(r"^\| (\w+), \d+ \| ([\d.]+) \| ([\d.]+) \|$", README, re.MULTILINE)
-    return {part: (float(energy), float(force)) for part, energy, force in rows}
+def stated_errors(part: str) -> tuple[float, float]:
+    """Energy [eV/atom] and force [eV/A] errors of a part of the data, as report.md has them."""
+    section = REPORT.split(f"## Errors, {part}\n")[1].split("\n## ")[0]
+    energy = re.search(r"^\| energy per atom \| eV \| ([\d.e-]+) \|", section, re.MULTILINE)
+    force = re.search(r"^\| forces \| eV/A \| ([\d.e-]+) \|", section, re.MULTILINE)
+    assert energy is not None
+    assert force is not None
+    return float(energy[1]), float(force[1])
+
+
+def frames_of(part: str) -> list[int]:
+    """Indices in the data set."""
+    return [int(where.split("frame ")[1]) for where in ORIGIN["parts"][part]]
 
 
 def test_network_loads_and_is_named():
@@ -57,35 +70,47 @@ def test_weights_are_small_plain_and_the_ones_named():
     assert all(bool(torch.isfinite(tensor).all()) for tensor in state.values())
 
 
-def test_readme_and_configuration_agree():
-    found = CONFIG["training"]["rms_errors"]
-    stated = readme_errors()
-    assert set(stated) == set(found) == {"training", "validation", "test"}
-    for part, (energy, force) in stated.items():
-        assert energy == pytest.approx(found[part]["energy_mev_per_atom"], rel=0.02)
-        assert force == pytest.approx(found[part]["forces_mev_per_angstrom"], rel=0.02)
-    assert CONFIG["training"]["data"]["sha256"] in README
-    assert f"--epochs {CONFIG['training']['schedule']['epochs']}" in README
-    assert f"--seed {CONFIG['training']['seed']}" in README
+def test_the_folder_is_that_of_one_training():
+    config = read_config(FOLDER / "config.yaml")
+    metadata, network = CONFIG["metadata"], CONFIG["network"]
+    assert CONFIG["training"] == ORIGIN
+    assert config.seed == ORIGIN["seed"]
+    assert list(ORIGIN["data"]) == [file.path for file in config.data.files]
+    assert config.charges.epsilon_inf == metadata["epsilon_inf"]
+    for name in ("sigma", "dl", "norm", "remove_self"):
+        assert getattr(config.long_range, name) == metadata[name]
+    assert config.network.species == metadata["species"] == network["species"]
+    for part in ("representation", "energy", "charge"):
+        stated = TypeAdapter(type(getattr(config.network, part))).validate_python(network[part])
+        assert getattr(config.network, part) == stated
 
 
-def test_errors_on_held_out_frames_are_the_stated_ones(shared, calculator):
+def test_files_that_the_texts_name_are_there():
+    assert next(iter(ORIGIN["data"].values())) in README
+    links = re.findall(r"\]\(([^):]+)\)", README + REPORT)
+    assert {"report.md", "config.yaml", "provenance.json", "parity-validation.png"} <= {*links}
+    for link in links:
+        assert (FOLDER / link).is_file()
+
+
+def test_errors_on_frames_not_trained_on_are_the_stated_ones(shared, calculator):
     data = shared / "data" / "water_rpbe-d3.xyz"
-    assert hashlib.sha256(data.read_bytes()).hexdigest() == CONFIG["training"]["data"]["sha256"]
-    frames = CONFIG["training"]["frames"]
-    assert not set(frames["test"]) & {*frames["training"], *frames["validation"]}
+    assert hashlib.sha256(data.read_bytes()).hexdigest() in ORIGIN["data"].values()
+    held_out = frames_of("validation")
+    assert len(held_out) == 8
+    assert not set(held_out) & set(frames_of("training"))
     structures = read(data, ":")
     energy, force = [], []
-    for index in frames["test"]:
+    for index in held_out:
         reference = structures[index]
         atoms = reference.copy()
         atoms.calc = calculator
         difference = atoms.get_potential_energy() - reference.get_potential_energy()
         energy.append(difference / len(atoms))
         force.append(atoms.get_forces() - reference.get_forces())
-    stated_energy, stated_force = readme_errors()["test"]
-    assert 1e3 * np.sqrt(np.mean(np.square(energy))) == pytest.approx(stated_energy, rel=0.05)
-    assert 1e3 * np.sqrt(np.mean(np.square(force))) == pytest.approx(stated_force, rel=0.05)
+    stated_energy, stated_force = stated_errors("validation")
+    assert np.sqrt(np.mean(np.square(energy))) == pytest.approx(stated_energy, rel=0.02)
+    assert np.sqrt(np.mean(np.square(force))) == pytest.approx(stated_force, rel=0.02)
 
 
 def water_box() -> Atoms:

@@ -1,15 +1,10 @@
 """The folder in which a trained network is kept; the training itself is tested in ../training."""
 
-import json
-from pathlib import Path
-
 import pytest
 import torch
 
-from lammps_les import pretrained
 from lammps_les.models import LesNetwork, NetworkConfig, ReadoutConfig, RepresentationConfig
 from lammps_les.pretrained import load_folder, save_folder
-from lammps_les.training.config_file import read_config
 
 CONFIG = NetworkConfig(
     species=("H", "O"),
@@ -62,30 +57,3 @@ def test_a_folder_keeps_double_precision(network, tmp_path):
     save_folder(tmp_path, CONFIG, network.state_dict(), METADATA, {})
     for name, value in load_folder(tmp_path)[0].state_dict().items():
         assert torch.equal(value, network.state_dict()[name])
-
-
-def test_the_training_of_the_model_that_ships_is_the_one_on_record():
-    folder = Path(pretrained.__file__).parent / "water_rpbe-d3"
-    record = json.loads((folder / "config.json").read_text())
-    config = read_config(folder / "train.yaml")
-    frames, schedule = record["training"]["frames"], record["training"]["schedule"]
-    split = config.data.split
-    assert [split.training, split.validation, split.test] == [
-        frames[part] for part in ("training", "validation", "test")
-    ]
-    assert config.seed == record["training"]["seed"]
-    assert list(config.loss.weights.energy) == schedule.pop("energy_weight")
-    for name, value in schedule.items():
-        assert getattr(config.training, name) == value
-    metadata = record["metadata"]
-    assert config.charges.epsilon_inf == metadata["epsilon_inf"]
-    for name in ("sigma", "dl", "norm", "remove_self"):
-        assert getattr(config.long_range, name) == metadata[name]
-    assert config.network.species == metadata["species"]
-    representation = record["network"]["representation"]
-    assert config.network.representation == RepresentationConfig(
-        **{n: v for n, v in representation.items() if n != "messages"}
-    )
-    for part in ("energy", "charge"):
-        expected = record["network"][part] | {"hidden": tuple(record["network"][part]["hidden"])}
-        assert getattr(config.network, part) == ReadoutConfig(**expected)
