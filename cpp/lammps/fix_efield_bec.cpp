@@ -252,7 +252,7 @@ void FixEfieldBEC::post_force(int vflag)
     }
     static constexpr double NO_TENSOR[9] = {};
     const double *zi = z ? z + 9 * static_cast<size_t>(i) : NO_TENSOR;
-    if (have_path && (atom->mask[i] & groupbit)) extend_path(i, push, zi);
+    if (have_path) extend_path(i, push, zi);
     std::copy(x[i], x[i] + 3, path[i].x);
     std::copy(push, push + 3, path[i].force);
     std::copy(zi, zi + 9, path[i].z);
@@ -304,7 +304,8 @@ void FixEfieldBEC::extend_path(int i, const double *force_now, const double *z_n
   double d[3] = {x[0] - with_box[0], x[1] - with_box[1], x[2] - with_box[2]};
   domain->minimum_image(FLERR, d);
   for (int b = 0; b < 3; b++) {
-    work += 0.5 * (last.force[b] + force_now[b]) * d[b];
+    work += 0.5 * (last.force[b] + force_now[b]) * d[b];    // also of an atom that has just left a dynamic group
+    if (!(atom->mask[i] & groupbit)) continue;
     for (int a = 0; a < 3; a++) polarization[a] += 0.5 * (last.z[3 * a + b] + z_now[3 * a + b]) * d[b];
   }
 }

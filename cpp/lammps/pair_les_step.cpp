@@ -27,7 +27,8 @@ void PairLES::compute(int eflag, int vflag)
   m.cell = box_of(domain);
   const bool first = m.first_step();
   les::StepTimes &times = m.times;
-  times.steps++;
+  times.counts = !update->setupflag;
+  if (times.counts) times.steps++;
   times.measure(les::StepTimes::EDGES, [&] { build_graph(m.may_merge_images(m.respond_every_step)); });
   std::string failed;
   const auto attempt = [&](auto &&work) {

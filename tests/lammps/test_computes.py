@@ -262,7 +262,7 @@ def test_dynamic_group_is_the_region_that_defines_it(
                 "thermo 1",
                 "thermo_style custom step pe etotal f_f c_stress[*]",
                 "run 60",
-                *print_all(["f_f[1]", "f_f[2]", "f_f[3]"]),
+                *print_all(["f_f", "f_f[1]", "f_f[2]", "f_f[3]"]),
             ],
         )
     region, group = results["region"], results["group"]
@@ -273,3 +273,5 @@ def test_dynamic_group_is_the_region_that_defines_it(
     net = [[r.values[f"f_f[{a}]"] for a in (1, 2, 3)] for r in (region, group)]
     assert np.abs(net).max() > 1e-2
     np.testing.assert_allclose(net[1], net[0], rtol=0, atol=1e-9)
+    assert abs(region.values["f_f"]) > 1e-2
+    assert group.values["f_f"] == pytest.approx(region.values["f_f"], abs=1e-9)
