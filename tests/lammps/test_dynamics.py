@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -49,9 +50,17 @@ FIELDS = {
 }
 
 
-@pytest.mark.parametrize("field", FIELDS)
-def test_nve_drift(field: str, shipped: Callable[..., Path], tmp_path: Path) -> None:
-    """2,000 steps of 0.25 fs at 300 K, float64: etotal + f_fix drifts by < 2e-5 eV/atom."""
+@dataclass
+class Conserved:
+    """What an NVE run of 2,000 steps of 0.25 fs at 300 K conserves: etotal, plus f_fix."""
+
+    drift: float  # slope of a linear fit times the length, eV/atom
+    resolution: float  # its standard error
+    fluctuation: float  # rms about the fit, eV/atom
+    log: str
+
+
+def nve(folder: Path, model: Path, field: str, kspace: str = "auto") -> Conserved:
     commands = [
         "timestep 0.00025",
         "velocity all create 300.0 11 mom yes dist gaussian",
@@ -68,17 +77,47 @@ def test_nve_drift(field: str, shipped: Callable[..., Path], tmp_path: Path) -> 
     ]
     if FIELDS[field]:
         commands.append('print "WORK $(f_f) $(f_f[6])"')
-    log = ran(script(tmp_path, shipped("float64"), *commands), ranks=2)
+    path = script(folder, model, *commands)
+    path.write_text(path.read_text().replace("pair_style les", f"pair_style les kspace {kspace}"))
+    log = ran(path, ranks=2)
     steps, energy, momentum, temperature = printed(log, "DRIFT").T
     assert len(steps) > 200
     assert 200.0 < temperature.mean() < 400.0
-    drift = np.polyfit(steps, energy, 1)[0] * 2000 / 192
-    assert abs(drift) < 2e-5
     assert momentum.max() < 1e-9  # A/ps
+    line, covariance = np.polyfit(steps, energy / 192, 1, cov=True)
+    result = Conserved(
+        drift=line[0] * 2000,
+        resolution=np.sqrt(covariance[0, 0]) * 2000,
+        fluctuation=float(np.std(energy / 192 - np.polyval(line, steps))),
+        log=log,
+    )
+    print(
+        f"field {field}, kspace {kspace}: drift {result.drift:.1e} +- {result.resolution:.1e}, "
+        f"fluctuation {result.fluctuation:.1e} eV/atom, momentum {momentum.max():.0e} A/ps"
+    )
+    return result
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_nve_drift(field: str, shipped: Callable[..., Path], tmp_path: Path) -> None:
+    """The sum of etotal and f_fix drifts by less than 2e-5 eV/atom."""
+    result = nve(tmp_path, shipped("float64"), field)
+    assert abs(result.drift) < 2e-5
     if FIELDS[field]:
-        work, polarization = printed(log, "WORK")[0]
+        work, polarization = printed(result.log, "WORK")[0]
         assert abs(work) > 1e-3  # the field did something that had to be accounted for
         assert abs(polarization) > 1e-3
+
+
+def test_the_mesh_conserves_energy_as_the_direct_sum(
+    shipped: Callable[..., Path], tmp_path: Path
+) -> None:
+    direct, mesh = (
+        nve(tmp_path / kspace, shipped("float64"), "none", kspace) for kspace in ("direct", "mesh")
+    )
+    assert mesh.fluctuation < 1.5 * direct.fluctuation
+    noise = 2.0 * (mesh.resolution + direct.resolution)
+    assert abs(mesh.drift) < 1.5 * abs(direct.drift) + noise
 
 
 @pytest.mark.parametrize(("ranks", "ranks_after"), [(1, 1), (2, 2), (1, 2), (2, 1)])
