@@ -63,6 +63,7 @@ void LesStep::build_graph(const LocalGraph::Atoms &atoms, const LAMMPS_NS::Neigh
   graph.build(atoms, list, species_of_type, info().cutoff, info().layers, merge_images);
   images_merged_ = merge_images;
   has_autograd_ = false;
+  charge_gradient_ = Tensor();
   listed_ = {};
   const auto device = model->device();
   species_ = to_device(graph.species(), device);
@@ -85,6 +86,7 @@ void LesStep::list_edges(const LocalGraph::Atoms &atoms, const LAMMPS_NS::NeighL
 void LesStep::select_edges(const LocalGraph::Atoms &atoms)
 {
   has_autograd_ = false;
+  charge_gradient_ = Tensor();
   const Tensor host = torch::from_blob(atoms.nall ? atoms.x[0] : nullptr, {atoms.nall, 3}, torch::kFloat64);
   const Tensor x = to_device(host, model->device());
   positions = x.index_select(0, listed_.graph_atoms);
@@ -151,18 +153,25 @@ void LesStep::run_long_range(bool atom_virial)
   }
 }
 
-Tensor LesStep::pull_back(bool with_energy, const Tensor &charge_weights, bool keep_graph) const
+// Q = sqrt(epsilon_inf) charge_unit charge_sign q
+Tensor LesStep::coupling_weights() const
 {
-  if (latents.parts.empty()) return torch::zeros_like(edge_vectors);
-  return model->pull_back(latents, with_energy, charge_weights, keep_graph);
+  const auto f64 = torch::dtype(torch::kFloat64).device(model->device());
+  return info().charge_unit * std::sqrt(epsilon_inf()) * torch::tensor(info().charge_sign, f64);
 }
 
-void LesStep::run_pull_back(bool keep_graph)
+void LesStep::run_pull_back(bool respond)
 {
   edge_gradient = torch::zeros_like(edge_vectors);
-  has_autograd_ = false;
-  edge_gradient = pull_back(true, charge_weights_, keep_graph);
-  has_autograd_ = keep_graph;
+  if (latents.parts.empty()) return;
+  // with one layer, the Born effective charges need one pull-back with weights that are known already
+  const bool together = respond && info().layers == 1;
+  std::vector<LesModel::PullBack> wanted{{true, charge_weights_}};
+  if (together) wanted.push_back({false, coupling_weights().expand({graph.n_owned(), -1})});
+  const auto gradients = model->pull_back(latents, wanted, respond && !together);
+  edge_gradient = gradients[0];
+  if (together) charge_gradient_ = gradients[1];
+  has_autograd_ = respond && !together;
 }
 
 // The virial of an edge is -r (x) g, half to either atom.
@@ -200,14 +209,14 @@ void LesStep::forget_graph()
 
 Tensor LesStep::born_rows(bool periodic, const Tensor &directions)
 {
-  if (!has_autograd_) run_network();
+  if (!has_autograd_ && !charge_gradient_.defined()) run_network();
   has_autograd_ = false;
-  const auto f64 = torch::dtype(torch::kFloat64).device(model->device());
-  const double unit = info().charge_unit * std::sqrt(epsilon_inf());
-  const Tensor weights = unit * torch::tensor(info().charge_sign, f64);    // [channels], of Q = sqrt(eps) unit sign q
+  const Tensor weights = coupling_weights();
   const Tensor coupling = latents.charge.to(torch::kFloat64).matmul(weights);
   const ChargePullBack weighted = [&](const Tensor &w, bool last) {
-    return pull_back(false, w.unsqueeze(1) * weights, !last);
+    if (charge_gradient_.defined()) return charge_gradient_;
+    if (latents.parts.empty()) return torch::zeros_like(edge_vectors);
+    return model->pull_back(latents, {{false, w.unsqueeze(1) * weights}}, !last)[0];
   };
   // where the total charge is fixed, only charges without their mean are the network's
   const bool remove_mean = info().remove_mean || info().total_charge;

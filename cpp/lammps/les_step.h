@@ -102,7 +102,7 @@ class LesStep {
   void run_network();
   void
   run_long_range(bool atom_virial);    // charges and potentials; collective: also for a rank whose network has failed
-  void run_pull_back(bool keep_graph);
+  void run_pull_back(bool respond);    // forces; `respond`: Born effective charges will be asked for
   Tally tally(bool atom_virial) const;
   void forget_graph();    // frees the memory of the autograd graph, if it is not kept for the BEC
 
@@ -116,6 +116,8 @@ class LesStep {
   std::unique_ptr<LongRangeSolver> solver_;
   bool solver_ready_ = false, solver_is_mesh_ = false;
   bool images_merged_ = false, has_autograd_ = false;
+  torch::Tensor
+      charge_gradient_;    // [E, 3] f64, d(sum of coupling charges)/d(edge vector), of one layer, if it is at hand
   torch::Tensor setup_cell_;
   torch::Tensor species_;    // [n_all]
   // All edges up to cutoff and skin, on the device: graph indices, LAMMPS indices; LAMMPS indices of graph atoms
@@ -125,7 +127,7 @@ class LesStep {
   torch::Tensor charge_weights_;    // [n_owned, channels] dE/d(charge of the network)
 
   std::pair<torch::Tensor, double> system_sum(const torch::Tensor &values) const;
-  torch::Tensor pull_back(bool with_energy, const torch::Tensor &charge_weights, bool keep_graph) const;
+  torch::Tensor coupling_weights() const;    // [channels] of the coupling charges, e per file unit
 };
 
 }    // namespace les

@@ -104,31 +104,35 @@ Latents LesModel::latents(const torch::Tensor &edge_vectors, const torch::Tensor
   return out;
 }
 
-torch::Tensor LesModel::pull_back(const Latents &latents, bool with_energy, const torch::Tensor &charge_weights,
-                                  bool keep_graph) const
+std::vector<torch::Tensor> LesModel::pull_back(const Latents &latents, const std::vector<PullBack> &wanted,
+                                               bool keep_graph) const
 {
-  std::vector<torch::Tensor> gradients;
+  std::vector<std::vector<torch::Tensor>> gradients(wanted.size());
   int64_t first = 0;
   for (const auto &part : latents.parts) {
     const int64_t n = part.energy.size(0);
-    std::vector<torch::Tensor> outputs, weights;
-    if (with_energy && part.energy.requires_grad()) {
-      outputs.push_back(part.energy);
-      weights.push_back(torch::ones_like(part.energy));
-    }
-    if (part.charge.requires_grad() && part.charge.numel() > 0) {
-      outputs.push_back(part.charge);
-      weights.push_back(charge_weights.narrow(0, first, n).to(part.charge.options()).detach());
+    for (size_t w = 0; w < wanted.size(); w++) {
+      std::vector<torch::Tensor> outputs, weights;
+      if (wanted[w].energy && part.energy.requires_grad()) {
+        outputs.push_back(part.energy);
+        weights.push_back(torch::ones_like(part.energy));
+      }
+      if (part.charge.requires_grad() && part.charge.numel() > 0) {
+        outputs.push_back(part.charge);
+        weights.push_back(wanted[w].charge_weights.narrow(0, first, n).to(part.charge.options()).detach());
+      }
+      torch::Tensor gradient;
+      if (!outputs.empty())
+        gradient = torch::autograd::grad(outputs, {part.edge_vectors}, weights, keep_graph || w + 1 < wanted.size(),
+                                         /*create_graph=*/false, /*allow_unused=*/true)[0];
+      gradients[w].push_back(gradient.defined() ? gradient.to(torch::kFloat64)
+                                                : torch::zeros_like(part.edge_vectors, torch::kFloat64));
     }
     first += n;
-    torch::Tensor gradient;
-    if (!outputs.empty())
-      gradient = torch::autograd::grad(outputs, {part.edge_vectors}, weights, keep_graph,
-                                       /*create_graph=*/false, /*allow_unused=*/true)[0];
-    gradients.push_back(gradient.defined() ? gradient.to(torch::kFloat64)
-                                           : torch::zeros_like(part.edge_vectors, torch::kFloat64));
   }
-  return torch::cat(gradients);
+  std::vector<torch::Tensor> out;
+  for (const auto &g : gradients) out.push_back(torch::cat(g));
+  return out;
 }
 
 }    // namespace les

@@ -34,10 +34,15 @@ class LesModel {
   Latents latents(const torch::Tensor &edge_vectors, const torch::Tensor &edge_index, const torch::Tensor &species,
                   int64_t n_centers) const;
 
-  // d(sum of energies + sum of charge_weights * charges)/d(edge_vectors) -> [E, 3] f64. Without energies: `with_energy` false.
-  // `keep_graph`: more pull-backs of the same latents follow.
-  torch::Tensor pull_back(const Latents &latents, bool with_energy, const torch::Tensor &charge_weights,
-                          bool keep_graph) const;
+  // One pull-back: of the sum of charge_weights [n_centers, channels] times charges, and of the sum of energies.
+  struct PullBack {
+    bool energy;
+    torch::Tensor charge_weights;
+  };
+  // d/d(edge_vectors) -> [E, 3] f64, of each that is wanted. They are done part by part: what one has brought into the cache serves
+  // the next. `keep_graph`: more pull-backs of the same latents follow.
+  std::vector<torch::Tensor> pull_back(const Latents &latents, const std::vector<PullBack> &wanted,
+                                       bool keep_graph) const;
 
  private:
   Metadata metadata_;

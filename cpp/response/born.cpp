@@ -64,7 +64,7 @@ void add_one_layer(Tensor &z, Tensor &q_response, const BornSettings &s, const A
     const PhaseBasis basis(s.cell, w.options());
     w = basis.cartesian(basis.angles(w).sin());
   }
-  add_rows(z, atoms.edge_index[1], tensor_product(along(s, w), h), -1.0);
+  add_products(z, atoms.edge_index[1], along(s, w), h, -1.0);
   if (mean_response) q_response = on_atoms(atoms, h);
 }
 
@@ -115,6 +115,24 @@ void add_rows(Tensor &out, const Tensor &index, const Tensor &rows, double scale
   double *sum = out.data_ptr<double>();
   for (int64_t e = 0; e < n; e++)
     for (int64_t k = 0; k < width; k++) sum[to[e] * width + k] += scale * from[e * width + k];
+}
+
+void add_products(Tensor &out, const Tensor &index, const Tensor &a, const Tensor &b, double scale)
+{
+  if (!out.is_cpu()) {
+    out.index_add_(0, index, tensor_product(a, b), scale);
+    return;
+  }
+  const Tensor left = a.contiguous(), right = b.contiguous(), target = index.contiguous();
+  TORCH_CHECK(out.is_contiguous() && out.scalar_type() == torch::kFloat64 && left.scalar_type() == torch::kFloat64 &&
+              right.scalar_type() == torch::kFloat64);
+  const int64_t n = target.size(0), k = left.size(1);
+  const int64_t *to = target.data_ptr<int64_t>();
+  const double *x = left.data_ptr<double>(), *y = right.data_ptr<double>();
+  double *sum = out.data_ptr<double>();
+  for (int64_t e = 0; e < n; e++)
+    for (int64_t i = 0; i < k; i++)
+      for (int64_t j = 0; j < 3; j++) sum[(to[e] * k + i) * 3 + j] += scale * x[k * e + i] * y[3 * e + j];
 }
 
 Tensor born_effective_charges(const BornSettings &s, const AtomsAndEdges &atoms, const Tensor &coupling_charges,

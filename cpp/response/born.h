@@ -50,5 +50,8 @@ torch::Tensor born_effective_charges(const BornSettings &settings, const AtomsAn
 
 // out[index[e]] += scale * rows[e]; out [n, ...] and rows [E, ...] f64.
 void add_rows(torch::Tensor &out, const torch::Tensor &index, const torch::Tensor &rows, double scale);
+// out[index[e]] += scale * a[e] (x) b[e]; out [n, k, 3], a [E, k], b [E, 3], f64.
+void add_products(torch::Tensor &out, const torch::Tensor &index, const torch::Tensor &a, const torch::Tensor &b,
+                  double scale);
 
 }    // namespace les
