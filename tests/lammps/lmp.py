@@ -84,6 +84,23 @@ def write_data(path: Path, atoms: Atoms, elements: Sequence[str], prism: Prism) 
     path.write_text("\n".join(lines) + "\n")
 
 
+STRAINS = [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)]
+
+
+def strained_both_ways(atoms: Atoms, step: float) -> list[Atoms]:
+    """Copies under +step and -step of each symmetric strain of STRAINS, in this order."""
+    copies = []
+    for a, b in STRAINS:
+        for sign in (1, -1):
+            strain = np.zeros((3, 3))
+            strain[a, b] += 0.5 * sign * step
+            strain[b, a] += 0.5 * sign * step
+            copy = atoms.copy()
+            copy.set_cell(atoms.cell.array @ (np.eye(3) + strain), scale_atoms=True)
+            copies.append(copy)
+    return copies
+
+
 def launch(
     script: Path,
     ranks: int = 1,

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase import Atoms
-from lmp import energies, run
+from lmp import STRAINS, energies, run, strained_both_ways
 
 MODELS = [
     "linear",
@@ -72,19 +72,10 @@ def test_forces(
 def test_virial(name: str, strained: Atoms, toy_model: Callable[..., Path], tmp_path: Path) -> None:
     """All six components, charge response and volume terms included."""
     stress = evaluate(tmp_path / "s", strained, toy_model(name), name, ranks=2).stress
-    pairs = [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)]
-    moved = []
-    for a, b in pairs:
-        for sign in (1, -1):
-            strain = np.zeros((3, 3))
-            strain[a, b] += 0.5 * sign * STEP
-            strain[b, a] += 0.5 * sign * STEP
-            copy = strained.copy()
-            copy.set_cell(strained.cell.array @ (np.eye(3) + strain), scale_atoms=True)
-            moved.append(copy)
+    moved = strained_both_ways(strained, STEP)
     e = energies(tmp_path / "e", moved, toy_model(name)).reshape(-1, 2)
     slopes = (e[:, 0] - e[:, 1]) / (2 * STEP) / strained.get_volume()
-    reference = np.array([stress[a, b] for a, b in pairs])
+    reference = np.array([stress[a, b] for a, b in STRAINS])
     assert np.abs(reference).max() > 1e-4
     np.testing.assert_allclose(slopes, reference, rtol=0, atol=1e-8)
 

@@ -97,3 +97,33 @@ def test_mesh_by_tensor_operations() -> None:
     for name, values in loops.items():
         assert values.abs().max() > 1e-3
         torch.testing.assert_close(tensors[name], values, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("response", ["full", "field"])
+@pytest.mark.parametrize("edges", STYLES)
+@pytest.mark.parametrize("name", ["linear", "two_layers"])
+def test_empty_ranks_in_a_field(
+    name: str,
+    edges: str,
+    response: str,
+    water: Callable[..., Atoms],
+    toy_model: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    """A slice of vacuum leaves two of four ranks without atoms, edges and charges to pull back."""
+    atoms = water(2)
+    atoms.set_cell(atoms.cell.array * np.array([[1.0], [1.0], [8.0]]))
+    one, four = (
+        run(
+            tmp_path / str(ranks),
+            atoms,
+            toy_model(name),
+            ranks=ranks,
+            before=["processors 1 1 4"] if ranks == 4 else [],
+            style=STYLES[edges],
+            commands=[f"fix f all efield/bec 0.1 0.0 0.3 response {response}", "run 0"],
+        )
+        for ranks in (1, 4)
+    )
+    assert "0 min" in next(line for line in four.log.splitlines() if line.startswith("Nlocal:"))
+    assert_same(four, one)

@@ -8,7 +8,7 @@ import ase.io
 import numpy as np
 import pytest
 from ase import Atoms
-from lmp import Run, energies, run
+from lmp import STRAINS, Run, energies, run, strained_both_ways
 
 
 def errors_said(log: str) -> tuple[float, float]:
@@ -146,22 +146,14 @@ def test_differences(
             copy = atoms.copy()
             copy.positions[i, a] += sign * step
             moved.append(copy)
-    pairs = [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)]
-    for a, b in pairs:
-        for sign in (1, -1):
-            strain = np.zeros((3, 3))
-            strain[a, b] += 0.5 * sign * step
-            strain[b, a] += 0.5 * sign * step
-            copy = atoms.copy()
-            copy.set_cell(atoms.cell.array @ (np.eye(3) + strain), scale_atoms=True)
-            moved.append(copy)
+    moved += strained_both_ways(atoms, step)
     e = energies(tmp_path / "e", moved, toy_model(name), style=style).reshape(-1, 2)
     slopes = (e[:, 0] - e[:, 1]) / (2 * step)
     forces = np.array([one.forces[i, a] for i, a in chosen])
     removed = (-slopes[:9] - forces).reshape(3, 3)  # [component, atom]
     assert np.abs(removed).max() < 1e-3 * np.abs(forces).max()
     np.testing.assert_allclose(removed - removed[:, :1], 0.0, rtol=0, atol=2e-6)
-    stress = [one.stress[a, b] for a, b in pairs]
+    stress = [one.stress[a, b] for a, b in STRAINS]
     np.testing.assert_allclose(slopes[9:] / atoms.get_volume(), stress, rtol=0, atol=1e-8)
 
 
