@@ -40,7 +40,7 @@ def frame_of(kind: str, names: list[str], seed: int = 1) -> Frame:
 
 
 CASES = [
-    (name, kind, 1)
+    (name, kind, 1, "phase" if kind == "triclinic" else "local")
     for name in SHAPES
     for kind in ("triclinic", "open")
     if not (name == "stress" and kind == "open") and not (name == "dipole" and kind != "open")
@@ -49,12 +49,19 @@ CASES = [
 
 @pytest.mark.parametrize("loss", ["mse", "huber"])
 @pytest.mark.parametrize(
-    ("name", "kind", "layers"),
-    [*CASES, ("forces", "triclinic", 2), ("born_effective_charges", "triclinic", 2)],
+    ("name", "kind", "layers", "born"),
+    [
+        *CASES,
+        ("forces", "triclinic", 2, "local"),
+        ("born_effective_charges", "triclinic", 2, "phase"),
+        ("born_effective_charges", "triclinic", 2, "local"),
+        ("born_effective_charges", "triclinic", 3, "local"),
+        ("born_effective_charges", "open", 2, "local"),
+    ],
 )
-def test_parameter_gradient_is_the_difference_quotient(name, kind, layers, loss):
+def test_parameter_gradient_is_the_difference_quotient(name, kind, layers, born, loss):
     network = network_of(layers=layers)
-    physics = physics_of(network, "phase" if kind == "triclinic" else "local")
+    physics = physics_of(network, born)
     compare_gradients(network, join([frame_of(kind, [name])]), physics, name, loss)
     touched = {n.split(".")[0] for n, p in network.named_parameters() if p.grad is not None}
     assert "charge_readout" in touched

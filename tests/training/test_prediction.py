@@ -82,7 +82,7 @@ def test_long_range_by_matrices_is_the_plain_sum(kind, channels, remove_self):
 
 
 @pytest.mark.parametrize("born", ["local", "phase"])
-@pytest.mark.parametrize(("channels", "layers"), [(1, 1), (2, 1), (1, 2)])
+@pytest.mark.parametrize(("channels", "layers"), [(1, 1), (2, 1), (1, 2), (2, 3)])
 def test_a_mixed_batch_is_what_the_model_file_gives_for_each_frame(born, channels, layers):
     network = network_of(channels, layers)
     physics = physics_of(network, born)

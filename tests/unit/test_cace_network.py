@@ -192,7 +192,7 @@ def test_features_follow_the_formulas(name):
     module = build(config).representation
     positions, edge_index, species = cluster()
     vectors = positions[edge_index[1]] - positions[edge_index[0]]
-    features = module(vectors, edge_index, species, len(species))
+    features, _ = module([vectors], edge_index, species, len(species))
     expected = slow_features(module, config, positions, edge_index, species)
     # the softening of unit vectors, 1e-9 A, is the one thing that the formulas do not have
     torch.testing.assert_close(features, expected, rtol=1e-7, atol=1e-9)
@@ -384,7 +384,7 @@ def test_separate_representation_for_charges():
     positions, edge_index, species = cluster()
     out = evaluate(network, positions, edge_index, species)
     vectors = positions[edge_index[1]] - positions[edge_index[0]]
-    features = network.charge_representation(vectors, edge_index, species, len(species))
+    features, _ = network.charge_representation([vectors], edge_index, species, len(species))
     assert torch.equal(out["charge"], network.charge_readout(features))
     assert_equal(evaluate(torch.jit.script(network), positions, edge_index, species), out)
     with pytest.raises(ValueError, match="layers 1 and 2"):

@@ -4,6 +4,12 @@ from lammps_les.electrostatics.born_effective_charges import (
     born_effective_charges,
     born_effective_charges_one_layer,
 )
+from lammps_les.electrostatics.layers import (
+    Cut,
+    EdgeResponse,
+    born_effective_charges_in_layers,
+    edge_response,
+)
 from lammps_les.electrostatics.long_range import (
     LongRangeResponse,
     is_periodic,
@@ -21,12 +27,16 @@ from lammps_les.electrostatics.unfolding import UnfoldedGraph, unfold
 from lammps_les.electrostatics.wave_vectors import wave_vector_triples, wave_vectors
 
 __all__ = [
+    "Cut",
+    "EdgeResponse",
     "LongRangeParameters",
     "LongRangeResponse",
     "UnfoldedGraph",
     "born_effective_charges",
+    "born_effective_charges_in_layers",
     "born_effective_charges_one_layer",
     "coupling_charges",
+    "edge_response",
     "is_periodic",
     "long_range_energy",
     "long_range_response",

@@ -10,28 +10,33 @@ class Environments(NamedTuple):
     """Padded neighbor lists of the atoms whose features are computed ("rows").
 
     Attributes:
-        vectors: [3, n_rows, width] edge vectors [A]; empty places hold (cutoff, 0, 0), where every
-            basis function is 0.
+        place: [E] where an edge stands among the n_rows * width places; edges that no row needs are
+            left out, they are the last ones.
         neighbor_species: [n_rows, width] species index; 0 in empty places.
         neighbor_row: [n_rows, width] row of the neighbor; n_rows in empty places and for neighbors
             without a row. Only filled for several layers.
         row_species: [n_rows].
     """
 
-    vectors: Tensor
+    place: Tensor
     neighbor_species: Tensor
     neighbor_row: Tensor
     row_species: Tensor
 
 
-def pad_edges(
-    edge_vectors: Tensor,
-    edge_index: Tensor,
-    species: Tensor,
-    n_centers: int,
-    layers: int,
-    cutoff: float,
-) -> Environments:
+def pad_vectors(env: Environments, edge_vectors: Tensor, cutoff: float) -> Tensor:
+    """Edge vectors [E, 3] in their places, [3, n_rows, width] in A.
+
+    Empty places hold (cutoff, 0, 0), where every basis function is 0.
+    """
+    n_rows, width = env.neighbor_species.shape
+    vectors = torch.zeros([3, n_rows * width], dtype=edge_vectors.dtype, device=edge_vectors.device)
+    vectors[0] = cutoff
+    edges = edge_vectors[: env.place.size(0)]
+    return vectors.scatter(1, env.place.expand(3, -1), edges.t()).view(3, n_rows, width)
+
+
+def pad_edges(edge_index: Tensor, species: Tensor, n_centers: int, layers: int) -> Environments:
     """Arrange edges by center.
 
     With one layer the rows are atoms 0 ... n_centers-1. With more they are those and all other
@@ -39,24 +44,17 @@ def pad_edges(
     for.
 
     Args:
-        edge_vectors: [E, 3] r_cj = x_j - x_c [A].
         edge_index: [2, E] center, neighbor; sorted by center.
         species: [n_all].
         n_centers: atoms asked for.
         layers: of the network.
-        cutoff: length [A] of the vectors in empty places.
     """
     center, neighbor = edge_index[0], edge_index[1]
     n_all = species.size(0)
     if layers == 1:
         n_rows = n_centers
         n_edges = int(torch.searchsorted(center, n_centers))
-        if n_edges < center.size(0):
-            edge_vectors, center, neighbor = (
-                edge_vectors[:n_edges],
-                center[:n_edges],
-                neighbor[:n_edges],
-            )
+        center, neighbor = center[:n_edges], neighbor[:n_edges]
         row, row_species, row_of_atom = center, species[:n_centers], center
     else:
         has_row = torch.zeros(n_all, dtype=torch.bool, device=species.device)
@@ -73,16 +71,13 @@ def pad_edges(
     first = torch.cumsum(count, 0) - count
     place = torch.arange(row.size(0), device=row.device) - first.index_select(0, row) + width * row
 
-    vectors = torch.zeros([3, n_rows * width], dtype=edge_vectors.dtype, device=edge_vectors.device)
-    vectors[0] = cutoff
-    vectors = vectors.scatter(1, place.expand(3, -1), edge_vectors.t()).view(3, n_rows, width)
     none = torch.zeros(n_rows * width, dtype=row.dtype, device=row.device)
     neighbor_species = none.index_copy(0, place, species.index_select(0, neighbor))
     neighbor_row = none
     if layers > 1:
         neighbor_row = (none + n_rows).index_copy(0, place, row_of_atom.index_select(0, neighbor))
     return Environments(
-        vectors,
+        place,
         neighbor_species.view(n_rows, width),
         neighbor_row.view(n_rows, width),
         row_species,

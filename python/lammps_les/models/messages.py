@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from lammps_les.electrostatics.layers import Cut
 from lammps_les.models.basis import EdgeBasis, mix, sum_neighbors
 from lammps_les.models.config import MessageConfig, RepresentationConfig
 from lammps_les.models.readout import Perceptron
@@ -25,20 +26,14 @@ class InvariantMessage(nn.Module):
         self.n_channels = representation.embedding_size**2 if config.per_channel else 1
         n_out = self.n_orders * self.n_channels
         self.perceptron = Perceptron([n_features, *config.invariant_hidden, n_out])
+        self.size = self.n_orders * max(self.n_channels, representation.embedding_size)
 
-    def forward(
-        self, features: Tensor, embedding: Tensor, neighbor: Tensor, basis: EdgeBasis
-    ) -> Tensor:
-        """Sum over neighbors.
+    def weights(self, features: Tensor, embedding: Tensor) -> Tensor:
+        """What atoms send, [n, size].
 
         Args:
-            features: [n_all_rows, n_features].
-            embedding: [n_all_rows, K] of the element as sender.
-            neighbor: [n, m] row of the neighbor, or n_all_rows for none.
-            basis: of n atoms.
-
-        Returns:
-            [l, K or K**2, n, b].
+            features: [n, n_features].
+            embedding: [n, K] of the element as sender.
         """
         rows, k = embedding.shape
         h = self.perceptron(features).view(rows, self.n_orders, self.n_channels)
@@ -46,10 +41,20 @@ class InvariantMessage(nn.Module):
             h = h * embedding[:, None, :]
         else:
             h = h.view(rows, self.n_orders, k, k) * embedding[:, None, :, None]
-            h = h.view(rows, self.n_orders, k * k)
-        h = torch.cat([h, torch.zeros_like(h[:1])])
-        n, width = neighbor.shape
-        h = h.index_select(0, neighbor.reshape(n * width)).view(n, width, h.size(1), h.size(2))
+        return h.reshape(rows, self.size)
+
+    def forward(self, sent: Tensor, basis: EdgeBasis) -> Tensor:
+        """Sum over neighbors.
+
+        Args:
+            sent: [n, m, size] weights of the neighbors.
+            basis: of n atoms.
+
+        Returns:
+            [l, K or K**2, n, b].
+        """
+        n, width, size = sent.shape
+        h = sent.reshape(n, width, self.n_orders, size // self.n_orders)
         return sum_neighbors(basis, h.permute(2, 3, 0, 1))
 
 
@@ -62,34 +67,32 @@ class AttenuatedMessage(nn.Module):
 
     def __init__(self, representation: RepresentationConfig) -> None:
         super().__init__()
-        channels = representation.embedding_size**2
-        shape = [representation.max_l + 1, channels * representation.n_radial]
+        self.channels = representation.embedding_size**2
+        shape = [representation.max_l + 1, self.channels * representation.n_radial]
         self.prefactor = nn.Parameter(torch.rand(shape))
         self.kappa = nn.Parameter((torch.rand(shape) + 0.5) / representation.cutoff)
 
-    def forward(self, a: Tensor, neighbor: Tensor, basis: EdgeBasis) -> Tensor:
+    def forward(self, sent: Tensor, basis: EdgeBasis) -> Tensor:
         """Sum over neighbors.
 
         Args:
-            a: [l, c, n_all_rows, m].
-            neighbor: [n, m] row of the neighbor, or n_all_rows for none.
+            sent: [n, m, l * c * b] A basis of the neighbors, the radial functions fastest.
             basis: of n atoms.
 
         Returns:
-            [l, c, n, m].
+            [l, c, n, b].
         """
-        n, width = neighbor.shape
-        n_angular, channels, _, n_radial = a.shape
-        table = a.permute(2, 0, 1, 3).reshape(a.size(2), n_angular, channels * n_radial)
-        table = torch.cat([table, torch.zeros_like(table[:1])])
-        row = neighbor.reshape(n * width)
+        n, width, size = sent.shape
+        n_angular, per_angular = basis.angular.size(0), self.kappa.size(1)
+        blocks = torch.split(sent, [count * per_angular for count in basis.sizes], 2)
         parts = []
-        for order, block in enumerate(torch.split(table, basis.sizes, 1)):
+        for order, block in enumerate(blocks):
             decay = torch.exp(-basis.distance[..., None] * self.kappa[order])
             decay = decay * (self.prefactor[order] * basis.step[..., None])  # [n, m, (c b)]
-            sent = block.index_select(0, row).view(n, width, block.size(1), channels * n_radial)
-            parts.append((sent * decay[:, :, None, :]).sum(1))
-        return torch.cat(parts, 1).view(n, n_angular, channels, n_radial).permute(1, 2, 0, 3)
+            block = block.reshape(n, width, basis.sizes[order], per_angular)
+            parts.append((block * decay[:, :, None, :]).sum(1))
+        out = torch.cat(parts, 1).view(n, n_angular, self.channels, per_angular // self.channels)
+        return out.permute(1, 2, 0, 3)
 
 
 class MessageLayer(nn.Module):
@@ -121,36 +124,84 @@ class MessageLayer(nn.Module):
         if config.invariant:
             self.invariant = InvariantMessage(n_features, representation, config)
 
+    def cut(
+        self,
+        a: Tensor,
+        features: Tensor,
+        earlier: Tensor,
+        embedding: Tensor,
+        neighbor: Tensor,
+        vectors: Tensor,
+    ) -> Cut:
+        """What the last layer leaves to the first n atoms of this one; arguments of ``forward``."""
+        table = a.permute(2, 0, 1, 3).flatten(1)  # [rows, (l c m)]
+        own, sent = [earlier, features], [features[:, :0]]
+        if self.memory is not None:
+            own.append(table)
+        if self.invariant is not None:
+            sent.append(self.invariant.weights(features, embedding))
+        if self.attenuated is not None:
+            sent.append(table)
+        made = torch.cat(own + sent, 1)
+        n_own = sum([part.size(1) for part in own])
+        row = neighbor.reshape(-1)
+        others = torch.cat([made[:, n_own:], torch.zeros_like(made[:1, n_own:])])
+        return Cut(
+            made,
+            made[: neighbor.size(0), :n_own],
+            others.index_select(0, row),
+            row,
+            vectors.detach().flatten(1).t(),
+        )
+
     def forward(
         self,
         a: Tensor,
         features: Tensor,
+        earlier: Tensor,
         embedding: Tensor,
         receiver: Tensor,
         mixing: Tensor,
         order: Tensor,
         neighbor: Tensor,
+        vectors: Tensor,
         basis: EdgeBasis,
-    ) -> Tensor:
-        """A basis [l, c, n, m] of the first n atoms.
+    ) -> tuple[Tensor, Tensor, Cut]:
+        """The A basis of the first n atoms.
 
         Args:
-            a: A basis [l, c, n_all_rows, m].
-            features: invariants of it, [n_all_rows, n_features].
-            embedding: [n_all_rows, K] of the element as sender.
+            a: A basis [l, c, rows, m] of the last layer.
+            features: invariants of it, [rows, n_features].
+            earlier: [rows, ...] features of the layers before.
+            embedding: [rows, K] of the element as sender.
             receiver: [K, n] of the element as receiver.
             mixing: [l, c, b, m] of the radial functions.
             order: [l] angular order of each component.
-            neighbor: [n, m] row of the neighbor, or n_all_rows for none.
+            neighbor: [n, m] row of the neighbor, or ``rows`` for none.
+            vectors: [3, n, m] edge vectors [A].
             basis: of n atoms.
+
+        Returns:
+            A basis [l, c, n, m]; features [n, ...] of all layers before this one, in their order;
+            what passed from the last layer to this one.
         """
+        cut = self.cut(a, features, earlier, embedding, neighbor, vectors)
+        own = cut.own
+        n, width = basis.distance.shape
+        n_angular, channels, _, n_radial = mixing.shape
+        sent = cut.sent.view(n, width, cut.sent.size(1))
         terms: list[Tensor] = []
+        first = 0
         if self.invariant is not None:
-            summed = self.invariant(features, embedding, neighbor, basis)
+            first = self.invariant.size
+            summed = self.invariant(sent[:, :, :first], basis)
             terms.append(mix(summed, receiver, mixing))
         if self.attenuated is not None:
-            terms.append(self.attenuated(a, neighbor, basis))
+            terms.append(self.attenuated(sent[:, :, first:], basis))
         out = torch.stack(terms).sum(0) * self.norm
         if self.memory is not None:
-            out = out + self.memory[order] * a[:, :, : neighbor.size(0)]
-        return out
+            n_table = n_angular * channels * n_radial
+            table = own[:, own.size(1) - n_table :].reshape(n, n_angular, channels, n_radial)
+            out = out + self.memory[order] * table.permute(1, 2, 0, 3)
+            own = own[:, : own.size(1) - n_table]
+        return out, own, cut

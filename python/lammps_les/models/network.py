@@ -6,6 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from lammps_les.electrostatics.layers import Cut
 from lammps_les.models.config import NetworkConfig, ReadoutConfig, RepresentationConfig
 from lammps_les.models.readout import Readout
 from lammps_les.models.representation import CaceRepresentation
@@ -110,13 +111,38 @@ class LesNetwork(nn.Module):
         Returns:
             "energy" [n_centers] in eV and "charge" [n_centers, channels] in file units.
         """
-        features = self.representation(edge_vectors, edge_index, species, n_centers, total_charge)
+        return self.in_layers([edge_vectors], edge_index, species, n_centers, total_charge)[0]
+
+    @torch.jit.export
+    def in_layers(
+        self,
+        edge_vectors: list[Tensor],
+        edge_index: Tensor,
+        species: Tensor,
+        n_centers: int,
+        total_charge: Tensor | None = None,
+    ) -> tuple[dict[str, Tensor], list[Cut]]:
+        """The same, so that the layers can be differentiated apart.
+
+        Args:
+            edge_vectors: one tensor for each layer, all alike; or one for all.
+            edge_index: as above.
+            species: as above.
+            n_centers: as above.
+            total_charge: as above.
+
+        Returns:
+            as above; and what passes between the layers of the charges, in their order.
+        """
+        features, cuts = self.representation(
+            edge_vectors, edge_index, species, n_centers, total_charge
+        )
         energy = self.energy_readout(features)[:, 0]
         charge = torch.zeros([n_centers, 0], dtype=energy.dtype, device=energy.device)
         if self.charge_readout is not None:
             if self.charge_representation is not None:
-                features = self.charge_representation(
+                features, cuts = self.charge_representation(
                     edge_vectors, edge_index, species, n_centers, total_charge
                 )
             charge = self.charge_readout(features)
-        return {"energy": energy, "charge": charge}
+        return {"energy": energy, "charge": charge}, cuts

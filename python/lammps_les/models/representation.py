@@ -3,9 +3,10 @@
 import torch
 from torch import Tensor, nn
 
+from lammps_les.electrostatics.layers import Cut
 from lammps_les.models.basis import SOFTENING, EdgeBasis, first_atoms, mix, sum_neighbors
 from lammps_les.models.config import RepresentationConfig
-from lammps_les.models.environments import pad_edges
+from lammps_les.models.environments import pad_edges, pad_vectors
 from lammps_les.models.invariants import AngularBasis, Invariants
 from lammps_les.models.messages import MessageLayer
 from lammps_les.models.radial import BesselBasis, polynomial_cutoff
@@ -85,16 +86,17 @@ class CaceRepresentation(nn.Module):
 
     def forward(
         self,
-        edge_vectors: Tensor,
+        edge_vectors: list[Tensor],
         edge_index: Tensor,
         species: Tensor,
         n_centers: int,
         total_charge: Tensor | None = None,
-    ) -> Tensor:
+    ) -> tuple[Tensor, list[Cut]]:
         """Invariants of atoms 0 ... n_centers-1.
 
         Args:
-            edge_vectors: [E, 3] r_cj = x_j - x_c [A].
+            edge_vectors: one tensor [E, 3], r_cj = x_j - x_c [A]; or one for each layer, all alike,
+                so that the layers can be differentiated apart.
             edge_index: [2, E] center, neighbor; sorted by center.
             species: [n_all] species index.
             n_centers: atoms asked for.
@@ -102,8 +104,8 @@ class CaceRepresentation(nn.Module):
                 ``embed_total_charge``.
 
         Returns:
-            [n_centers, n_features]; features in the order (layer, invariant, sender a,
-            receiver b, radial m), the last one fastest.
+            [n_centers, n_features], in the order (layer, invariant, sender a, receiver b, radial
+            m), the last one fastest; and what passes between the layers, in their order.
         """
         sender, receiver_table = self.sender, self.receiver
         sender_slope, receiver_slope = self.sender_slope, self.receiver_slope
@@ -115,35 +117,50 @@ class CaceRepresentation(nn.Module):
             species = species + sender.size(0) * state
             sender = (sender + states[:, None, None] * sender_slope).flatten(0, 1)
             receiver_table = (receiver_table + states[:, None, None] * receiver_slope).flatten(0, 1)
-        env = pad_edges(edge_vectors, edge_index, species, n_centers, self.layers, self.cutoff)
-        distance = torch.sqrt((env.vectors * env.vectors).sum(0))  # [n, m]
-        step = polynomial_cutoff(distance / self.cutoff, self.cutoff_power)
-        sines, factor = self.radial(distance)  # [b, n, m], [n, m]
-        unit = env.vectors * torch.reciprocal(distance + self.softening)
-        angular = self.angular(unit)  # [l, n, m]
-        basis = EdgeBasis(distance, step, factor * step, sines, angular, self.angular.sizes)
+        env = pad_edges(edge_index, species, n_centers, self.layers)
+        vectors = pad_vectors(env, edge_vectors[0], self.cutoff)
+        basis = self.edge_basis(vectors)
         receiver = receiver_table[env.row_species].t().contiguous()  # [K, n]
         mixing = self.mixing[self.order]
         mixing = mixing.expand(-1, self.channels, -1, -1)  # [l, c, b, m]
 
         weights = sender.t()[:, env.neighbor_species]  # [K, n, m]
         a = mix(sum_neighbors(basis, weights[None]), receiver, mixing)  # [l, c, n, m]
-        features = [self.to_features(a)]
+        features = self.to_features(a)
+        earlier = features[:, :0]
+        cuts: list[Cut] = []
         embedding = sender[env.row_species]
         for index, layer in enumerate(self.messages):
             n = n_centers if index == self.layers - 2 else a.size(2)
-            a = layer(
+            if len(edge_vectors) > 1:
+                vectors = pad_vectors(env, edge_vectors[index + 1], self.cutoff)
+                basis = self.edge_basis(vectors[:, :n])
+            else:
+                basis = first_atoms(basis, n)
+            a, earlier, cut = layer(
                 a,
-                features[-1],
+                features,
+                earlier,
                 embedding,
                 receiver[:, :n],
                 mixing,
                 self.order,
                 env.neighbor_row[:n],
-                first_atoms(basis, n),
+                vectors[:, :n],
+                basis,
             )
-            features.append(self.to_features(a))
-        return torch.cat([f[:n_centers] for f in features], 1)
+            features = self.to_features(a)
+            cuts.append(cut)
+        return torch.cat([earlier, features], 1), cuts
+
+    def edge_basis(self, vectors: Tensor) -> EdgeBasis:
+        """Functions of padded edge vectors [3, n, m]."""
+        distance = torch.sqrt((vectors * vectors).sum(0))  # [n, m]
+        step = polynomial_cutoff(distance / self.cutoff, self.cutoff_power)
+        sines, factor = self.radial(distance)  # [b, n, m], [n, m]
+        unit = vectors * torch.reciprocal(distance + self.softening)
+        angular = self.angular(unit)  # [l, n, m]
+        return EdgeBasis(distance, step, factor * step, sines, angular, self.angular.sizes)
 
     def to_features(self, a: Tensor) -> Tensor:
         """Invariants of the A basis [l, c, n, m], as [n, n_features of one layer]."""

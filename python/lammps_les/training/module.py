@@ -7,7 +7,7 @@ from typing import Any
 
 import lightning
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import Sampler
 
 from lammps_les.data.frames import Batch, Frame, join
@@ -22,7 +22,7 @@ from lammps_les.training.losses import (
     used_quantities,
     weights_at,
 )
-from lammps_les.training.prediction import Latents, Physics, predict
+from lammps_les.training.prediction import Physics, predict
 
 SCORE = "validation/score"
 
@@ -120,7 +120,7 @@ class LesTraining(lightning.LightningModule):
         return batch.to(device)
 
     def _deviations(
-        self, network: Latents, batch: Batch, create_graph: bool
+        self, network: LesNetwork, batch: Batch, create_graph: bool
     ) -> dict[str, Deviation]:
         wanted = {
             name
@@ -212,7 +212,7 @@ class LesTraining(lightning.LightningModule):
 
 
 def rms_errors(
-    network: nn.Module,
+    network: LesNetwork,
     frames: Sequence[Frame],
     physics: Physics,
     wanted: Sequence[str],

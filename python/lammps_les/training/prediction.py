@@ -13,20 +13,26 @@ in which the tables of cos k.r and sin k.r are constants.
 """
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from lammps_les.data.frames import Batch
-from lammps_les.electrostatics import LongRangeParameters, born_effective_charges, unfold
+from lammps_les.electrostatics import (
+    Cut,
+    LongRangeParameters,
+    born_effective_charges,
+    born_effective_charges_in_layers,
+    edge_response,
+    unfold,
+)
 from lammps_les.electrostatics.born_effective_charges import is_phase_form
 from lammps_les.electrostatics.polarization import coupling_charges
 from lammps_les.keys import BORN_EFFECTIVE_CHARGES, DIPOLE, ENERGY, FORCES, STRESS, TOTAL_CHARGE
+from lammps_les.models import LesNetwork
 from lammps_les.training.long_range import LongRange, long_range
-
-Latents = Callable[..., dict[str, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ class Physics:
 
 
 def predict(
-    network: Latents,
+    network: LesNetwork,
     batch: Batch,
     physics: Physics,
     wanted: Collection[str],
@@ -65,7 +71,7 @@ def predict(
     """Quantities of ``lammps_les.keys`` by name, for all frames of a batch.
 
     Args:
-        network: ``latents`` of FORMAT.md, or one that also takes total charges.
+        network: of the model.
         batch: of B frames; those without a total charge count as neutral.
         physics: of the model.
         wanted: names of quantities; others may be left out.
@@ -79,10 +85,14 @@ def predict(
     """
     want_gradient = FORCES.name in wanted or STRESS.name in wanted
     want_born = BORN_EFFECTIVE_CHARGES.name in wanted and physics.charge_sign != ()
-    edges = batch.edge_vectors.detach().requires_grad_(want_gradient or want_born)
+    apart = want_born and not is_phase_form(physics.born)  # layers to be differentiated apart
+    edges = [
+        batch.edge_vectors.detach().requires_grad_(want_gradient or want_born)
+        for _ in range(physics.layers if apart else 1)
+    ]
     charge_of_atom = batch.total_charges[batch.frame_of_atom]  # of its frame
-    latent = _latents(
-        network, edges, batch.edge_index, batch.species, len(batch.species), charge_of_atom
+    latent, cuts = network.in_layers(
+        edges, batch.edge_index, batch.species, len(batch.species), charge_of_atom
     )
     energies, charges = latent["energy"], latent["charge"]
     if physics.exact_total_charge:
@@ -114,24 +124,16 @@ def predict(
         result[DIPOLE.name] = batch.per_frame(neutral[:, None] * batch.positions)
     if want_born:
         result[BORN_EFFECTIVE_CHARGES.name] = _born_effective_charges(
-            network, latent["charge"], edges, batch, physics, create_graph
+            network, latent["charge"], edges, cuts, batch, physics, create_graph
         )
     return result
 
 
-def _latents(
-    network: Latents, edges: Tensor, index: Tensor, species: Tensor, n: int, total_charge: Tensor
-) -> dict[str, Tensor]:
-    """Outputs of the network, which is told the total charge if it asks for it."""
-    if getattr(network, "needs_total_charge", False):
-        return network(edges, index, species, n, total_charge)
-    return network(edges, index, species, n)
-
-
 def _born_effective_charges(
-    network: Latents,
+    network: LesNetwork,
     charges: Tensor,
-    edges: Tensor,
+    edges: list[Tensor],
+    cuts: list[Cut],
     batch: Batch,
     physics: Physics,
     create_graph: bool,
@@ -146,9 +148,14 @@ def _born_effective_charges(
         per_frame = math.sqrt(physics.epsilon_inf) * batch.total_charges / batch.atoms_per_frame
         shares = per_frame[batch.frame_of_atom]  # [N]
     signs = torch.tensor(physics.charge_sign, dtype=charges.dtype, device=charges.device)
+    coupling = coupling_charges(charges, physics.charge_unit, signs, physics.epsilon_inf)
     if physics.layers == 1:
-        coupling = coupling_charges(charges, physics.charge_unit, signs, physics.epsilon_inf)
-        tensor = _born_one_layer(coupling, edges, batch, physics, create_graph)
+        tensor = _born_one_layer(coupling, edges[0], batch, physics, create_graph)
+    elif not is_phase_form(physics.born):
+        response = edge_response(coupling, cuts, edges, create_graph)
+        tensor = _diagonal(coupling, batch, physics) + born_effective_charges_in_layers(
+            response, batch.edge_vectors, batch.edge_index, len(coupling)
+        )
     else:
         tensor = _born_general(network, batch, physics, signs, create_graph)
     if shares is not None:
@@ -158,21 +165,26 @@ def _born_effective_charges(
 
 
 def _pull_back(
-    outputs: list[Tensor], weights: list[Tensor], edges: Tensor, create_graph: bool, retain: bool
+    outputs: list[Tensor],
+    weights: list[Tensor],
+    edges: list[Tensor],
+    create_graph: bool,
+    retain: bool,
 ) -> Tensor:
-    """d(sum of weights outputs)/d(edges) at fixed weights, [E, 3]; zero without edges."""
+    """d(sum of weights outputs)/d(edges) at fixed weights, [E, 3], in all layers together."""
+    zero = torch.zeros_like(edges[0])
     pairs = [(o, w) for o, w in zip(outputs, weights, strict=True) if o.requires_grad and o.numel()]
     if not pairs:
-        return torch.zeros_like(edges)
-    (gradient,) = torch.autograd.grad(
+        return zero
+    gradients = torch.autograd.grad(
         [o for o, _ in pairs],
-        [edges],
+        edges,
         [w for _, w in pairs],
         create_graph=create_graph,
         retain_graph=retain,
         allow_unused=True,
     )
-    return torch.zeros_like(edges) if gradient is None else gradient
+    return sum((gradient for gradient in gradients if gradient is not None), zero)
 
 
 def _with_total_charge(charges: Tensor, batch: Batch, physics: Physics) -> Tensor:
@@ -221,19 +233,24 @@ def _stress(pull_back: Tensor, virial: Tensor, batch: Batch) -> Tensor:
     return stress.flatten(1)[:, [0, 4, 8, 5, 2, 1]]
 
 
+def _diagonal(coupling: Tensor, batch: Batch, physics: Physics) -> Tensor:
+    """q~_i delta_ab, [N, 3, 3]."""
+    charges = _without_mean(coupling, batch) if physics.remove_mean else coupling
+    identity = torch.eye(3, dtype=coupling.dtype, device=coupling.device)
+    return charges[:, None, None] * identity
+
+
 def _born_one_layer(
     coupling: Tensor, edges: Tensor, batch: Batch, physics: Physics, create_graph: bool
 ) -> Tensor:
     """Born effective charges of all frames by one pull-back; both forms of FORMAT.md."""
     center, neighbor = batch.edge_index
-    h = _pull_back([coupling], [torch.ones_like(coupling)], edges, create_graph, create_graph)
+    h = _pull_back([coupling], [torch.ones_like(coupling)], [edges], create_graph, create_graph)
     weight = -batch.edge_vectors
     phase = is_phase_form(physics.born)
     if phase:
         weight = _sine_displacements(weight, batch.frame_of_atom[center], batch)
-    diagonal = _without_mean(coupling, batch) if physics.remove_mean else coupling
-    identity = torch.eye(3, dtype=coupling.dtype, device=coupling.device)
-    tensor = diagonal[:, None, None] * identity
+    tensor = _diagonal(coupling, batch, physics)
     tensor = tensor.index_add(0, neighbor, weight[:, :, None] * h[:, None, :])
     if phase and physics.remove_mean:
         # the mean responds too: dq~_j = dQ_j - d(sum Q)/N for every j
@@ -261,9 +278,9 @@ def _sine_displacements(displacements: Tensor, frame: Tensor, batch: Batch) -> T
 
 
 def _born_general(
-    network: Latents, batch: Batch, physics: Physics, signs: Tensor, create_graph: bool
+    network: LesNetwork, batch: Batch, physics: Physics, signs: Tensor, create_graph: bool
 ) -> Tensor:
-    """Born effective charges frame by frame, on unfolded graphs; for any number of layers."""
+    """Phase form frame by frame, on unfolded graphs; for any number of layers."""
     tensors = []
     edge_start = atom_start = 0
     for n, (size, n_edges) in enumerate(zip(batch.sizes, batch.n_edges, strict=True)):
@@ -278,7 +295,7 @@ def _born_general(
         vectors = nodes[graph.edge_index[1]] - nodes[graph.edge_index[0]]
         species = batch.species[atoms][graph.owner]
         total = batch.total_charges[n].expand(len(species))
-        charges = _latents(network, vectors, graph.edge_index, species, size, total)["charge"]
+        charges = network(vectors, graph.edge_index, species, size, total)["charge"]
         coupling = coupling_charges(charges, physics.charge_unit, signs, physics.epsilon_inf)
         tensors.append(
             born_effective_charges(
