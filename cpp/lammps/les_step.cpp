@@ -22,6 +22,7 @@ std::string LesStep::choose_solver(bool periodic, const Tensor &box, double n_at
 {
   solver_.reset();
   solver_ready_ = solver_is_mesh_ = false;
+  periodic_ = periodic;
   if (info().channels == 0) return "";
   if (!periodic) {
     if (settings.kspace == KspaceChoice::Mesh)
@@ -47,21 +48,15 @@ double LesStep::cell_drift() const
   return (cell - setup_cell_).norm(2, 1).div(setup_cell_.norm(2, 1)).max().item<double>();
 }
 
-bool LesStep::may_merge_images(bool with_born) const
-{
-  return info().layers > 1 && !(with_born && settings.born == BornForm::Local);
-}
-
 bool LesStep::selects_edges() const
 {
   return settings.edges == EdgeChoice::Rebuild || (settings.edges == EdgeChoice::Auto && !model->device().is_cpu());
 }
 
 void LesStep::build_graph(const LocalGraph::Atoms &atoms, const LAMMPS_NS::NeighList &list,
-                          const std::vector<int> &species_of_type, bool merge_images)
+                          const std::vector<int> &species_of_type)
 {
-  graph.build(atoms, list, species_of_type, info().cutoff, info().layers, merge_images);
-  images_merged_ = merge_images;
+  graph.build(atoms, list, species_of_type, info().cutoff, info().layers);
   has_autograd_ = false;
   charge_gradient_ = Tensor();
   listed_ = {};
@@ -73,10 +68,9 @@ void LesStep::build_graph(const LocalGraph::Atoms &atoms, const LAMMPS_NS::Neigh
 }
 
 void LesStep::list_edges(const LocalGraph::Atoms &atoms, const LAMMPS_NS::NeighList &list,
-                         const std::vector<int> &species_of_type, bool merge_images)
+                         const std::vector<int> &species_of_type)
 {
-  graph.build(atoms, list, species_of_type, std::numeric_limits<double>::infinity(), info().layers, merge_images);
-  images_merged_ = merge_images;
+  graph.build(atoms, list, species_of_type, std::numeric_limits<double>::infinity(), info().layers);
   const auto device = model->device();
   species_ = to_device(graph.species(), device);
   listed_ = {to_device(graph.edge_index(), device), to_device(graph.edge_atoms(), device),
@@ -106,13 +100,13 @@ void LesStep::select_edges(const LocalGraph::Atoms &atoms)
   edge_index = listed_.index.index_select(1, kept);
 }
 
-void LesStep::run_network()
+void LesStep::run_network(bool respond)
 {
   // what a rank without atoms, or one whose model fails, takes into the collective steps
   const int n = graph.n_owned();
   const auto options = torch::dtype(model->dtype()).device(model->device());
   latents = {torch::zeros({n}, options), torch::zeros({n, info().channels}, options), {}};
-  if (n > 0) latents = model->latents(edge_vectors, edge_index, species_, n);
+  if (n > 0) latents = model->latents(edge_vectors, edge_index, species_, n, respond && needs_layers());
 }
 
 // Sums [channels] over the atoms of all ranks, and their number.
@@ -207,22 +201,30 @@ void LesStep::forget_graph()
   if (!has_autograd_) latents.parts.clear();
 }
 
-Tensor LesStep::born_rows(bool periodic, const Tensor &directions)
+Tensor LesStep::born_rows(const Tensor &directions)
 {
-  if (!has_autograd_ && !charge_gradient_.defined()) run_network();
+  if (!has_autograd_ && !charge_gradient_.defined()) run_network(true);
   has_autograd_ = false;
   const Tensor weights = coupling_weights();
   const Tensor coupling = latents.charge.to(torch::kFloat64).matmul(weights);
-  const ChargePullBack weighted = [&](const Tensor &w, bool last) {
+  ChargeResponse response;
+  response.pull_back = [&](const Tensor &w, bool last) {
     if (charge_gradient_.defined()) return charge_gradient_;
     if (latents.parts.empty()) return torch::zeros_like(edge_vectors);
     return model->pull_back(latents, {{false, w.unsqueeze(1) * weights}}, !last)[0];
   };
+  response.in_layers = [&] {
+    const int64_t k = directions.size(0), n_edges = edge_vectors.size(0);
+    if (latents.parts.empty())
+      return EdgeResponse{torch::zeros_like(edge_vectors), torch::zeros({n_edges, k, 3}, edge_vectors.options())};
+    const Latents::Part &all = latents.parts.front();
+    return edge_response({all.charge.matmul(weights.to(all.charge.options())), all.edge_vectors, all.cuts}, directions);
+  };
   // where the total charge is fixed, only charges without their mean are the network's
   const bool remove_mean = info().remove_mean || info().total_charge;
-  const BornSettings born{settings.born, info().layers, remove_mean, periodic, cell, directions};
+  const BornSettings born{settings.born, info().layers, remove_mean, periodic_, cell, directions};
   const AtomsAndEdges atoms{positions, graph.n_owned(), edge_vectors, edge_index};
-  Tensor rows = born_effective_charges(born, atoms, coupling, weighted, comm);
+  Tensor rows = born_effective_charges(born, atoms, coupling, response, comm);
   if (info().total_charge && !info().remove_mean) {
     const double mean = std::sqrt(epsilon_inf()) * *info().total_charge / system_sum(coupling.unsqueeze(1)).second;
     rows.narrow(0, 0, graph.n_owned()) += mean * directions.to(rows.options());

@@ -87,35 +87,32 @@ class LesStep {
   // Largest relative change of a cell edge since wave vectors were chosen.
   double cell_drift() const;
 
-  // In the local form of a deep model images must keep their own coordinates; elsewhere it is quicker to merge them.
-  bool may_merge_images(bool with_born) const;
-  bool images_merged() const { return images_merged_; }
   // Edges either made from the neighbor list at each step, or listed at each rebuild of it, skin included, and selected on the
   // device of the model at each step.
   bool selects_edges() const;
-  bool has_listed_edges(bool merge_images) const { return listed_.index.defined() && images_merged_ == merge_images; }
+  bool has_listed_edges() const { return listed_.index.defined(); }
   void build_graph(const LocalGraph::Atoms &atoms, const LAMMPS_NS::NeighList &list,
-                   const std::vector<int> &species_of_type, bool merge_images);
+                   const std::vector<int> &species_of_type);
   void list_edges(const LocalGraph::Atoms &atoms, const LAMMPS_NS::NeighList &list,
-                  const std::vector<int> &species_of_type, bool merge_images);
+                  const std::vector<int> &species_of_type);
   void select_edges(const LocalGraph::Atoms &atoms);
-  void run_network();
+  void run_network(bool respond);    // `respond`: Born effective charges will be asked for
   void
   run_long_range(bool atom_virial);    // charges and potentials; collective: also for a rank whose network has failed
-  void run_pull_back(bool respond);    // forces; `respond`: Born effective charges will be asked for
+  void run_pull_back(bool respond);    // forces
   Tally tally(bool atom_virial) const;
   void forget_graph();    // frees the memory of the autograd graph, if it is not kept for the BEC
 
   // Collective. Born effective charges along some directions [k, 3]; rows of graph atoms, images not yet added to their owners:
   // [n_all, k, 3] f64 on the host, e times the unit of the directions
-  torch::Tensor born_rows(bool periodic, const torch::Tensor &directions);
+  torch::Tensor born_rows(const torch::Tensor &directions);
   // Collective. Relative rms errors of forces and potentials of the mesh, against the direct sum at this step.
   std::pair<double, double> mesh_errors() const;
 
  private:
   std::unique_ptr<LongRangeSolver> solver_;
   bool solver_ready_ = false, solver_is_mesh_ = false;
-  bool images_merged_ = false, has_autograd_ = false;
+  bool periodic_ = true, has_autograd_ = false;
   torch::Tensor
       charge_gradient_;    // [E, 3] f64, d(sum of coupling charges)/d(edge vector), of one layer, if it is at hand
   torch::Tensor setup_cell_;
@@ -127,6 +124,7 @@ class LesStep {
   torch::Tensor charge_weights_;    // [n_owned, channels] dE/d(charge of the network)
 
   std::pair<torch::Tensor, double> system_sum(const torch::Tensor &values) const;
+  bool needs_layers() const { return les::needs_layers(settings.born, info().layers, periodic_); }
   torch::Tensor coupling_weights() const;    // [channels] of the coupling charges, e per file unit
 };
 

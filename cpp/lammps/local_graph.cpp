@@ -31,8 +31,9 @@ void LocalGraph::find_owners(const Atoms &atoms)
 }
 
 void LocalGraph::build(const Atoms &atoms, const LAMMPS_NS::NeighList &list, const std::vector<int> &species_of_type,
-                       double cutoff, int layers, bool merge_images)
+                       double cutoff, int layers)
 {
+  const bool merge_images = layers > 1;
   lammps_index_.clear();
   positions_.clear();
   species_.clear();

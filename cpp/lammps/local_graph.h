@@ -28,9 +28,9 @@ class LocalGraph {
 
   // species_of_type[type] = species index of the model, -1 for NULL; the list is full, and holds ghosts where layers > 1.
   // Edges are given for all atoms that fewer than `layers` edges reach from owned ones.
-  // merge_images: a ghost whose owner lives on this rank is taken to be its owner (only useful for layers > 1).
+  // With several layers a ghost whose owner lives on this rank is taken to be its owner, so that nothing is evaluated twice.
   void build(const Atoms &atoms, const LAMMPS_NS::NeighList &list, const std::vector<int> &species_of_type,
-             double cutoff, int layers, bool merge_images);
+             double cutoff, int layers);
   // The owners of ghosts changed (new neighbor list): look them up again at the next build.
   void forget_owners() { owner_.clear(); }
 

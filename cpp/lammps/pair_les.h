@@ -49,7 +49,7 @@ class PairLES : public Pair {
   std::unique_ptr<Impl> impl;
 
   void load_model();
-  void build_graph(bool merge_images);
+  void build_graph();
   void report_solver();
   void warn_of_drift();
   void check_evaluated(const char *what);

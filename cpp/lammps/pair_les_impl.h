@@ -24,9 +24,7 @@ class PairLES::Impl : public les::LesStep {
   bool respond_every_step = false;
   bool warned_of_drift = false;
   bigint evaluated_at = -1, charges_at = -1, born_at = -1;    // timesteps
-  // when forces were computed; positions only where edges may have to be made again
-  int nlocal = 0, nghost = 0;
-  std::vector<double> x;    // [nall * 3]
+  int nlocal = 0, nghost = 0;                                 // when forces were computed
 
   // per atom, LAMMPS indices
   std::vector<double> q, phi;                  // [nlocal * channels] e, V

@@ -24,14 +24,7 @@ void PairLES::evaluate_response(const double (*directions)[3], int count)
   out.assign(nall * width, 0.0);
   Tensor rows;
   try {
-    if (m.images_merged() && !m.may_merge_images(true)) {    // asked for after the step: images are needed apart
-      std::vector<double *> rows_of_x(nall);
-      for (size_t i = 0; i < nall; i++) rows_of_x[i] = &m.x[3 * i];
-      m.LesStep::build_graph({rows_of_x.data(), atom->type, atom->tag, atom->nlocal, static_cast<int>(nall)}, *list,
-                             m.species_of_type, false);
-    }
-    rows = m.born_rows(domain->xperiodic != 0,
-                       torch::tensor(at::ArrayRef<double>(directions[0], 3 * count), torch::kFloat64).view({count, 3}));
+    rows = m.born_rows(torch::tensor(at::ArrayRef<double>(directions[0], 3 * count), torch::kFloat64).view({count, 3}));
   } catch (const std::exception &e) {
     error->one(FLERR, failure("computing Born effective charges", reason_of(e)));
   }

@@ -29,7 +29,7 @@ void PairLES::compute(int eflag, int vflag)
   les::StepTimes &times = m.times;
   times.counts = !update->setupflag;
   if (times.counts) times.steps++;
-  times.measure(les::StepTimes::EDGES, [&] { build_graph(m.may_merge_images(m.respond_every_step)); });
+  times.measure(les::StepTimes::EDGES, [&] { build_graph(); });
   std::string failed;
   const auto attempt = [&](auto &&work) {
     try {
@@ -38,7 +38,7 @@ void PairLES::compute(int eflag, int vflag)
       if (failed.empty()) failed = failure("evaluating the model", reason_of(e));
     }
   };
-  times.measure(les::StepTimes::NETWORK, [&] { attempt([&] { m.run_network(); }); });
+  times.measure(les::StepTimes::NETWORK, [&] { attempt([&] { m.run_network(m.respond_every_step); }); });
   try {
     times.measure(les::StepTimes::LONG_RANGE, [&] { m.run_long_range(vflag_atom != 0); });
     if (first && m.has_solver()) report_solver();
@@ -61,20 +61,16 @@ void PairLES::compute(int eflag, int vflag)
   m.forget_graph();
 }
 
-void PairLES::build_graph(bool merge_images)
+void PairLES::build_graph()
 {
   Impl &m = *impl;
-  const int nall = atom->nlocal + atom->nghost;
-  const les::LocalGraph::Atoms atoms{atom->x, atom->type, atom->tag, atom->nlocal, nall};
-  if (m.selects_edges()) {
-    if (neighbor->ago == 0 || !m.has_listed_edges(merge_images))
-      m.list_edges(atoms, *list, m.species_of_type, merge_images);
-    m.select_edges(atoms);
-  } else {
-    m.build_graph(atoms, *list, m.species_of_type, merge_images);
+  const les::LocalGraph::Atoms atoms{atom->x, atom->type, atom->tag, atom->nlocal, atom->nlocal + atom->nghost};
+  if (!m.selects_edges()) {
+    m.build_graph(atoms, *list, m.species_of_type);
+    return;
   }
-  // images that were merged may be wanted apart later in the step, when a fix has moved box and atoms on
-  if (merge_images) m.x.assign(&atom->x[0][0], &atom->x[0][0] + (nall ? 3 * static_cast<size_t>(nall) : 0));
+  if (neighbor->ago == 0 || !m.has_listed_edges()) m.list_edges(atoms, *list, m.species_of_type);
+  m.select_edges(atoms);
 }
 
 // Once a run: what was set up, and the mesh against the direct sum if asked for. Collective.

@@ -15,6 +15,15 @@ const char *const METADATA_FILE = "lammps_les.json";
 // First line of a torch exception: the rest is a C++ stack.
 std::string first_line(const std::string &text) { return text.substr(0, text.find('\n')); }
 
+const char *const IN_LAYERS = "latents_in_layers";
+
+Cut cut_of(const c10::IValue &value)
+{
+  const std::vector<c10::IValue> parts = value.toTupleRef().elements().vec();
+  if (parts.size() != 5) throw ModelFileError(std::string("the model's ") + IN_LAYERS + " breaks the format");
+  return {parts[0].toTensor(), parts[1].toTensor(), parts[2].toTensor(), parts[3].toTensor(), parts[4].toTensor()};
+}
+
 }    // namespace
 
 LesModel::LesModel(const std::string &path, torch::Device device) : device_(device)
@@ -49,16 +58,32 @@ int64_t LesModel::atoms_per_part() const
 }
 
 Latents::Part LesModel::evaluate(const torch::Tensor &edge_vectors, const torch::Tensor &edge_index,
-                                 const torch::Tensor &species, int64_t n_centers) const
+                                 const torch::Tensor &species, int64_t n_centers, bool apart) const
 {
   // The profiling executor compiles anew whenever the number of edges changes, which it does nearly every step; memory
   // would grow and steps would stall. The plain interpreter does neither.
   torch::jit::GraphOptimizerEnabledGuard no_specialisation(false);
 
   Latents::Part out;
-  out.edge_vectors = edge_vectors.to(dtype_).detach().requires_grad_(true);
-  auto result = module_.get_method("latents")({out.edge_vectors, edge_index, species, n_centers}).toGenericDict();
-  for (const auto &entry : result) {
+  const torch::Tensor values = edge_vectors.to(dtype_);
+  for (int64_t layer = 0; layer < (apart ? metadata_.layers : 1); layer++)
+    out.edge_vectors.push_back(values.detach().requires_grad_(true));
+  c10::IValue outputs;
+  if (apart) {
+    const auto method = module_.find_method(IN_LAYERS);
+    if (!method)
+      throw ModelFileError(std::string("the model file has no method '") + IN_LAYERS +
+                           "', by which Born effective charges of networks of several layers are computed; export it "
+                           "again with 'lammps-les export'");
+    const auto result = (*method)({out.edge_vectors, edge_index, species, n_centers}).toTuple();
+    outputs = result->elements()[0];
+    for (const c10::IValue &cut : result->elements()[1].toListRef()) out.cuts.push_back(cut_of(cut));
+    if (out.cuts.size() + 1 != out.edge_vectors.size())
+      throw ModelFileError(std::string("the model's ") + IN_LAYERS + " breaks the format");
+  } else {
+    outputs = module_.get_method("latents")({out.edge_vectors[0], edge_index, species, n_centers});
+  }
+  for (const auto &entry : outputs.toGenericDict()) {
     const auto key = entry.key().toStringRef();
     if (key == "energy") out.energy = entry.value().toTensor();
     else if (key == "charge") out.charge = entry.value().toTensor();
@@ -74,13 +99,13 @@ Latents::Part LesModel::evaluate(const torch::Tensor &edge_vectors, const torch:
 }
 
 Latents LesModel::latents(const torch::Tensor &edge_vectors, const torch::Tensor &edge_index,
-                          const torch::Tensor &species, int64_t n_centers) const
+                          const torch::Tensor &species, int64_t n_centers, bool apart) const
 {
   Latents out;
   const int64_t parts = (n_centers - 1) / atoms_per_part() + 1,
                 size = (n_centers - 1) / parts + 1;    // parts of even size
   if (parts == 1) {
-    out.parts.push_back(evaluate(edge_vectors, edge_index, species, n_centers));
+    out.parts.push_back(evaluate(edge_vectors, edge_index, species, n_centers, apart));
   } else {
     // edges are sorted by center; of a neighbor a network of one layer wants to know only the species
     const auto center = edge_index[0].contiguous(), kinds = species.index_select(0, edge_index[1]);
@@ -91,7 +116,7 @@ Latents LesModel::latents(const torch::Tensor &edge_vectors, const torch::Tensor
       const auto neighbor = torch::arange(n, n + count, center.options());    // each edge has a neighbor of its own
       out.parts.push_back(evaluate(edge_vectors.narrow(0, low, count),
                                    torch::stack({center.narrow(0, low, count) - first, neighbor}),
-                                   torch::cat({species.narrow(0, first, n), kinds.narrow(0, low, count)}), n));
+                                   torch::cat({species.narrow(0, first, n), kinds.narrow(0, low, count)}), n, false));
     }
   }
   std::vector<torch::Tensor> energies, charges;
@@ -121,12 +146,13 @@ std::vector<torch::Tensor> LesModel::pull_back(const Latents &latents, const std
         outputs.push_back(part.charge);
         weights.push_back(wanted[w].charge_weights.narrow(0, first, n).to(part.charge.options()).detach());
       }
-      torch::Tensor gradient;
+      torch::Tensor sum = torch::zeros_like(part.edge_vectors[0], torch::kFloat64);
       if (!outputs.empty())
-        gradient = torch::autograd::grad(outputs, {part.edge_vectors}, weights, keep_graph || w + 1 < wanted.size(),
-                                         /*create_graph=*/false, /*allow_unused=*/true)[0];
-      gradients[w].push_back(gradient.defined() ? gradient.to(torch::kFloat64)
-                                                : torch::zeros_like(part.edge_vectors, torch::kFloat64));
+        for (const auto &gradient :
+             torch::autograd::grad(outputs, part.edge_vectors, weights, keep_graph || w + 1 < wanted.size(),
+                                   /*create_graph=*/false, /*allow_unused=*/true))
+          if (gradient.defined()) sum += gradient;
+      gradients[w].push_back(sum);
     }
     first += n;
   }

@@ -1,6 +1,7 @@
 // The short-range network of a model file: load, evaluate, pull back.
 #pragma once
 
+#include "layers.h"
 #include "metadata.h"
 
 #include <torch/script.h>
@@ -14,8 +15,10 @@ struct Latents {
 
   // The centers are evaluated in one or more parts, in order.
   struct Part {
-    torch::Tensor edge_vectors;      // [E of the part, 3], the leaf that everything is differentiated by
-    torch::Tensor energy, charge;    // with their graph
+    std::vector<torch::Tensor> edge_vectors;    // [E of the part, 3], the leaves that everything is differentiated by:
+                                                // one, or one for each layer
+    torch::Tensor energy, charge;               // with their graph
+    std::vector<Cut> cuts;                      // between layers that have leaves of their own
   };
   std::vector<Part> parts;
 };
@@ -30,9 +33,10 @@ class LesModel {
   torch::Device device() const { return device_; }
 
   // edge_vectors [E, 3] (any float type, cast to the model's), edge_index [2, E] (center, neighbor; sorted by center),
-  // species [n_all], all on the model's device. Throws ModelFileError where the output breaks the contract.
+  // species [n_all], all on the model's device. `apart`: each layer has leaves of its own, and the cuts between them are kept; for
+  // networks of several layers. Throws ModelFileError where the output breaks the contract.
   Latents latents(const torch::Tensor &edge_vectors, const torch::Tensor &edge_index, const torch::Tensor &species,
-                  int64_t n_centers) const;
+                  int64_t n_centers, bool apart) const;
 
   // One pull-back: of the sum of charge_weights [n_centers, channels] times charges, and of the sum of energies.
   struct PullBack {
@@ -53,7 +57,7 @@ class LesModel {
   // Networks of one layer are evaluated in parts of so many atoms: their intermediate tensors then stay in the cache of a CPU.
   int64_t atoms_per_part() const;
   Latents::Part evaluate(const torch::Tensor &edge_vectors, const torch::Tensor &edge_index,
-                         const torch::Tensor &species, int64_t n_centers) const;
+                         const torch::Tensor &species, int64_t n_centers, bool apart) const;
 };
 
 }    // namespace les

@@ -55,48 +55,48 @@ Tensor weight_sums(const BornSettings &s, const AtomsAndEdges &atoms, double n_t
 
 // One layer: Z_j += w(-r_cj) (x) h_cj
 void add_one_layer(Tensor &z, Tensor &q_response, const BornSettings &s, const AtomsAndEdges &atoms,
-                   const ChargePullBack &pull_back, bool phase, bool mean_response)
+                   const ChargeResponse &response)
 {
   const Tensor ones = torch::ones({atoms.n_owned}, atoms.positions.options());
-  const Tensor h = pull_back(ones, true);
+  const Tensor h = response.pull_back(ones, true);
   Tensor w = atoms.edge_vectors;
-  if (phase && s.periodic) {
+  if (s.form == BornForm::Phase && s.periodic) {
     const PhaseBasis basis(s.cell, w.options());
     w = basis.cartesian(basis.angles(w).sin());
   }
   add_products(z, atoms.edge_index[1], along(s, w), h, -1.0);
-  if (mean_response) q_response = on_atoms(atoms, h);
+  q_response = on_atoms(atoms, h);
 }
 
-// More layers: w(r_j - r_i) = r_j - r_i, or Im[exp(i r_j) exp(-i r_i)] on the lattice axes
-void add_deep(Tensor &z, Tensor &q_response, const BornSettings &s, const AtomsAndEdges &atoms,
-              const ChargePullBack &pull_back, bool phase)
+// More layers, w the displacement: on its way over the edge (c, j) to j it grows by -r_cj
+void add_layers(Tensor &z, Tensor &q_response, const BornSettings &s, const AtomsAndEdges &atoms,
+                const ChargeResponse &response)
+{
+  const EdgeResponse edges = response.in_layers();
+  add_products(z, atoms.edge_index[1], along(s, atoms.edge_vectors), edges.total, -1.0);
+  add_rows(z, atoms.edge_index[1], edges.moment, 1.0);
+  add_rows(z, atoms.edge_index[0], edges.moment, -1.0);
+  q_response = on_atoms(atoms, edges.total);
+}
+
+// More layers, phase form: w(r_j - r_i) = Im[exp(i r_j) exp(-i r_i)] on the lattice axes
+void add_phases(Tensor &z, Tensor &q_response, const BornSettings &s, const AtomsAndEdges &atoms,
+                const ChargeResponse &response)
 {
   const Tensor &r = atoms.positions;
-  const auto pulled = [&](const Tensor &f, bool last) {
-    return on_atoms(atoms, pull_back(f.narrow(0, 0, atoms.n_owned), last));
+  const auto pulled = [&](const Tensor &f) {
+    return on_atoms(atoms, response.pull_back(f.narrow(0, 0, atoms.n_owned), false));
   };
-  const Tensor ones = torch::ones({r.size(0)}, r.options());
-  if (!phase || !s.periodic || s.remove_mean) q_response = pulled(ones, false);
-  if (phase && s.periodic) {
-    const PhaseBasis basis(s.cell, r.options());
-    const Tensor angle = basis.angles(r), cosine = angle.cos(), sine = angle.sin();
-    const Tensor shares = along(s, (s.cell / TWO_PI));    // [m, k], of the lattice axes; on the host
-    for (int m = 0; m < 3; m++) {
-      if ((shares[m] == 0.0).all().item<bool>()) continue;
-      const Tensor c = cosine.select(1, m).unsqueeze(1), d = sine.select(1, m).unsqueeze(1);    // [n_all, 1]
-      const Tensor axis =
-          c * pulled(sine.select(1, m), false) - d * pulled(cosine.select(1, m), false);    // [n_all, b]
-      z += tensor_product(shares[m].to(axis.options()).unsqueeze(0).expand({axis.size(0), -1}), axis);
-    }
-    return;
+  if (s.remove_mean) q_response = pulled(torch::ones({r.size(0)}, r.options()));
+  const PhaseBasis basis(s.cell, r.options());
+  const Tensor angle = basis.angles(r), cosine = angle.cos(), sine = angle.sin();
+  const Tensor shares = along(s, (s.cell / TWO_PI));    // [m, k], of the lattice axes; on the host
+  for (int m = 0; m < 3; m++) {
+    if ((shares[m] == 0.0).all().item<bool>()) continue;
+    const Tensor c = cosine.select(1, m).unsqueeze(1), d = sine.select(1, m).unsqueeze(1);    // [n_all, 1]
+    const Tensor axis = c * pulled(sine.select(1, m)) - d * pulled(cosine.select(1, m));      // [n_all, b]
+    z += tensor_product(shares[m].to(axis.options()).unsqueeze(0).expand({axis.size(0), -1}), axis);
   }
-  // relative to a point amid the atoms, so that r_j - r_i does not drown in rounding
-  const Tensor origin = r.size(0) ? r.mean(0) : torch::zeros({3}, r.options());
-  const Tensor x = along(s, r - origin);    // [n_all, k]
-  const int64_t count = x.size(1);
-  for (int64_t k = 0; k < count; k++)
-    z.select(1, k) += pulled(x.select(1, k), k == count - 1) - x.select(1, k).unsqueeze(1) * q_response;
 }
 
 }    // namespace
@@ -136,12 +136,11 @@ void add_products(Tensor &out, const Tensor &index, const Tensor &a, const Tenso
 }
 
 Tensor born_effective_charges(const BornSettings &s, const AtomsAndEdges &atoms, const Tensor &coupling_charges,
-                              const ChargePullBack &pull_back, const Communicator &comm)
+                              const ChargeResponse &response, const Communicator &comm)
 {
   const auto options = atoms.positions.options();
   const int64_t n_all = atoms.positions.size(0);
-  const bool phase = s.form == BornForm::Phase;
-  const bool mean_response = phase && s.remove_mean;
+  const bool mean_response = s.form == BornForm::Phase && s.remove_mean;
 
   const Tensor own =
       torch::stack({coupling_charges.sum(), torch::full({}, static_cast<double>(atoms.n_owned), options)});
@@ -152,8 +151,9 @@ Tensor born_effective_charges(const BornSettings &s, const AtomsAndEdges &atoms,
   const Tensor directions = s.directions.to(options);
   Tensor z = torch::zeros({n_all, directions.size(0), 3}, options);
   Tensor q_response;    // dQ_tot/dr [n_all, 3], this rank's charges
-  if (s.layers == 1) add_one_layer(z, q_response, s, atoms, pull_back, phase, mean_response);
-  else add_deep(z, q_response, s, atoms, pull_back, phase);
+  if (needs_layers(s.form, s.layers, s.periodic)) add_layers(z, q_response, s, atoms, response);
+  else if (s.layers == 1) add_one_layer(z, q_response, s, atoms, response);
+  else add_phases(z, q_response, s, atoms, response);
 
   if (mean_response)    // collective: no rank may leave it out
     z -= tensor_product(along(s, weight_sums(s, atoms, n_total, comm)), q_response) / n_total;

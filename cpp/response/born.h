@@ -8,11 +8,12 @@
 // in a uniform field.
 //
 // Networks of one layer: every edge (c, j) belongs to the charge of c alone, so one pull-back of sum Q gives the whole tensor.
-// More layers: w is separated into functions of r_j and of r_i, with one pull-back for each function: 1 + k in the local form; in
-// the phase form two for each lattice axis that a direction has a part along, and one more.
+// More layers, local form: see layers.h. In the phase form of periodic systems w is separated into functions of r_j and of r_i, with
+// one pull-back for each function: two for each lattice axis that a direction has a part along, and one more.
 #pragma once
 
 #include "communicator.h"
+#include "layers.h"
 
 #include <functional>
 
@@ -22,8 +23,7 @@ enum class BornForm { Local, Phase };
 
 // The atoms that this rank holds. Owned atoms come first; the others are images of atoms, with coordinates of their own.
 struct AtomsAndEdges {
-  torch::Tensor
-      positions;    // [n_all, 3] f64, A; in the local form of a deep model unwrapped: r_j = r_c + r_cj along edges
+  torch::Tensor positions;    // [n_all, 3] f64, A
   int64_t n_owned = 0;
   torch::Tensor edge_vectors;    // [E, 3] f64, r_cj = r_j - r_c, A
   torch::Tensor edge_index;      // [2, E] center, neighbor
@@ -38,14 +38,25 @@ struct BornSettings {
   torch::Tensor directions;    // [k, 3] f64 host, D
 };
 
-// weights [n_owned] -> d(sum_i weights_i Q_i)/d(edge_vectors) [E, 3] f64; `last` where no other call can follow.
-using ChargePullBack = std::function<torch::Tensor(const torch::Tensor &weights, bool last)>;
+// The response of the charges of this rank. Either way to ask for it is used up by `last`, or by one use of `in_layers`.
+struct ChargeResponse {
+  // weights [n_owned] -> d(sum_i weights_i Q_i)/d(edge_vectors) [E, 3] f64; `last` where no other call can follow
+  std::function<torch::Tensor(const torch::Tensor &weights, bool last)> pull_back;
+  // several layers, wherever w is the displacement (`needs_layers`): along the directions of the settings
+  std::function<EdgeResponse()> in_layers;
+};
+
+// Whether `in_layers` is asked for.
+inline bool needs_layers(BornForm form, int layers, bool periodic)
+{
+  return layers > 1 && !(form == BornForm::Phase && periodic);
+}
 
 // Collective. Returns [n_all, k, 3] f64 in e times the unit of D, indices [atom, direction, r]: rows of images are to be added to
 // their owners.
 //   coupling_charges [n_owned] f64: Q_i
 torch::Tensor born_effective_charges(const BornSettings &settings, const AtomsAndEdges &atoms,
-                                     const torch::Tensor &coupling_charges, const ChargePullBack &pull_back,
+                                     const torch::Tensor &coupling_charges, const ChargeResponse &response,
                                      const Communicator &comm);
 
 // out[index[e]] += scale * rows[e]; out [n, ...] and rows [E, ...] f64.

@@ -11,6 +11,7 @@ from lammps_les.electrostatics.born_effective_charges import (
     derivative,
     is_phase_form,
 )
+from lammps_les.electrostatics.layers import Cut
 from lammps_les.electrostatics.long_range import is_periodic, long_range_energy
 from lammps_les.electrostatics.parameters import LongRangeParameters
 from lammps_les.electrostatics.polarization import coupling_charges, with_total_charge
@@ -156,4 +157,18 @@ class ExportedModel(nn.Module):
         charges = self._coupling_charges(latent["charge"].to(positions.dtype))
         return born_effective_charges(
             charges, images, graph.owner, cell, periodic, remove_mean, born
+        )
+
+
+class ExportedLayers(ExportedModel):
+    """The same for a network of several layers, which can be differentiated apart."""
+
+    @torch.jit.export
+    def latents_in_layers(
+        self, edge_vectors: list[Tensor], edge_index: Tensor, species: Tensor, n_centers: int
+    ) -> tuple[dict[str, Tensor], list[Cut]]:
+        """The same as ``latents``, and what passes between the layers of the charges."""
+        # any network with the method, which nn.Module does not know
+        return self.network.in_layers(  # type: ignore[operator]
+            edge_vectors, edge_index, species, n_centers
         )

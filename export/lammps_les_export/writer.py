@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from lammps_les.model_file import METADATA_FILE, Metadata, ModelFileError, parse_metadata
-from lammps_les_export.exported_model import ExportedModel
+from lammps_les_export.exported_model import ExportedLayers, ExportedModel
 
 
 def write_model(
@@ -22,7 +22,9 @@ def write_model(
     Args:
         path: file to write; replaced only when everything has gone well.
         network: scriptable module with attributes ``species`` (list of symbols), ``cutoff`` [A],
-            ``layers`` and ``channels``; not changed, a copy is brought to the ``dtype`` asked for.
+            ``layers`` and ``channels``, and with several layers a method ``in_layers`` (that of
+            FORMAT.md's ``latents_in_layers``; without it Born effective charges cannot be had);
+            not changed, a copy is brought to the ``dtype`` asked for.
         metadata: the fields of FORMAT.md.
 
     Returns:
@@ -53,7 +55,9 @@ def write_model(
     for tensor in (*network.parameters(), *network.buffers()):
         # views are written with their offset, and an empty one cannot be read again
         tensor.data = tensor.data.clone(memory_format=torch.contiguous_format)
-    module = torch.jit.script(ExportedModel(network, metadata))
+    in_layers = metadata.layers > 1 and hasattr(network, "in_layers")
+    kind = ExportedLayers if in_layers else ExportedModel
+    module = torch.jit.script(kind(network, metadata))
     path = Path(path)
     if not path.parent.is_dir():
         raise ModelFileError(f"cannot write {path}: there is no folder {path.parent}")

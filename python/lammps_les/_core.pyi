@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
@@ -21,6 +21,11 @@ def long_range(
     mesh_loops: bool = True,
     setup_cell: Tensor | None = None,
 ) -> dict[str, Tensor]: ...
+def edge_response(
+    charges: Tensor,
+    edge_vectors: list[Tensor],
+    cuts: Sequence[tuple[Tensor, ...]],
+) -> tuple[Tensor, Tensor]: ...
 def born_effective_charges(
     positions: Tensor,
     n_owned: int,
@@ -28,6 +33,7 @@ def born_effective_charges(
     edge_index: Tensor,
     coupling_charges: Tensor,
     pull_back: Callable[[Tensor, bool], Tensor],
+    in_layers: Callable[[], tuple[Tensor, Tensor]],
     cell: Tensor | None,
     *,
     form: str = "local",

@@ -10,6 +10,8 @@ distance goes to zero at the cutoff R with two continuous derivatives, through
 import torch
 from torch import Tensor, nn
 
+from lammps_les.electrostatics import Cut
+
 
 class ToyNetwork(nn.Module):
     """What the toys share: the attributes that the writer asks for, and the smooth cutoff w(r)."""
@@ -119,13 +121,26 @@ class LayeredCharges(ToyNetwork):
         self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
     ) -> dict[str, Tensor]:
         """See the class."""
-        window = self.squared_distance_and_window(edge_vectors)[1]
+        return self.in_layers([edge_vectors], edge_index, species, n_centers)[0]
+
+    def in_layers(
+        self, edge_vectors: list[Tensor], edge_index: Tensor, species: Tensor, n_centers: int
+    ) -> tuple[dict[str, Tensor], list[Cut]]:
+        """The same; what passes between layers is h, all of it sent and nothing kept."""
+        center, neighbor = edge_index[0], edge_index[1]
         h = self.strength[species]  # [n_all]
-        for _ in range(self.layers):
-            h = torch.zeros_like(h).index_add(0, edge_index[0], window * h[edge_index[1]])
+        cuts: list[Cut] = []
+        for layer in range(self.layers):
+            vectors = edge_vectors[min(layer, len(edge_vectors) - 1)]
+            window = self.squared_distance_and_window(vectors)[1]
+            made = h.to(window.dtype)[:, None]
+            sent = made[neighbor]
+            if layer > 0:
+                cuts.append(Cut(made, made[:, :0], sent, neighbor, vectors.detach()))
+            h = torch.zeros_like(h).to(window.dtype).index_add(0, center, window * sent[:, 0])
         h = h[:n_centers]
         charge = self.base[species[:n_centers]] + self.slope * h
-        return {"energy": self.stiffness * h, "charge": charge.unsqueeze(1)}
+        return {"energy": self.stiffness * h, "charge": charge.unsqueeze(1)}, cuts
 
 
 class Raising(ToyNetwork):

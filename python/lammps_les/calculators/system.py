@@ -1,6 +1,7 @@
 """One evaluation of a model file on a whole system in one process."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,8 +10,7 @@ from torch import Tensor
 
 from lammps_les import _core  # needs torch loaded before it
 from lammps_les.data.neighbors import neighbor_list
-from lammps_les.electrostatics import coupling_charges, unfold, with_total_charge
-from lammps_les.electrostatics.born_effective_charges import derivative
+from lammps_les.electrostatics import Cut, coupling_charges, with_total_charge
 from lammps_les.model_file import Metadata
 
 
@@ -67,8 +67,16 @@ def evaluate_system(
     n = len(r)
     center, neighbor = edge_index[0], edge_index[1]
 
-    edges = (r[neighbor] - r[center] + shifts @ lattice).requires_grad_()
-    latent = model.latents(edges.to(metadata.torch_dtype), edge_index, kinds, n)
+    edges = r[neighbor] - r[center] + shifts @ lattice
+    # for Born effective charges the layers are differentiated apart
+    apart = born is not None and metadata.layers > 1
+    leaves = [edges.detach().requires_grad_() for _ in range(metadata.layers if apart else 1)]
+    typed = [leaf.to(metadata.torch_dtype) for leaf in leaves]
+    cuts: list[Cut] = []
+    if apart:
+        latent, cuts = model.latents_in_layers(typed, edge_index, kinds, n)
+    else:
+        latent = model.latents(typed[0], edge_index, kinds, n)
     energy, latent_charge = latent["energy"].double(), latent["charge"].double()
     sign = torch.tensor(metadata.charge_sign, dtype=torch.float64, device=device)
     charge = latent_charge
@@ -86,12 +94,12 @@ def evaluate_system(
         open_shift=metadata.open_shift,
     )
     weighted = energy.sum() + (long_range["potential"] * charge).sum()
-    g = derivative(weighted, edges, create_graph=False)
+    g = _gradient(weighted, leaves)
 
     atomic = [metadata.atomic_energies[symbol] for symbol in metadata.species]
     atomic_energies = torch.tensor(atomic, dtype=torch.float64, device=device)[kinds]
     forces = long_range["forces"].index_add(0, center, g).index_add(0, neighbor, -g)
-    virial = long_range["virial"].to(device) - edges.detach().T @ g
+    virial = long_range["virial"].to(device) - edges.T @ g
 
     def in_e(charges: Tensor, epsilon_inf: float) -> Tensor:
         return coupling_charges(charges, metadata.charge_unit, sign, epsilon_inf)
@@ -99,34 +107,27 @@ def evaluate_system(
     charges = in_e(charge, 1.0).detach()
     tensor = None
     if born is not None:
-        images = torch.arange(n, device=device)  # owner of every atom that the network sees
-        positions_seen = r
-        if metadata.layers > 1:
-            graph = unfold(edge_index, shifts, n, metadata.layers)
-            images, edge_index = graph.owner, graph.edge_index
-            positions_seen = r[images] + graph.shifts.double() @ lattice
-            edges = (positions_seen[edge_index[1]] - positions_seen[edge_index[0]]).requires_grad_()
-            latent_charge = model.latents(
-                edges.to(metadata.torch_dtype), edge_index, kinds[images], n
-            )["charge"].double()
         coupled = in_e(latent_charge, metadata.epsilon_inf)
 
         def pull_back(weights: Tensor, _last: bool) -> Tensor:
-            return derivative((weights * coupled).sum(), edges, create_graph=False)
+            return _gradient((weights * coupled).sum(), leaves)
 
-        rows = _core.born_effective_charges(
-            positions_seen,
+        def in_layers() -> tuple[Tensor, Tensor]:
+            return _core.edge_response(coupled, leaves, cuts)
+
+        tensor = _core.born_effective_charges(
+            r,
             n,
-            edges.detach(),
+            edges,
             edge_index,
             coupled.detach(),
             pull_back,
+            in_layers,
             lattice.cpu() if periodic else None,
             form=born,
             layers=metadata.layers,
             remove_mean=metadata.remove_mean or metadata.total_charge is not None,
         )
-        tensor = torch.zeros(n, 3, 3, dtype=rows.dtype, device=device).index_add(0, images, rows)
         if metadata.total_charge is not None and not metadata.remove_mean:
             share = math.sqrt(metadata.epsilon_inf) * metadata.total_charge / max(1, n)
             tensor = tensor + share * torch.eye(3, dtype=tensor.dtype, device=device)
@@ -137,3 +138,12 @@ def evaluate_system(
         charges=charges,
         born=tensor,
     )
+
+
+def _gradient(output: Tensor, leaves: Sequence[Tensor]) -> Tensor:
+    """Sum of the derivatives of a scalar with respect to several leaves [E, 3]."""
+    zero = torch.zeros_like(leaves[0])
+    if not output.requires_grad:
+        return zero
+    gradients = torch.autograd.grad([output], leaves, retain_graph=True, allow_unused=True)
+    return sum((gradient for gradient in gradients if gradient is not None), zero)

@@ -1,0 +1,38 @@
+// How the charges of a network of several layers respond to its edges.
+//
+// It takes one pull-back through the last layer, and 1 + k through every layer below, for k directions. A charge Q_c weighs in the
+// Born effective charge of atom i by the displacement r_c - r_i. Along the edges that lead from c to i the displacement adds up, so
+// it need not be known where a pull-back starts: where it passes from one layer to the next, along the edge (c, j), what comes for
+// Q_c is weighed by r_c - r_j = -r_cj, and goes on together with what comes unweighed. No image of an atom has to be told from
+// another one for that.
+#pragma once
+
+#include <torch/types.h>
+
+#include <vector>
+
+namespace les {
+
+// What passes from one layer to the next; "Method for several layers" in export/FORMAT.md.
+struct Cut {
+  torch::Tensor made, own, sent, row, vector;
+};
+
+// Charges with their graph, the layers of which can be differentiated apart.
+struct LayeredCharges {
+  torch::Tensor charges;                      // [n]
+  std::vector<torch::Tensor> edge_vectors;    // [E, 3] of each layer, each a leaf
+  std::vector<Cut> cuts;                      // between the layers
+};
+
+// Response of all charges to each edge vector r_e, which runs from its center to its neighbor.
+struct EdgeResponse {
+  torch::Tensor total;    // [E, 3] f64: sum_c dQ_c/dr_e
+  torch::Tensor
+      moment;    // [E, k, 3] f64: sum_c D_k.(r_c - r_center) dQ_c/dr_e; undefined for one layer, where it is zero
+};
+
+// directions [k, 3]: D. The graph is used up.
+EdgeResponse edge_response(const LayeredCharges &charges, const torch::Tensor &directions);
+
+}    // namespace les
