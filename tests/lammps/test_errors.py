@@ -259,6 +259,20 @@ def test_failing_model(
         assert "toy network: raised on purpose" in message
 
 
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_layers_that_cannot_be_told_apart(
+    ranks: int, water: Water, toy_model: Toy, tmp_path: Path
+) -> None:
+    """Such a model runs, and has Born effective charges in the phase form of a periodic system."""
+    atoms, model = water(2, spacing=4.0), toy_model("no_layers")
+    field = ["fix E all efield/bec 0.0 0.0 0.1", "run 0"]
+    run(tmp_path / "plain", atoms, model, ranks=ranks, quantities="q phi")
+    run(tmp_path / "phase", atoms, model, ranks=ranks, commands=field, style="born phase")
+    message = error_of(tmp_path / "local", atoms, model, ranks=ranks, commands=field)
+    assert "has no method 'latents_in_layers', by which Born effective charges" in message
+    assert "export it again with 'lammps-les export'" in message
+
+
 def test_one_rank_fails_in_mid_run(water: Water, toy_model: Toy, tmp_path: Path) -> None:
     """Atoms of one rank come too close after some steps: all ranks end with its message."""
     atoms = water(2, spacing=4.0)

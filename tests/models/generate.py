@@ -19,6 +19,7 @@ from toy_networks import (  # noqa: E402
     NonFinite,
     Raising,
     ToyNetwork,
+    WithoutLayers,
 )
 
 COULOMB_NORM = 90.475637892602  # 2 pi 14.399645, written out: tests do not repeat the formula
@@ -64,6 +65,7 @@ def toy_models() -> dict[str, tuple[ToyNetwork, dict[str, Any]]]:
             ),
             {"remove_mean": False},
         ),
+        "no_layers": (WithoutLayers(WATER), {}),
         "raises": (Raising(WATER, distance=100.0), {}),
         "raises_when_close": (Raising(WATER, distance=0.8), {}),
         "non_finite": (NonFinite(WATER), {}),

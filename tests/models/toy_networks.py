@@ -175,3 +175,17 @@ class NonFinite(ToyNetwork):
         zeros = torch.zeros(n_centers, dtype=r2.dtype, device=r2.device)
         energy = zeros.index_add(0, edge_index[0], r2 * float("nan"))
         return {"energy": energy, "charge": zeros.unsqueeze(1)}
+
+
+class WithoutLayers(ToyNetwork):
+    """e_i = 0, q_i = 0, two layers that cannot be differentiated apart."""
+
+    def __init__(self, species: list[str], cutoff: float = 3.0) -> None:
+        super().__init__(species, cutoff, layers=2, channels=1)
+
+    def forward(
+        self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
+    ) -> dict[str, Tensor]:
+        """See the class."""
+        zeros = torch.zeros(n_centers, dtype=edge_vectors.dtype, device=edge_vectors.device)
+        return {"energy": zeros, "charge": zeros.unsqueeze(1)}

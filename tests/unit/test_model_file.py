@@ -9,6 +9,7 @@ import pytest
 import torch
 from generate import toy_metadata, toy_models
 
+from lammps_les.electrostatics import Cut
 from lammps_les.model_file import (
     FORMAT_VERSION,
     METADATA_FILE,
@@ -42,6 +43,11 @@ def field_table() -> dict[str, str]:
     """Field name and type of every row of the table in FORMAT.md."""
     section = FORMAT.split("## Metadata")[1].split("\n## ")[0]
     return dict(re.findall(r"^\| `(\w+)` \| ([^|]+?) \|", section, flags=re.MULTILINE))
+
+
+def test_what_passes_between_layers_is_the_table_in_format_md():
+    section = FORMAT.split("### Method for several layers")[1].split("\n    forward(")[0]
+    assert re.findall(r"^\| `(\w+)` \|", section, flags=re.MULTILINE) == list(Cut._fields)
 
 
 def valid_fields() -> dict:

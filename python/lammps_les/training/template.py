@@ -68,7 +68,7 @@ training:
 """
 
 _WEIGHTS = (
-    (ENERGY.name, "[10.0, 100.0]", "per atom, eV"),
+    (ENERGY.name, "[0.01, 1.0]", "per atom, eV; small, so that forces lead"),
     (FORCES.name, "1.0", "eV/A"),
     (STRESS.name, "0.0", "eV/A^3; 10.0 is a start"),
     (BORN_EFFECTIVE_CHARGES.name, "0.1", "e"),
