@@ -72,7 +72,7 @@ def test_as_edges_of_each_step(
 def test_published_two_layer_model(
     ranks: int, water: Callable[..., Atoms], published: Callable[..., Path], tmp_path: Path
 ) -> None:
-    """Images are merged for the step, and wanted apart for the Born charges asked for after it."""
+    """Images of an atom on its own rank are one row of the network."""
     atoms, model = water(3), published("cace-lr_water_4channels_mp1")
     results = [
         run(tmp_path / edges, atoms, model, ranks=ranks, style=style, channels=4)
