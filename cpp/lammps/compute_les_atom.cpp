@@ -7,6 +7,8 @@
 #include "memory.h"
 #include "update.h"
 
+#include <algorithm>
+
 using namespace LAMMPS_NS;
 
 /* ----------------------------------------------------------------------
@@ -55,6 +57,7 @@ void ComputeLESAtom::init()
                "compute les/atom: the model has {} charge channel(s) now, but had {} when the compute was defined; "
                "define it after pair_coeff",
                pair->channels(), channels);
+  if (std::find(quantities.begin(), quantities.end(), BORN) != quantities.end()) pair->check_born();
 }
 
 void ComputeLESAtom::compute_peratom()

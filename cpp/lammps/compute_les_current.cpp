@@ -32,6 +32,7 @@ void ComputeLESCurrent::init()
 {
   pair = PairLES::find(lmp, "compute les/current");
   if (pair->channels() == 0) error->all(FLERR, "compute les/current: the model of pair_style les has no charges");
+  pair->check_born();
 }
 
 void ComputeLESCurrent::compute_vector()

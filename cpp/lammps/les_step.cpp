@@ -208,10 +208,10 @@ Tensor LesStep::born_rows(const Tensor &directions)
   const Tensor weights = coupling_weights();
   const Tensor coupling = latents.charge.to(torch::kFloat64).matmul(weights);
   ChargeResponse response;
-  response.pull_back = [&](const Tensor &w, bool last) {
+  response.pull_back = [&](const Tensor &w) {
     if (charge_gradient_.defined()) return charge_gradient_;
     if (latents.parts.empty()) return torch::zeros_like(edge_vectors);
-    return model->pull_back(latents, {{false, w.unsqueeze(1) * weights}}, !last)[0];
+    return model->pull_back(latents, {{false, w.unsqueeze(1) * weights}}, info().layers > 1)[0];
   };
   response.in_layers = [&] {
     const int64_t k = directions.size(0), n_edges = edge_vectors.size(0);

@@ -36,8 +36,9 @@ class PairLES : public Pair {
 
   // What fix efield/bec and the computes read: values at the positions of the last force evaluation, which must have been
   // in this step. born() and born_along() are collective, and computed on demand; indices are LAMMPS's.
-  void respond_every_step();                        // to be called in init(): saves a second evaluation of the network
-  const double *born();                             // [nlocal][9] e, xx xy xz yx ..., P component first
+  void check_born();            // to be called in init(): an error where the model file cannot give born()
+  void respond_every_step();    // the same, and saves a second evaluation of the network in each step
+  const double *born();         // [nlocal][9] e, xx xy xz yx ..., P component first
   const double *born_along(const double *field);    // [nlocal][3] sum_a E_a Z_iab, e times the unit of E; never kept
   const double *charges();                          // [nlocal][channels] e, sign settled, without sqrt(epsilon_inf)
   const double *potentials();                       // [nlocal][channels] V

@@ -12,7 +12,22 @@ using namespace LAMMPS_NS;
 using les::reason_of;
 using torch::Tensor;
 
-void PairLES::respond_every_step() { impl->respond_every_step = true; }
+void PairLES::check_born()
+{
+  Impl &m = *impl;
+  try {
+    if (les::needs_layers(m.settings.born, m.info().layers, domain->xperiodic != 0))
+      m.model->check_tells_layers_apart();
+  } catch (const std::exception &e) {
+    error->all(FLERR, "pair les: model file {}: {}", m.path, e.what());
+  }
+}
+
+void PairLES::respond_every_step()
+{
+  check_born();
+  impl->respond_every_step = true;
+}
 
 void PairLES::evaluate_response(const double (*directions)[3], int count)
 {

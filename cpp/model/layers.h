@@ -28,8 +28,8 @@ struct LayeredCharges {
 // Response of all charges to each edge vector r_e, which runs from its center to its neighbor.
 struct EdgeResponse {
   torch::Tensor total;    // [E, 3] f64: sum_c dQ_c/dr_e
-  torch::Tensor
-      moment;    // [E, k, 3] f64: sum_c D_k.(r_c - r_center) dQ_c/dr_e; undefined for one layer, where it is zero
+  // [E, k, 3] f64: sum_c D_k.(r_c - r_center) dQ_c/dr_e; the last layer alone has none
+  torch::Tensor moment;
 };
 
 // directions [k, 3]: D. The graph is used up.

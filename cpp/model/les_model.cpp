@@ -11,16 +11,17 @@ namespace les {
 namespace {
 
 const char *const METADATA_FILE = "lammps_les.json";
+const char *const IN_LAYERS = "latents_in_layers";
 
 // First line of a torch exception: the rest is a C++ stack.
 std::string first_line(const std::string &text) { return text.substr(0, text.find('\n')); }
 
-const char *const IN_LAYERS = "latents_in_layers";
-
 Cut cut_of(const c10::IValue &value)
 {
   const std::vector<c10::IValue> parts = value.toTupleRef().elements().vec();
-  if (parts.size() != 5) throw ModelFileError(std::string("the model's ") + IN_LAYERS + " breaks the format");
+  if (parts.size() != 5)
+    throw ModelFileError(std::string("the model's '") + IN_LAYERS + "' gives " + std::to_string(parts.size()) +
+                         " tensors between two layers, where 5 are expected; export it again");
   return {parts[0].toTensor(), parts[1].toTensor(), parts[2].toTensor(), parts[3].toTensor(), parts[4].toTensor()};
 }
 
@@ -51,6 +52,14 @@ LesModel::LesModel(const std::string &path, torch::Device device) : device_(devi
   module_.eval();
 }
 
+void LesModel::check_tells_layers_apart() const
+{
+  if (!module_.find_method(IN_LAYERS))
+    throw ModelFileError(std::string("it has no method '") + IN_LAYERS +
+                         "', by which Born effective charges of networks of several layers are computed; export it "
+                         "again with 'lammps-les export'");
+}
+
 int64_t LesModel::atoms_per_part() const
 {
   const int64_t all = std::numeric_limits<int64_t>::max();
@@ -70,16 +79,14 @@ Latents::Part LesModel::evaluate(const torch::Tensor &edge_vectors, const torch:
     out.edge_vectors.push_back(values.detach().requires_grad_(true));
   c10::IValue outputs;
   if (apart) {
-    const auto method = module_.find_method(IN_LAYERS);
-    if (!method)
-      throw ModelFileError(std::string("the model file has no method '") + IN_LAYERS +
-                           "', by which Born effective charges of networks of several layers are computed; export it "
-                           "again with 'lammps-les export'");
-    const auto result = (*method)({out.edge_vectors, edge_index, species, n_centers}).toTuple();
+    check_tells_layers_apart();
+    const auto result = module_.get_method(IN_LAYERS)({out.edge_vectors, edge_index, species, n_centers}).toTuple();
     outputs = result->elements()[0];
     for (const c10::IValue &cut : result->elements()[1].toListRef()) out.cuts.push_back(cut_of(cut));
     if (out.cuts.size() + 1 != out.edge_vectors.size())
-      throw ModelFileError(std::string("the model's ") + IN_LAYERS + " breaks the format");
+      throw ModelFileError(std::string("the model's '") + IN_LAYERS + "' tells " + std::to_string(out.cuts.size() + 1) +
+                           " layers apart, but the network has " + std::to_string(metadata_.layers) +
+                           "; export it again");
   } else {
     outputs = module_.get_method("latents")({out.edge_vectors[0], edge_index, species, n_centers});
   }

@@ -38,6 +38,9 @@ class LesModel {
   Latents latents(const torch::Tensor &edge_vectors, const torch::Tensor &edge_index, const torch::Tensor &species,
                   int64_t n_centers, bool apart) const;
 
+  // Throws ModelFileError for a file without the method that `apart` needs.
+  void check_tells_layers_apart() const;
+
   // One pull-back: of the sum of charge_weights [n_centers, channels] times charges, and of the sum of energies.
   struct PullBack {
     bool energy;

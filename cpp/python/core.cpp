@@ -52,8 +52,8 @@ Response edge_response(const Tensor &charges, const std::vector<Tensor> &edge_ve
 }
 
 Tensor born(const Tensor &positions, int64_t n_owned, const Tensor &edge_vectors, const Tensor &edge_index,
-            const Tensor &coupling_charges, const std::function<Tensor(Tensor, bool)> &pull_back,
-            const std::function<Response()> &in_layers, const std::optional<Tensor> &cell, const std::string &form,
+            const Tensor &coupling_charges, const std::function<Tensor(Tensor)> &pull_back,
+            const std::optional<Tensor> &cell, const std::function<Response()> &in_layers, const std::string &form,
             int layers, bool remove_mean)
 {
   TORCH_CHECK(form == "local" || form == "phase", "born_effective_charges: form is 'local' or 'phase', not '", form,
@@ -114,8 +114,9 @@ Returns:
     [E, 3] sum_c dQ_c/dr_e, and [E, 3, 3] sum_c (r_c - r_center)_a dQ_c/dr_eb; float64.)");
   m.def(
       "born_effective_charges", &born, py::arg("positions"), py::arg("n_owned"), py::arg("edge_vectors"),
-      py::arg("edge_index"), py::arg("coupling_charges"), py::arg("pull_back"), py::arg("in_layers"), py::arg("cell"),
-      py::kw_only(), py::arg("form") = "local", py::arg("layers") = 1, py::arg("remove_mean") = true,
+      py::arg("edge_index"), py::arg("coupling_charges"), py::arg("pull_back"), py::arg("cell"), py::kw_only(),
+      py::arg("in_layers") = py::none(), py::arg("form") = "local", py::arg("layers") = 1,
+      py::arg("remove_mean") = true,
       R"(Born effective charges [n_all, 3, 3] in e, indices [atom, P, r]; rows of images are to be added to their owners.
 
 Args:
@@ -124,7 +125,7 @@ Args:
     edge_vectors: [E, 3] float64, r_cj = r_j - r_c.
     edge_index: [2, E] int64, center and neighbor.
     coupling_charges: [n_owned] float64, sqrt(epsilon_inf) charge_unit charge_sign q, e.
-    pull_back: function (weights [n_owned], last: bool) -> d(sum weights Q)/d(edge_vectors) [E, 3].
+    pull_back: function (weights [n_owned]) -> d(sum weights Q)/d(edge_vectors) [E, 3].
     in_layers: function () -> what `edge_response` gives; for several layers, but not in the phase form of periodic systems.
     cell: [3, 3] float64, or None for an open system.
     form: "local" or "phase".)");

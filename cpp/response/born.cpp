@@ -27,6 +27,8 @@ Tensor along(const BornSettings &s, const Tensor &vectors)
   return vectors.matmul(s.directions.to(vectors.options()).t());
 }
 
+bool mean_responds(const BornSettings &s) { return s.form == BornForm::Phase && s.remove_mean; }
+
 // The phase form lives on the three lattice axes m; `lattice` turns axis components into Cartesian ones.
 struct PhaseBasis {
   Tensor lattice;    // [3, 3] cell / 2 pi, rows m
@@ -58,14 +60,14 @@ void add_one_layer(Tensor &z, Tensor &q_response, const BornSettings &s, const A
                    const ChargeResponse &response)
 {
   const Tensor ones = torch::ones({atoms.n_owned}, atoms.positions.options());
-  const Tensor h = response.pull_back(ones, true);
+  const Tensor h = response.pull_back(ones);
   Tensor w = atoms.edge_vectors;
   if (s.form == BornForm::Phase && s.periodic) {
     const PhaseBasis basis(s.cell, w.options());
     w = basis.cartesian(basis.angles(w).sin());
   }
   add_products(z, atoms.edge_index[1], along(s, w), h, -1.0);
-  q_response = on_atoms(atoms, h);
+  if (mean_responds(s)) q_response = on_atoms(atoms, h);
 }
 
 // More layers, w the displacement: on its way over the edge (c, j) to j it grows by -r_cj
@@ -76,7 +78,7 @@ void add_layers(Tensor &z, Tensor &q_response, const BornSettings &s, const Atom
   add_products(z, atoms.edge_index[1], along(s, atoms.edge_vectors), edges.total, -1.0);
   add_rows(z, atoms.edge_index[1], edges.moment, 1.0);
   add_rows(z, atoms.edge_index[0], edges.moment, -1.0);
-  q_response = on_atoms(atoms, edges.total);
+  if (mean_responds(s)) q_response = on_atoms(atoms, edges.total);
 }
 
 // More layers, phase form: w(r_j - r_i) = Im[exp(i r_j) exp(-i r_i)] on the lattice axes
@@ -85,9 +87,9 @@ void add_phases(Tensor &z, Tensor &q_response, const BornSettings &s, const Atom
 {
   const Tensor &r = atoms.positions;
   const auto pulled = [&](const Tensor &f) {
-    return on_atoms(atoms, response.pull_back(f.narrow(0, 0, atoms.n_owned), false));
+    return on_atoms(atoms, response.pull_back(f.narrow(0, 0, atoms.n_owned)));
   };
-  if (s.remove_mean) q_response = pulled(torch::ones({r.size(0)}, r.options()));
+  if (mean_responds(s)) q_response = pulled(torch::ones({r.size(0)}, r.options()));
   const PhaseBasis basis(s.cell, r.options());
   const Tensor angle = basis.angles(r), cosine = angle.cos(), sine = angle.sin();
   const Tensor shares = along(s, (s.cell / TWO_PI));    // [m, k], of the lattice axes; on the host
@@ -140,7 +142,6 @@ Tensor born_effective_charges(const BornSettings &s, const AtomsAndEdges &atoms,
 {
   const auto options = atoms.positions.options();
   const int64_t n_all = atoms.positions.size(0);
-  const bool mean_response = s.form == BornForm::Phase && s.remove_mean;
 
   const Tensor own =
       torch::stack({coupling_charges.sum(), torch::full({}, static_cast<double>(atoms.n_owned), options)});
@@ -155,7 +156,7 @@ Tensor born_effective_charges(const BornSettings &s, const AtomsAndEdges &atoms,
   else if (s.layers == 1) add_one_layer(z, q_response, s, atoms, response);
   else add_phases(z, q_response, s, atoms, response);
 
-  if (mean_response)    // collective: no rank may leave it out
+  if (mean_responds(s))    // collective: no rank may leave it out
     z -= tensor_product(along(s, weight_sums(s, atoms, n_total, comm)), q_response) / n_total;
 
   z.narrow(0, 0, atoms.n_owned) += (coupling_charges - mean).view({-1, 1, 1}) * directions.unsqueeze(0);

@@ -21,7 +21,7 @@ namespace les {
 
 enum class BornForm { Local, Phase };
 
-// The atoms that this rank holds. Owned atoms come first; the others are images of atoms, with coordinates of their own.
+// The atoms that this rank holds: owned ones first, then the ghosts that its edges reach. Only the phase form asks for positions.
 struct AtomsAndEdges {
   torch::Tensor positions;    // [n_all, 3] f64, A
   int64_t n_owned = 0;
@@ -38,11 +38,11 @@ struct BornSettings {
   torch::Tensor directions;    // [k, 3] f64 host, D
 };
 
-// The response of the charges of this rank. Either way to ask for it is used up by `last`, or by one use of `in_layers`.
+// The response of the charges of this rank, asked for in one of two ways.
 struct ChargeResponse {
-  // weights [n_owned] -> d(sum_i weights_i Q_i)/d(edge_vectors) [E, 3] f64; `last` where no other call can follow
-  std::function<torch::Tensor(const torch::Tensor &weights, bool last)> pull_back;
-  // several layers, wherever w is the displacement (`needs_layers`): along the directions of the settings
+  // weights [n_owned] -> d(sum_i weights_i Q_i)/d(edge_vectors) [E, 3] f64
+  std::function<torch::Tensor(const torch::Tensor &weights)> pull_back;
+  // several layers, wherever w is the displacement (`needs_layers`): along the directions of the settings, once
   std::function<EdgeResponse()> in_layers;
 };
 

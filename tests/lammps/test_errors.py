@@ -268,9 +268,16 @@ def test_layers_that_cannot_be_told_apart(
     field = ["fix E all efield/bec 0.0 0.0 0.1", "run 0"]
     run(tmp_path / "plain", atoms, model, ranks=ranks, quantities="q phi")
     run(tmp_path / "phase", atoms, model, ranks=ranks, commands=field, style="born phase")
-    message = error_of(tmp_path / "local", atoms, model, ranks=ranks, commands=field)
-    assert "has no method 'latents_in_layers', by which Born effective charges" in message
-    assert "export it again with 'lammps-les export'" in message
+    current = ["compute J all les/current", "thermo_style custom c_J[1]", "run 0"]
+    for name, options in {
+        "fix": {"commands": field},
+        "atom": {"quantities": "q bec"},
+        "current": {"commands": current},
+    }.items():
+        message = error_of(tmp_path / name, atoms, model, ranks=ranks, **options)
+        assert "has no method 'latents_in_layers', by which Born effective charges" in message
+        assert "export it again with 'lammps-les export'" in message
+        assert "step" not in message  # refused in init, not in the midst of a run
 
 
 def test_one_rank_fails_in_mid_run(water: Water, toy_model: Toy, tmp_path: Path) -> None:

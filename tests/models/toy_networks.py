@@ -137,7 +137,7 @@ class LayeredCharges(ToyNetwork):
             sent = made[neighbor]
             if layer > 0:
                 cuts.append(Cut(made, made[:, :0], sent, neighbor, vectors.detach()))
-            h = torch.zeros_like(h).to(window.dtype).index_add(0, center, window * sent[:, 0])
+            h = torch.zeros_like(h, dtype=window.dtype).index_add(0, center, window * sent[:, 0])
         h = h[:n_centers]
         charge = self.base[species[:n_centers]] + self.slope * h
         return {"energy": self.stiffness * h, "charge": charge.unsqueeze(1)}, cuts

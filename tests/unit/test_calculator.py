@@ -56,6 +56,18 @@ def test_agrees_with_forward_of_the_module(toy_model, name, boundary, born):
         np.testing.assert_allclose(structure.get_stress(), stress, **tight)
 
 
+def test_layers_that_cannot_be_told_apart(toy_model):
+    """Without the method only the local form, and open systems, have no Born effective charges."""
+    structure = atoms()
+    structure.calc = LesCalculator(toy_model("no_layers"), born="phase")
+    tensor = structure.calc.get_property("born_effective_charges", structure)
+    np.testing.assert_allclose(tensor, np.zeros((6, 3, 3)), rtol=0, atol=1e-14)
+    structure.calc = LesCalculator(toy_model("no_layers"), born="local")
+    assert structure.get_potential_energy() == 0.0
+    with pytest.raises(CalculationFailed, match="no method 'latents_in_layers', by which Born"):
+        structure.calc.get_property("born_effective_charges", structure)
+
+
 @pytest.mark.parametrize("boundary", CELLS)
 def test_field_force_is_field_times_born_charge(toy_model, boundary):
     """With two layers the tensor is not symmetric, so the index order shows."""

@@ -16,7 +16,7 @@ from ase.calculators.calculator import (
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from lammps_les.calculators.system import evaluate_system
-from lammps_les.model_file import load_model
+from lammps_les.model_file import ModelFileError, load_model
 
 
 class LesCalculator(Calculator):
@@ -107,6 +107,8 @@ class LesCalculator(Calculator):
                 self.born if need_born else None,
                 self.device,
             )
+        except ModelFileError as error:
+            raise CalculationFailed(f"model file {self.model_file}: {error}") from error
         except torch.jit.Error as error:
             reason = str(error).strip().splitlines()[-1]
             raise CalculationFailed(f"model file {self.model_file}: {reason}") from error

@@ -11,7 +11,8 @@ from torch import Tensor
 from lammps_les import _core  # needs torch loaded before it
 from lammps_les.data.neighbors import neighbor_list
 from lammps_les.electrostatics import Cut, coupling_charges, with_total_charge
-from lammps_les.model_file import Metadata
+from lammps_les.electrostatics.born_effective_charges import is_phase_form
+from lammps_les.model_file import Metadata, ModelFileError
 
 
 class Evaluation(NamedTuple):
@@ -68,8 +69,14 @@ def evaluate_system(
     center, neighbor = edge_index[0], edge_index[1]
 
     edges = r[neighbor] - r[center] + shifts @ lattice
-    # for Born effective charges the layers are differentiated apart
-    apart = born is not None and metadata.layers > 1
+    # the local form differentiates the layers apart; in open systems both forms are alike in that
+    local = born is not None and not (periodic and is_phase_form(born))
+    apart = metadata.layers > 1 and local
+    if apart and not hasattr(model, "latents_in_layers"):
+        raise ModelFileError(
+            "it has no method 'latents_in_layers', by which Born effective charges of "
+            "networks of several layers are computed; export it again with 'lammps-les export'"
+        )
     leaves = [edges.detach().requires_grad_() for _ in range(metadata.layers if apart else 1)]
     typed = [leaf.to(metadata.torch_dtype) for leaf in leaves]
     cuts: list[Cut] = []
@@ -109,7 +116,7 @@ def evaluate_system(
     if born is not None:
         coupled = in_e(latent_charge, metadata.epsilon_inf)
 
-        def pull_back(weights: Tensor, _last: bool) -> Tensor:
+        def pull_back(weights: Tensor) -> Tensor:
             return _gradient((weights * coupled).sum(), leaves)
 
         def in_layers() -> tuple[Tensor, Tensor]:
@@ -122,8 +129,8 @@ def evaluate_system(
             edge_index,
             coupled.detach(),
             pull_back,
-            in_layers,
             lattice.cpu() if periodic else None,
+            in_layers=in_layers,
             form=born,
             layers=metadata.layers,
             remove_mean=metadata.remove_mean or metadata.total_charge is not None,
