@@ -55,9 +55,8 @@ LesModel::LesModel(const std::string &path, torch::Device device) : device_(devi
 void LesModel::check_tells_layers_apart() const
 {
   if (!module_.find_method(IN_LAYERS))
-    throw ModelFileError(std::string("it has no method '") + IN_LAYERS +
-                         "', by which Born effective charges of networks of several layers are computed; export it "
-                         "again with 'lammps-les export'");
+    throw ModelFileError("it has no method 'latents_in_layers', by which Born effective charges of networks of several "
+                         "layers are computed; export it again with 'lammps-les export'");
 }
 
 int64_t LesModel::atoms_per_part() const

@@ -236,7 +236,7 @@ def test_minimize(field: float, shipped: Callable[..., Path], tmp_path: Path) ->
             tmp_path,
             shipped("float64"),
             *fixes,
-            "minimize 0.0 5.0e-2 400 4000",
+            "minimize 0.0 5.0e-2 1000 10000",
             'print "FMAX $(fmax) $(pe)"',
         )
     )
