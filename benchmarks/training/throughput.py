@@ -103,7 +103,7 @@ def edgewise(network: LesNetwork) -> Latents:
         )  # [E, b, l, c]
         summed = per_edge.new_zeros((n, *per_edge.shape[1:])).index_add(0, center, per_edge)
         mixing = part.mixing[part.order].expand(-1, part.channels, -1, -1)
-        features = part.to_features(torch.einsum("nblc,lcbm->lcnm", summed, mixing))
+        features = part.to_features(torch.einsum("nblc,lcbm->lcmn", summed, mixing))
         return {
             "energy": network.energy_readout(features)[:, 0],
             "charge": charge_readout(features),

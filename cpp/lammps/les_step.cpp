@@ -160,9 +160,9 @@ void LesStep::run_pull_back(bool respond)
   if (latents.parts.empty()) return;
   // with one layer, the Born effective charges need one pull-back with weights that are known already
   const bool together = respond && info().layers == 1;
-  std::vector<LesModel::PullBack> wanted{{true, charge_weights_}};
-  if (together) wanted.push_back({false, coupling_weights().expand({graph.n_owned(), -1})});
-  const auto gradients = model->pull_back(latents, wanted, respond && !together);
+  std::vector<Tensor> weights{charge_weights_};
+  if (together) weights.push_back(coupling_weights().expand({graph.n_owned(), -1}).to(charge_weights_.options()));
+  const auto gradients = model->pull_back(latents, weights, true, respond && !together);
   edge_gradient = gradients[0];
   if (together) charge_gradient_ = gradients[1];
   has_autograd_ = respond && !together;
@@ -211,7 +211,7 @@ Tensor LesStep::born_rows(const Tensor &directions)
   response.pull_back = [&](const Tensor &w) {
     if (charge_gradient_.defined()) return charge_gradient_;
     if (latents.parts.empty()) return torch::zeros_like(edge_vectors);
-    return model->pull_back(latents, {{false, w.unsqueeze(1) * weights}}, info().layers > 1)[0];
+    return model->pull_back(latents, {w.unsqueeze(1) * weights}, false, info().layers > 1)[0];
   };
   response.in_layers = [&] {
     const int64_t k = directions.size(0), n_edges = edge_vectors.size(0);

@@ -12,6 +12,8 @@ namespace {
 
 const char *const METADATA_FILE = "lammps_les.json";
 const char *const IN_LAYERS = "latents_in_layers";
+const char *const KEEPING = "latents_keeping";
+const char *const PULL_BACK = "pull_back";
 
 // First line of a torch exception: the rest is a C++ stack.
 std::string first_line(const std::string &text) { return text.substr(0, text.find('\n')); }
@@ -48,6 +50,7 @@ LesModel::LesModel(const std::string &path, torch::Device device) : device_(devi
   if (!module_.find_method("latents"))
     throw ModelFileError("model file " + path +
                          " has no method 'latents'; export the model again with 'lammps-les export'");
+  pulls_back_ = metadata_.layers == 1 && module_.find_method(KEEPING) && module_.find_method(PULL_BACK);
   dtype_ = metadata_.dtype == "float64" ? torch::kFloat64 : torch::kFloat32;
   module_.eval();
 }
@@ -62,7 +65,7 @@ void LesModel::check_tells_layers_apart() const
 int64_t LesModel::atoms_per_part() const
 {
   const int64_t all = std::numeric_limits<int64_t>::max();
-  return metadata_.layers == 1 && device_.is_cpu() ? 512 : all;
+  return metadata_.layers == 1 && device_.is_cpu() ? 384 : all;
 }
 
 Latents::Part LesModel::evaluate(const torch::Tensor &edge_vectors, const torch::Tensor &edge_index,
@@ -75,9 +78,13 @@ Latents::Part LesModel::evaluate(const torch::Tensor &edge_vectors, const torch:
   Latents::Part out;
   const torch::Tensor values = edge_vectors.to(dtype_);
   for (int64_t layer = 0; layer < (apart ? metadata_.layers : 1); layer++)
-    out.edge_vectors.push_back(values.detach().requires_grad_(true));
+    out.edge_vectors.push_back(values.detach().requires_grad_(!pulls_back_));
   c10::IValue outputs;
-  if (apart) {
+  if (pulls_back_) {
+    const auto result = module_.get_method(KEEPING)({values, edge_index, species, n_centers}).toTuple();
+    outputs = result->elements()[0];
+    out.kept = result->elements()[1];
+  } else if (apart) {
     check_tells_layers_apart();
     const auto result = module_.get_method(IN_LAYERS)({out.edge_vectors, edge_index, species, n_centers}).toTuple();
     outputs = result->elements()[0];
@@ -135,31 +142,44 @@ Latents LesModel::latents(const torch::Tensor &edge_vectors, const torch::Tensor
   return out;
 }
 
-std::vector<torch::Tensor> LesModel::pull_back(const Latents &latents, const std::vector<PullBack> &wanted,
-                                               bool keep_graph) const
+torch::Tensor LesModel::pull_back(const Latents::Part &part, const torch::Tensor &charge_weights, bool with_energy,
+                                  bool keep_graph) const
 {
-  std::vector<std::vector<torch::Tensor>> gradients(wanted.size());
+  if (pulls_back_) {
+    torch::jit::GraphOptimizerEnabledGuard no_specialisation(false);
+    return module_.get_method(PULL_BACK)({part.kept, charge_weights, with_energy}).toTensor();
+  }
+  std::vector<torch::Tensor> gradients;
+  for (int64_t k = 0; k < charge_weights.size(0); k++) {
+    std::vector<torch::Tensor> outputs, weights;
+    if (with_energy && k == 0 && part.energy.requires_grad()) {
+      outputs.push_back(part.energy);
+      weights.push_back(torch::ones_like(part.energy));
+    }
+    if (part.charge.requires_grad() && part.charge.numel() > 0) {
+      outputs.push_back(part.charge);
+      weights.push_back(charge_weights[k]);
+    }
+    gradients.push_back(torch::zeros_like(part.edge_vectors[0]));
+    if (outputs.empty()) continue;
+    const bool more = keep_graph || k + 1 < charge_weights.size(0);
+    for (const auto &gradient : torch::autograd::grad(outputs, part.edge_vectors, weights, more,
+                                                      /*create_graph=*/false, /*allow_unused=*/true))
+      if (gradient.defined()) gradients.back() += gradient;
+  }
+  return torch::stack(gradients);
+}
+
+std::vector<torch::Tensor> LesModel::pull_back(const Latents &latents, const std::vector<torch::Tensor> &charge_weights,
+                                               bool with_energy, bool keep_graph) const
+{
+  std::vector<std::vector<torch::Tensor>> gradients(charge_weights.size());
+  const auto all = torch::stack(charge_weights).to(latents.charge.options());
   int64_t first = 0;
   for (const auto &part : latents.parts) {
     const int64_t n = part.energy.size(0);
-    for (size_t w = 0; w < wanted.size(); w++) {
-      std::vector<torch::Tensor> outputs, weights;
-      if (wanted[w].energy && part.energy.requires_grad()) {
-        outputs.push_back(part.energy);
-        weights.push_back(torch::ones_like(part.energy));
-      }
-      if (part.charge.requires_grad() && part.charge.numel() > 0) {
-        outputs.push_back(part.charge);
-        weights.push_back(wanted[w].charge_weights.narrow(0, first, n).to(part.charge.options()).detach());
-      }
-      torch::Tensor sum = torch::zeros_like(part.edge_vectors[0], torch::kFloat64);
-      if (!outputs.empty())
-        for (const auto &gradient :
-             torch::autograd::grad(outputs, part.edge_vectors, weights, keep_graph || w + 1 < wanted.size(),
-                                   /*create_graph=*/false, /*allow_unused=*/true))
-          if (gradient.defined()) sum += gradient;
-      gradients[w].push_back(sum);
-    }
+    const auto of_part = pull_back(part, all.narrow(1, first, n), with_energy, keep_graph);    // [k, E, 3]
+    for (size_t k = 0; k < gradients.size(); k++) gradients[k].push_back(of_part[k].to(torch::kFloat64));
     first += n;
   }
   std::vector<torch::Tensor> out;

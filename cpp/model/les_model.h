@@ -8,7 +8,7 @@
 
 namespace les {
 
-// Outputs of one evaluation. The autograd graphs behind them live as long as `parts`.
+// Outputs of one evaluation. What it takes to differentiate them lives as long as `parts`.
 struct Latents {
   torch::Tensor energy;    // [n_centers] eV, short range, without atomic energies; detached
   torch::Tensor charge;    // [n_centers, channels] file units; detached
@@ -17,7 +17,8 @@ struct Latents {
   struct Part {
     std::vector<torch::Tensor> edge_vectors;    // [E of the part, 3], the leaves that everything is differentiated by:
                                                 // one, or one for each layer
-    torch::Tensor energy, charge;               // with their graph
+    torch::Tensor energy, charge;               // with their graph; or without, and then
+    c10::IValue kept;                           // what the file's own pull_back needs
     std::vector<Cut> cuts;                      // between layers that have leaves of their own
   };
   std::vector<Part> parts;
@@ -41,26 +42,25 @@ class LesModel {
   // Throws ModelFileError for a file without the method that `apart` needs.
   void check_tells_layers_apart() const;
 
-  // One pull-back: of the sum of charge_weights [n_centers, channels] times charges, and of the sum of energies.
-  struct PullBack {
-    bool energy;
-    torch::Tensor charge_weights;
-  };
-  // d/d(edge_vectors) -> [E, 3] f64, of each that is wanted. They are done part by part: what one has brought into the cache serves
-  // the next. `keep_graph`: more pull-backs of the same latents follow.
-  std::vector<torch::Tensor> pull_back(const Latents &latents, const std::vector<PullBack> &wanted,
-                                       bool keep_graph) const;
+  // d/d(edge_vectors) -> [E, 3] f64 of the sum of charges times weights [n_centers, channels], for each of the weights; with_energy:
+  // the sum of energies is added to the first. They are done part by part: what one has brought into the cache serves the next.
+  // `keep_graph`: more pull-backs of the same latents follow.
+  std::vector<torch::Tensor> pull_back(const Latents &latents, const std::vector<torch::Tensor> &charge_weights,
+                                       bool with_energy, bool keep_graph) const;
 
  private:
   Metadata metadata_;
   torch::ScalarType dtype_ = torch::kFloat32;
   torch::Device device_;
   mutable torch::jit::Module module_;
+  bool pulls_back_ = false;    // the file has its derivatives written out
 
   // Networks of one layer are evaluated in parts of so many atoms: their intermediate tensors then stay in the cache of a CPU.
   int64_t atoms_per_part() const;
   Latents::Part evaluate(const torch::Tensor &edge_vectors, const torch::Tensor &edge_index,
                          const torch::Tensor &species, int64_t n_centers, bool apart) const;
+  torch::Tensor pull_back(const Latents::Part &part, const torch::Tensor &charge_weights, bool with_energy,
+                          bool keep_graph) const;
 };
 
 }    // namespace les

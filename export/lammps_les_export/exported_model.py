@@ -160,6 +160,27 @@ class ExportedModel(nn.Module):
         )
 
 
+class ExportedOneLayer(ExportedModel):
+    """The same for a network of one layer that has its derivatives written out."""
+
+    @torch.jit.export
+    def latents_keeping(
+        self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
+    ) -> tuple[dict[str, Tensor], list[Tensor]]:
+        """The same as ``latents``, without a graph, and what ``pull_back`` needs."""
+        # any network with the methods, which nn.Module does not know
+        return self.network.keeping(  # type: ignore[operator]
+            edge_vectors, edge_index, species, n_centers
+        )
+
+    @torch.jit.export
+    def pull_back(self, kept: list[Tensor], charge_weights: Tensor, with_energy: bool) -> Tensor:
+        """Gradients [k, E, 3] of sums of charges, the first with the energies, by the edges."""
+        return self.network.pull_back(  # type: ignore[operator]
+            kept, charge_weights, with_energy
+        )
+
+
 class ExportedLayers(ExportedModel):
     """The same for a network of several layers, which can be differentiated apart."""
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from lammps_les.model_file import METADATA_FILE, Metadata, ModelFileError, parse_metadata
-from lammps_les_export.exported_model import ExportedLayers, ExportedModel
+from lammps_les_export.exported_model import ExportedLayers, ExportedModel, ExportedOneLayer
 
 
 def write_model(
@@ -22,9 +22,11 @@ def write_model(
     Args:
         path: file to write; replaced only when everything has gone well.
         network: scriptable module with attributes ``species`` (list of symbols), ``cutoff`` [A],
-            ``layers`` and ``channels``, and with several layers a method ``in_layers`` (that of
-            FORMAT.md's ``latents_in_layers``; without it Born effective charges cannot be had);
-            not changed, a copy is brought to the ``dtype`` asked for.
+            ``layers`` and ``channels``; with several layers also a method ``in_layers`` (that of
+            FORMAT.md's ``latents_in_layers``; without it Born effective charges cannot be had), and
+            with one layer, if it likes, ``keeping`` and ``pull_back`` (``latents_keeping`` and
+            ``pull_back`` there; without them it is differentiated); not changed, a copy is brought
+            to the ``dtype`` asked for.
         metadata: the fields of FORMAT.md.
 
     Returns:
@@ -55,8 +57,11 @@ def write_model(
     for tensor in (*network.parameters(), *network.buffers()):
         # views are written with their offset, and an empty one cannot be read again
         tensor.data = tensor.data.clone(memory_format=torch.contiguous_format)
-    in_layers = metadata.layers > 1 and hasattr(network, "in_layers")
-    kind = ExportedLayers if in_layers else ExportedModel
+    kind = ExportedModel
+    if metadata.layers > 1 and hasattr(network, "in_layers"):
+        kind = ExportedLayers
+    elif metadata.layers == 1 and hasattr(network, "keeping"):
+        kind = ExportedOneLayer
     module = torch.jit.script(kind(network, metadata))
     path = Path(path)
     if not path.parent.is_dir():

@@ -408,3 +408,63 @@ def test_impossible_configurations_are_refused():
         build(RepresentationConfig(layers=4, messages=(MessageConfig(), MessageConfig())))
     with pytest.raises(ValueError, match="needs 'attenuated' or 'invariant'"):
         build(RepresentationConfig(layers=2, messages=(MessageConfig(invariant=False),)))
+
+
+def differentiated(network, vectors, edge_index, species, n_centers, weights, with_energy):
+    """What ``pull_back`` gives, by automatic differentiation."""
+    vectors = vectors.detach().clone().requires_grad_()
+    out = network(vectors, edge_index, species, n_centers)
+    rows = []
+    for index, weight in enumerate(weights):
+        total = (out["charge"] * weight).sum() + 0.0 * vectors.sum()
+        if with_energy and index == 0:
+            total = total + out["energy"].sum()
+        rows.append(torch.autograd.grad(total, vectors, retain_graph=True)[0])
+    return torch.stack(rows)
+
+
+ONE_LAYER = {
+    **{name: (part, None) for name, part in REPRESENTATIONS.items() if part.layers == 1},
+    "separate": (REPRESENTATIONS["nu 4"], REPRESENTATIONS["shared mixing"]),
+    "separate, many": (REPRESENTATIONS["one layer"], REPRESENTATIONS["nu 1"]),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "channels"), [*itertools.product(ONE_LAYER, [1, 2]), ("one layer", 0)]
+)
+def test_written_out_derivatives(name, channels):
+    """``keeping`` and ``pull_back`` against ``forward``, differentiated; scripted, as in a file."""
+    representation, separate = ONE_LAYER[name]
+    network = build(representation, charge_representation=separate, channels=channels)
+    scripted = torch.jit.script(network)
+    positions, _, species = cluster(40, spread=4.0)
+    edge_index = edges(positions, 3.3)  # with some beyond the cutoff
+    vectors = positions[edge_index[1]] - positions[edge_index[0]]
+    generator = torch.Generator().manual_seed(3)
+    for n_centers in (40, 7):
+        expected = network(vectors, edge_index, species, n_centers)
+        with torch.jit.optimized_execution(False):
+            out, kept = scripted.keeping(vectors, edge_index, species, n_centers)
+        assert_equal(out, expected)
+        assert not any(tensor.requires_grad for tensor in [*out.values(), *kept])
+        for k, with_energy in ((1, True), (1, False), (3, True), (2, False)):
+            weights = torch.randn(k, n_centers, channels, generator=generator).double()
+            with torch.jit.optimized_execution(False):
+                found = scripted.pull_back(kept, weights, with_energy)
+            arguments = (vectors, edge_index, species, n_centers, weights, with_energy)
+            by_graph = differentiated(network, *arguments)
+            assert found.shape == (k, len(vectors), 3)
+            torch.testing.assert_close(found, by_graph, rtol=1e-12, atol=1e-12)
+            if channels > 0 or with_energy:
+                assert found[0].abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("name", ["one layer", "separate"])
+def test_written_out_derivatives_of_nothing(name):
+    representation, separate = ONE_LAYER[name]
+    network = build(representation, charge_representation=separate)
+    none, no_vectors = torch.zeros(2, 0, dtype=torch.int64), torch.zeros(0, 3).double()
+    for species, n in ((torch.tensor([0, 1]), 2), (torch.tensor([0]), 0)):
+        _, kept = network.keeping(no_vectors, none, species, n)
+        assert network.pull_back(kept, torch.ones(2, n, 2).double(), True).shape == (2, 0, 3)

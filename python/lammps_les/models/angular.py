@@ -56,6 +56,20 @@ def invariant_labels(max_l: int, max_nu: int) -> list[tuple[int, ...]]:
     return labels
 
 
+def derivative_table(max_l: int) -> list[list[list[int]]]:
+    """T[i][axis][L] = i_axis + 1 where i + axis = L, else 0; |i| < max_l, |L| <= max_l.
+
+    The derivative of u^L by u_axis is sum_i T[i][axis][L] u^i.
+    """
+    everything = [i for order in range(max_l + 1) for i in monomials(order)]
+    axes = [(1, 0, 0), (0, 1, 0), (0, 0, 1)]
+    return [
+        [[(i[a] + 1) * (sum_index(i, axes[a]) == total) for total in everything] for a in range(3)]
+        for i in everything
+        if sum(i) < max_l
+    ]
+
+
 def product_table(p: int, q: int) -> list[list[int]]:
     """T[L][(i, j)] = C_i C_j where i + j = L, else 0; |i| = p, |j| = q, |L| = p + q."""
     pairs = [(i, j) for i in monomials(p) for j in monomials(q)]

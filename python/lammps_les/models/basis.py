@@ -17,8 +17,8 @@ class EdgeBasis(NamedTuple):
         distance: [n, m] in A.
         step: [n, m] polynomial cutoff.
         factor: [n, m] common factor of the radial functions, the cutoff included.
-        sines: [b, n, m] what differs between them.
-        angular: [l, n, m] monomials of the unit vectors.
+        sines: [n, b, m] what differs between them.
+        angular: [n, l, m] monomials of the unit vectors.
         sizes: monomials of each order.
     """
 
@@ -36,8 +36,8 @@ def first_atoms(basis: EdgeBasis, n: int) -> EdgeBasis:
         basis.distance[:n],
         basis.step[:n],
         basis.factor[:n],
-        basis.sines[:, :n],
-        basis.angular[:, :n],
+        basis.sines[:n],
+        basis.angular[:n],
         basis.sizes,
     )
 
@@ -50,44 +50,98 @@ def sum_neighbors(basis: EdgeBasis, weights: Tensor) -> Tensor:
         weights: [1 or max_l+1, c, n, m]; with the latter each angular order has its own.
 
     Returns:
-        [l, c, n, b].
+        [l, c, b, n].
     """
-    n_bessel, n, width = basis.sines.shape
-    n_angular = basis.angular.size(0)
+    n, n_bessel, width = basis.sines.shape
+    n_angular = basis.angular.size(1)
     n_orders, c = weights.size(0), weights.size(1)
     weights = weights * basis.factor
     if n_orders == 1:
-        right = weights[0].contiguous()[:, None] * basis.sines
-        # the gradient of the product comes back transposed; that of view(-1) puts it in order once
-        right = right.view(-1).view(c * n_bessel, n, width).permute(1, 2, 0)
-        out = torch.bmm(basis.angular.permute(1, 0, 2), right)  # [n, l, (c b)]
-        return out.view(n, n_angular, c, n_bessel).permute(1, 2, 0, 3)
+        right = weights[0].transpose(0, 1).contiguous()[:, :, None] * basis.sines[:, None]
+        # gradients come back transposed; that of the flat view puts them in order once
+        right = right.reshape(-1).view(n, c * n_bessel, width).transpose(1, 2)
+        out = torch.bmm(basis.angular, right)  # [n, l, (c b)]
+        return out.view(-1).view(n, n_angular, c, n_bessel).permute(1, 2, 3, 0)
     parts = []
-    for order, angular in enumerate(torch.split(basis.angular, basis.sizes)):
-        rows = angular.size(0) * n_bessel
-        left = (angular[:, None] * basis.sines).view(rows, n, width).permute(1, 0, 2)
+    for order, angular in enumerate(torch.split(basis.angular, basis.sizes, 1)):
+        rows = angular.size(1) * n_bessel
+        left = (angular[:, :, None] * basis.sines[:, None]).view(n, rows, width)
         parts.append(torch.bmm(left, weights[order].permute(1, 2, 0)))
     out = torch.cat(parts, 1)  # [n, (l b), c]
-    return out.view(n, n_angular, n_bessel, c).permute(1, 3, 0, 2)
+    return out.view(-1).view(n, n_angular, n_bessel, c).permute(1, 3, 2, 0)
+
+
+def pull_back_sum(
+    basis: EdgeBasis, radial: Tensor, slopes: Tensor, vectors: Tensor, inverse: Tensor, g: Tensor
+) -> Tensor:
+    """A gradient by the result of :func:`sum_neighbors` to that by the edge vectors.
+
+    With Y of the unit vector u and R of the length, weights included, sum_lb g_lb R_b Y_l has the
+    gradient
+
+        (1 - u u^T)/r sum_b R_b (sum_l g_lb dY_l/du) + u sum_b R'_b (sum_l g_lb Y_l)
+
+    Args:
+        basis: of n atoms.
+        radial: [n, (c b), m] weights times radial functions R.
+        slopes: [n, (c b), m] weights times R'.
+        vectors: [3, n, m] in A.
+        inverse: [n, m] what they were multiplied by to get the unit vectors.
+        g: [n, l + l' 3, (c b)]: of the l monomials; and what these make in the derivatives by u, of
+            the l' monomials of lower order.
+
+    Returns:
+        [n, 3, m].
+    """
+    n, rows, cb = g.shape
+    n_angular, width = basis.angular.size(1), basis.angular.size(2)
+    n_lower = (rows - n_angular) // 3
+    along = torch.bmm(g[:, :n_angular].transpose(1, 2), basis.angular).mul_(slopes).sum(1)
+    by_unit = g[:, n_angular:].reshape(n, n_lower, 3 * cb)
+    turning = torch.bmm(by_unit.transpose(1, 2), basis.angular[:, :n_lower])
+    turning = turning.view(n, 3, cb, width).mul_(radial[:, None]).sum(2)
+    x = vectors.transpose(0, 1)
+    along = (along - inverse * inverse * (turning * x).sum(1)) / basis.distance
+    return turning.mul_(inverse[:, None]).addcmul_(x, along[:, None])
 
 
 def mix(summed: Tensor, receiver: Tensor, mixing: Tensor) -> Tensor:
     """Multiply by the receiver's embedding and mix the radial functions.
 
     Args:
-        summed: [l, K or K**2, n, b]; K: channels of the sender only, K**2: of sender and receiver.
+        summed: [l, K or K**2, b, n]; K: channels of the sender only, K**2: of sender and receiver.
         receiver: [K, n].
         mixing: [l, K**2, b, m].
 
     Returns:
-        A basis [l, K**2, n, m].
+        A basis [l, K**2, m, n].
     """
     k, n = receiver.shape
     n_angular, channels, n_bessel, n_radial = mixing.shape
-    pairs = summed.contiguous().view(n_angular, k, summed.size(1) // k, n, n_bessel)
-    pairs = pairs * receiver[:, :, None]  # [l, a, b, n, b]
+    pairs = summed.contiguous().view(n_angular, k, summed.size(1) // k, n_bessel, n)
+    pairs = pairs * receiver[:, None, :]  # [l, a, b, b, n]
     mixed = torch.bmm(
-        pairs.view(n_angular * channels, n, n_bessel),
-        mixing.reshape(n_angular * channels, n_bessel, n_radial),
+        mixing.reshape(n_angular * channels, n_bessel, n_radial).transpose(1, 2),
+        pairs.view(n_angular * channels, n_bessel, n),
     )
-    return mixed.view(n_angular, channels, n, n_radial)
+    return mixed.view(n_angular, channels, n_radial, n)
+
+
+def pull_back_mix(gradient: Tensor, receiver: Tensor, mixing: Tensor) -> Tensor:
+    """A gradient by the result of :func:`mix` to that by ``summed``.
+
+    Args:
+        gradient: [l, (K**2 m n)].
+        receiver: [K, n].
+        mixing: [l, K**2, b, m].
+
+    Returns:
+        [l, (K b), n].
+    """
+    n_angular, channels, n_bessel, n_radial = mixing.shape
+    k, n = receiver.shape
+    pairs = torch.bmm(
+        mixing.reshape(n_angular * channels, n_bessel, n_radial),
+        gradient.view(n_angular * channels, n_radial, n),
+    ).view(n_angular, k, k, n_bessel, n)
+    return (pairs * receiver[:, None]).sum(2).view(n_angular, k * n_bessel, n)

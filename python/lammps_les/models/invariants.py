@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from lammps_les.models.angular import (
     contraction_table,
+    derivative_table,
     invariant_labels,
     monomials,
     multinomial,
@@ -19,13 +20,18 @@ class AngularBasis(nn.Module):
         max_l: highest order.
     """
 
+    and_slopes: Tensor
+
     def __init__(self, max_l: int) -> None:
         super().__init__()
         self.sizes = [len(monomials(order)) for order in range(max_l + 1)]
         self.max_l = max_l
+        slopes = torch.tensor(derivative_table(max_l)).float().view(-1, sum(self.sizes))
+        and_slopes = torch.cat([torch.eye(sum(self.sizes)), slopes])
+        self.register_buffer("and_slopes", and_slopes, persistent=False)
 
     def forward(self, unit: Tensor) -> Tensor:
-        """Unit vectors [3, n, m] to [sum of sizes, n, m]."""
+        """Unit vectors [3, n, m] to [n, sum of sizes, m]."""
         blocks = [torch.ones_like(unit[:1])]
         if self.max_l > 0:
             x, y, z = torch.split(unit, 1)
@@ -36,7 +42,20 @@ class AngularBasis(nn.Module):
                 without_xy = z * without_xy
                 without_x = torch.cat([y * without_x, without_xy])
                 blocks.append(torch.cat([x * blocks[-1], without_x]))
-        return torch.cat(blocks)
+        return torch.cat([block.permute(1, 0, 2) for block in blocks], 1)
+
+    def with_derivatives(self, weights: Tensor) -> Tensor:
+        """Weights of a sum over the monomials, and those of its derivatives by the unit vector.
+
+        Args:
+            weights: [all monomials, ...].
+
+        Returns:
+            [all monomials + (monomials of order < max_l) * 3, ...]; the second part are the weights
+            of the lower monomials in the derivatives, the axis fastest.
+        """
+        out = self.and_slopes @ weights.flatten(1)
+        return out.view([-1] + list(weights.shape[1:]))
 
 
 class Pair(nn.Module):
@@ -54,6 +73,10 @@ class Pair(nn.Module):
         """A basis by order, each [components, F], to [1, F]."""
         return (torch.square(a[self.p]) * self.weights).sum(0, keepdim=True)
 
+    def pull_back(self, a: list[Tensor], g: Tensor, out: list[Tensor]) -> None:
+        """Write g times the derivative by A: the first term of this order."""
+        torch.mul(2.0 * self.weights * a[self.p], g, out=out[self.p])
+
 
 class Triple(nn.Module):
     """The invariant of nu = 3 with orders (p, q, p + q): A_{p+q} . (A_p x A_q)."""
@@ -69,6 +92,13 @@ class Triple(nn.Module):
         """A basis by order, each [components, F], to [1, F]."""
         pairs = (a[self.p][:, None] * a[self.q]).view(self.table.size(1), a[0].size(1))
         return (a[self.p + self.q] * (self.table @ pairs)).sum(0, keepdim=True)
+
+    def pull_back(self, a: list[Tensor], g: Tensor, out: list[Tensor]) -> None:
+        """Add g times the derivative by A, see :meth:`Invariants.pull_back`."""
+        p, q, total = self.p, self.q, self.p + self.q
+        pairs = (a[p][:, None] * a[q]).view(self.table.size(1), a[0].size(1))
+        out[total].addcmul_(self.table @ pairs, g)
+        _add_factors(self.table.t() @ a[total], a, p, q, g, out)
 
 
 class Quadruple(nn.Module):
@@ -91,6 +121,24 @@ class Quadruple(nn.Module):
         first = (a[self.p][:, None] * a[self.p + self.s]).view(self.first.size(1), n)
         second = (a[self.q][:, None] * a[self.q + self.s]).view(self.second.size(1), n)
         return ((self.first @ first) * (self.second @ second)).sum(0, keepdim=True)
+
+    def pull_back(self, a: list[Tensor], g: Tensor, out: list[Tensor]) -> None:
+        """Add g times the derivative by A, see :meth:`Invariants.pull_back`."""
+        n = a[0].size(1)
+        p, q, s = self.p, self.q, self.s
+        first = (a[p][:, None] * a[p + s]).view(self.first.size(1), n)
+        second = (a[q][:, None] * a[q + s]).view(self.second.size(1), n)
+        _add_factors(self.first.t() @ (self.second @ second), a, p, p + s, g, out)
+        _add_factors(self.second.t() @ (self.first @ first), a, q, q + s, g, out)
+
+
+def _add_factors(
+    pairs: Tensor, a: list[Tensor], p: int, q: int, g: Tensor, out: list[Tensor]
+) -> None:
+    # of g sum_ij pairs_ij A_p,i A_q,j at fixed pairs [(i j), F]
+    pairs = pairs.view(a[p].size(0), a[q].size(0), a[p].size(1))
+    out[p].addcmul_((pairs * a[q]).sum(1), g)
+    out[q].addcmul_((pairs * a[p][:, None]).sum(0), g)
 
 
 class Invariants(nn.Module):
@@ -116,3 +164,25 @@ class Invariants(nn.Module):
         for product in self.products:
             out.append(product(orders))
         return torch.cat(out)
+
+    def pull_back(self, a: Tensor, gradients: Tensor) -> Tensor:
+        """Gradients by the invariants to gradients by the A basis, several at once.
+
+        Args:
+            a: A basis [n_angular, F].
+            gradients: [k, size, F], k of them.
+
+        Returns:
+            [k, n_angular, F].
+        """
+        k, f = gradients.size(0), gradients.size(2)
+        out = torch.empty([k, a.size(0), f], dtype=a.dtype, device=a.device)
+        orders, parts = torch.split(a, self.sizes), torch.split(out, self.sizes, 1)
+        parts[0].copy_(gradients[:, :1])
+        if len(self.products) == 0:
+            out[:, 1:].zero_()
+        for index, product in enumerate(self.products):
+            product.pull_back(  # type: ignore[operator]
+                orders, gradients[:, index + 1, None], parts
+            )
+        return out

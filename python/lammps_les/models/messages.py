@@ -51,7 +51,7 @@ class InvariantMessage(nn.Module):
             basis: of n atoms.
 
         Returns:
-            [l, K or K**2, n, b].
+            [l, K or K**2, b, n].
         """
         n, width, size = sent.shape
         h = sent.reshape(n, width, self.n_orders, size // self.n_orders)
@@ -80,10 +80,10 @@ class AttenuatedMessage(nn.Module):
             basis: of n atoms.
 
         Returns:
-            [l, c, n, b].
+            [l, c, b, n].
         """
         n, width, size = sent.shape
-        n_angular, per_angular = basis.angular.size(0), self.kappa.size(1)
+        n_angular, per_angular = basis.angular.size(1), self.kappa.size(1)
         blocks = torch.split(sent, [count * per_angular for count in basis.sizes], 2)
         parts = []
         for order, block in enumerate(blocks):
@@ -92,7 +92,7 @@ class AttenuatedMessage(nn.Module):
             block = block.reshape(n, width, basis.sizes[order], per_angular)
             parts.append((block * decay[:, :, None, :]).sum(1))
         out = torch.cat(parts, 1).view(n, n_angular, self.channels, per_angular // self.channels)
-        return out.permute(1, 2, 0, 3)
+        return out.permute(1, 2, 3, 0)
 
 
 class MessageLayer(nn.Module):
@@ -134,7 +134,7 @@ class MessageLayer(nn.Module):
         vectors: Tensor,
     ) -> Cut:
         """What the last layer leaves to the first n atoms of this one; arguments of ``forward``."""
-        table = a.permute(2, 0, 1, 3).flatten(1)  # [rows, (l c m)]
+        table = a.flatten(0, 2).t()  # [rows, (l c m)]
         own, sent = [earlier, features], [features[:, :0]]
         if self.memory is not None:
             own.append(table)
@@ -170,7 +170,7 @@ class MessageLayer(nn.Module):
         """The A basis of the first n atoms.
 
         Args:
-            a: A basis [l, c, rows, m] of the last layer.
+            a: A basis [l, c, m, rows] of the last layer.
             features: invariants of it, [rows, n_features].
             earlier: [rows, ...] features of the layers before.
             embedding: [rows, K] of the element as sender.
@@ -182,7 +182,7 @@ class MessageLayer(nn.Module):
             basis: of n atoms.
 
         Returns:
-            A basis [l, c, n, m]; features [n, ...] of all layers before this one, in their order;
+            A basis [l, c, m, n]; features [n, ...] of all layers before this one, in their order;
             what passed from the last layer to this one.
         """
         cut = self.cut(a, features, earlier, embedding, neighbor, vectors)
@@ -201,7 +201,7 @@ class MessageLayer(nn.Module):
         out = torch.stack(terms).sum(0) * self.norm
         if self.memory is not None:
             n_table = n_angular * channels * n_radial
-            table = own[:, own.size(1) - n_table :].reshape(n, n_angular, channels, n_radial)
-            out = out + self.memory[order] * table.permute(1, 2, 0, 3)
+            table = own[:, own.size(1) - n_table :].t().view(n_angular, channels, n_radial, n)
+            out = out + self.memory[order].transpose(2, 3) * table
             own = own[:, : own.size(1) - n_table]
         return out, own, cut

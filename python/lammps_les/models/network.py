@@ -146,3 +146,68 @@ class LesNetwork(nn.Module):
                 )
             charge = self.charge_readout(features)
         return {"energy": energy, "charge": charge}, cuts
+
+    @torch.jit.export
+    def keeping(
+        self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
+    ) -> tuple[dict[str, Tensor], list[Tensor]]:
+        """The same for one layer, without a graph; and what ``pull_back`` needs.
+
+        Arguments as above.
+        """
+        with torch.no_grad():
+            features, kept = self.representation.keeping(
+                edge_vectors, edge_index, species, n_centers
+            )
+            energy, hidden = self.energy_readout.keeping(features)
+            kept += hidden
+            charge = torch.zeros([n_centers, 0], dtype=energy.dtype, device=energy.device)
+            if self.charge_readout is not None:
+                if self.charge_representation is not None:
+                    features, more = self.charge_representation.keeping(
+                        edge_vectors, edge_index, species, n_centers
+                    )
+                    kept += more
+                charge, hidden = self.charge_readout.keeping(features)
+                kept += hidden
+            return {"energy": energy[:, 0], "charge": charge}, kept
+
+    @torch.jit.export
+    def pull_back(self, kept: list[Tensor], charge_weights: Tensor, with_energy: bool) -> Tensor:
+        """Gradients of weighed sums of charges by the edge vectors, several at once.
+
+        Written out instead of left to automatic differentiation, because several of them then cost
+        little more than one.
+
+        Args:
+            kept: of ``keeping``.
+            charge_weights: [k, n_centers, channels].
+            with_energy: add the sum of the energies to the first of them.
+
+        Returns:
+            [k, E, 3].
+        """
+        with torch.no_grad():
+            part, own = self.representation, self.charge_representation
+            hidden = kept[part.n_kept : part.n_kept + self.energy_readout.n_kept]
+            rest = kept[part.n_kept + self.energy_readout.n_kept :]
+            k, n = charge_weights.size(0), charge_weights.size(1)
+            if kept[0].size(0) == 0:  # no edges
+                return charge_weights.new_zeros([k, 0, 3])
+            n_features = part.n_features if own is None else own.n_features
+            gradients = charge_weights.new_zeros([k, n_features, n])  # by the features
+            if self.charge_readout is not None:
+                of_charges = rest if own is None else rest[own.n_kept :]
+                for index, weights in enumerate(torch.unbind(charge_weights)):
+                    gradients[index] = self.charge_readout.pull_back(of_charges, weights)
+            of_energy = gradients[:0]
+            if with_energy:
+                ones = charge_weights.new_ones([n, 1])
+                of_energy = self.energy_readout.pull_back(hidden, ones)[None]
+            if own is None:
+                gradients[: of_energy.size(0)] += of_energy
+                return part.pull_back(kept, gradients)
+            out = own.pull_back(rest, gradients)
+            if with_energy:
+                out[:1] += part.pull_back(kept, of_energy)
+            return out

@@ -23,6 +23,12 @@ def polynomial_cutoff(x: Tensor, power: int) -> Tensor:
     return step * (x < 1.0)
 
 
+def polynomial_cutoff_slope(x: Tensor, power: int) -> Tensor:
+    """Derivative of :func:`polynomial_cutoff` by x: -p(p+1)(p+2)/2 x^(p-1) (1 - x)^2."""
+    slope = torch.pow(x, power - 1) * torch.square(1.0 - x) * (x < 1.0)
+    return slope * (-0.5 * power * (power + 1) * (power + 2))
+
+
 class BesselBasis(nn.Module):
     """R_b(r) = sqrt(2/r_cut) sin(k_b r) / r, Gasteiger et al., ICLR 2020, equation 7.
 
@@ -39,5 +45,14 @@ class BesselBasis(nn.Module):
         self.frequencies = nn.Parameter(torch.arange(1, size + 1) * (math.pi / cutoff))
 
     def forward(self, distance: Tensor) -> tuple[Tensor, Tensor]:
-        """The sines [size, n, m] and their common factor [n, m] at ``distance`` [n, m]."""
-        return torch.sin(self.frequencies[:, None, None] * distance), self.prefactor / distance
+        """The sines [n, size, m] and their common factor [n, m] at ``distance`` [n, m]."""
+        sines = torch.sin(self.frequencies[:, None] * distance[:, None])
+        return sines, self.prefactor / distance
+
+    def slopes(self, distance: Tensor, step: Tensor, step_slope: Tensor, sines: Tensor) -> Tensor:
+        """Derivatives of step R_b by the distance [n, size, m]; step and its slope are [n, m]."""
+        frequencies = self.frequencies[:, None]
+        factor = self.prefactor / distance
+        out = torch.cos(frequencies * distance[:, None]).mul_(frequencies)
+        out = out.mul_((factor * step)[:, None])
+        return out.addcmul_(sines, (factor * (step_slope - step / distance))[:, None])

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
@@ -22,9 +23,35 @@ class Perceptron(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Features [n, sizes[0]] to [n, sizes[-1]]."""
+        return self.keeping(features)[0]
+
+    def keeping(self, features: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The same, and what ``pull_back`` needs: the hidden layers before their silu."""
+        kept: list[Tensor] = []
         for layer in self.hidden:
-            features = silu(layer(features))
-        return self.last(features)
+            kept.append(layer(features))
+            features = silu(kept[-1])
+        return self.last(features), kept
+
+    def pull_back(self, kept: list[Tensor], weights: Tensor) -> Tensor:
+        """Gradient of a weighed sum of outputs by the features.
+
+        Args:
+            kept: of ``keeping``.
+            weights: [n, sizes[-1]].
+
+        Returns:
+            [sizes[0], n].
+        """
+        layers: list[Tensor] = []
+        for layer in self.hidden:
+            layers.append(layer.weight)  # type: ignore[arg-type]
+        layers.append(self.last.weight)
+        for index in range(len(kept) - 1, -1, -1):
+            gate = torch.sigmoid(kept[index])
+            slope = gate * (1.0 + kept[index] * (1.0 - gate))  # of silu
+            weights = (weights @ layers[index + 1]) * slope
+        return layers[0].t() @ weights.t()
 
 
 class Readout(nn.Module):
@@ -47,12 +74,25 @@ class Readout(nn.Module):
     ) -> None:
         super().__init__()
         self.scale = scale
+        self.n_kept = len(hidden)
         self.perceptron = Perceptron([n_features, *hidden, n_out], bias)
         self.linear = nn.Linear(n_features, n_out, bias) if linear else None
 
     def forward(self, features: Tensor) -> Tensor:
         """Features [n, n_features] to [n, n_out]."""
-        out = self.perceptron(features)
+        return self.keeping(features)[0]
+
+    def keeping(self, features: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The same, and what ``pull_back`` needs."""
+        out, kept = self.perceptron.keeping(features)
         if self.linear is not None:
             out = out + self.linear(features)
-        return out * self.scale
+        return out * self.scale, kept
+
+    def pull_back(self, kept: list[Tensor], weights: Tensor) -> Tensor:
+        """Weights [n, n_out] of outputs to the gradient by the features, [n_features, n]."""
+        weights = weights * self.scale
+        out = self.perceptron.pull_back(kept, weights)
+        if self.linear is not None:
+            out = out + self.linear.weight.t() @ weights.t()
+        return out

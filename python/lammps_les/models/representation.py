@@ -1,15 +1,49 @@
 """Cartesian atomic cluster expansion (CACE): Cheng, npj Comput. Mater. 10, 157 (2024)."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
 from lammps_les.electrostatics.layers import Cut
-from lammps_les.models.basis import SOFTENING, EdgeBasis, first_atoms, mix, sum_neighbors
+from lammps_les.models.basis import (
+    SOFTENING,
+    EdgeBasis,
+    first_atoms,
+    mix,
+    pull_back_mix,
+    pull_back_sum,
+    sum_neighbors,
+)
 from lammps_les.models.config import RepresentationConfig
-from lammps_les.models.environments import pad_edges, pad_vectors
+from lammps_les.models.environments import Environments, pad_edges, pad_vectors
 from lammps_les.models.invariants import AngularBasis, Invariants
 from lammps_les.models.messages import MessageLayer
-from lammps_les.models.radial import BesselBasis, polynomial_cutoff
+from lammps_les.models.radial import BesselBasis, polynomial_cutoff, polynomial_cutoff_slope
+
+
+class FirstLayer(NamedTuple):
+    """The first A basis, and what it is made of.
+
+    Attributes:
+        env: who is a neighbor of whom.
+        embedding: [n, K] of the elements as senders.
+        vectors: [3, n, m] padded edge vectors [A].
+        basis: functions of them.
+        weights: [K, n, m] embedding of the neighbors.
+        receiver: [K, n] embedding as receivers.
+        mixing: [l, c, b, m] of the radial functions.
+        a: A basis [l, c, m, n].
+    """
+
+    env: Environments
+    embedding: Tensor
+    vectors: Tensor
+    basis: EdgeBasis
+    weights: Tensor
+    receiver: Tensor
+    mixing: Tensor
+    a: Tensor
 
 
 class CaceRepresentation(nn.Module):
@@ -65,6 +99,7 @@ class CaceRepresentation(nn.Module):
 
         per_layer = self.invariants.size * k * k * config.n_radial
         self.n_features = config.layers * per_layer
+        self.n_kept = 11
         messages = list(config.messages)
         if len(messages) == 1:
             messages *= config.layers - 1
@@ -107,6 +142,43 @@ class CaceRepresentation(nn.Module):
             [n_centers, n_features], in the order (layer, invariant, sender a, receiver b, radial
             m), the last one fastest; and what passes between the layers, in their order.
         """
+        first = self.first_layer(edge_vectors[0], edge_index, species, n_centers, total_charge)
+        env, vectors, basis, a = first.env, first.vectors, first.basis, first.a
+        features = self.to_features(a)
+        earlier = features[:, :0]
+        cuts: list[Cut] = []
+        for index, layer in enumerate(self.messages):
+            n = n_centers if index == self.layers - 2 else a.size(3)
+            if len(edge_vectors) > 1:
+                vectors = pad_vectors(env, edge_vectors[index + 1], self.cutoff)
+                basis = self.edge_basis(vectors[:, :n])
+            else:
+                basis = first_atoms(basis, n)
+            a, earlier, cut = layer(
+                a,
+                features,
+                earlier,
+                first.embedding,
+                first.receiver[:, :n],
+                first.mixing,
+                self.order,
+                env.neighbor_row[:n],
+                vectors[:, :n],
+                basis,
+            )
+            features = self.to_features(a)
+            cuts.append(cut)
+        return torch.cat([earlier, features], 1), cuts
+
+    def first_layer(
+        self,
+        edge_vectors: Tensor,
+        edge_index: Tensor,
+        species: Tensor,
+        n_centers: int,
+        total_charge: Tensor | None,
+    ) -> FirstLayer:
+        """The first A basis; arguments as above."""
         sender, receiver_table = self.sender, self.receiver
         sender_slope, receiver_slope = self.sender_slope, self.receiver_slope
         if sender_slope is not None and receiver_slope is not None:
@@ -118,53 +190,82 @@ class CaceRepresentation(nn.Module):
             sender = (sender + states[:, None, None] * sender_slope).flatten(0, 1)
             receiver_table = (receiver_table + states[:, None, None] * receiver_slope).flatten(0, 1)
         env = pad_edges(edge_index, species, n_centers, self.layers)
-        vectors = pad_vectors(env, edge_vectors[0], self.cutoff)
+        vectors = pad_vectors(env, edge_vectors, self.cutoff)
         basis = self.edge_basis(vectors)
         receiver = receiver_table[env.row_species].t().contiguous()  # [K, n]
         mixing = self.mixing[self.order]
         mixing = mixing.expand(-1, self.channels, -1, -1)  # [l, c, b, m]
 
         weights = sender.t()[:, env.neighbor_species]  # [K, n, m]
-        a = mix(sum_neighbors(basis, weights[None]), receiver, mixing)  # [l, c, n, m]
-        features = self.to_features(a)
-        earlier = features[:, :0]
-        cuts: list[Cut] = []
-        embedding = sender[env.row_species]
-        for index, layer in enumerate(self.messages):
-            n = n_centers if index == self.layers - 2 else a.size(2)
-            if len(edge_vectors) > 1:
-                vectors = pad_vectors(env, edge_vectors[index + 1], self.cutoff)
-                basis = self.edge_basis(vectors[:, :n])
-            else:
-                basis = first_atoms(basis, n)
-            a, earlier, cut = layer(
-                a,
-                features,
-                earlier,
-                embedding,
-                receiver[:, :n],
-                mixing,
-                self.order,
-                env.neighbor_row[:n],
-                vectors[:, :n],
-                basis,
-            )
-            features = self.to_features(a)
-            cuts.append(cut)
-        return torch.cat([earlier, features], 1), cuts
+        a = mix(sum_neighbors(basis, weights[None]), receiver, mixing)  # [l, c, m, n]
+        return FirstLayer(
+            env, sender[env.row_species], vectors, basis, weights, receiver, mixing, a
+        )
+
+    @torch.jit.export
+    def keeping(
+        self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Invariants of one layer, and what ``pull_back`` needs; arguments as above."""
+        first = self.first_layer(edge_vectors, edge_index, species, n_centers, None)
+        basis = first.basis
+        kept = [edge_vectors, first.env.place, first.vectors, first.weights, first.receiver]
+        kept += [basis.distance, basis.step, basis.factor, basis.sines, basis.angular, first.a]
+        return self.to_features(first.a), kept
+
+    @torch.jit.export
+    def pull_back(self, kept: list[Tensor], gradients: Tensor) -> Tensor:
+        """Gradients by the invariants to gradients by the edge vectors, several at once.
+
+        Args:
+            kept: of ``keeping``.
+            gradients: [k, n_features, n], k of them.
+
+        Returns:
+            [k, E, 3].
+        """
+        edge_vectors, place, vectors, weights, receiver = (
+            kept[0],
+            kept[1],
+            kept[2],
+            kept[3],
+            kept[4],
+        )
+        basis = EdgeBasis(kept[5], kept[6], kept[7], kept[8], kept[9], self.angular.sizes)
+        a = kept[10]
+        n, _, width = basis.angular.shape
+        by_a = self.invariants.pull_back(
+            a.view(a.size(0), -1), gradients.view(gradients.size(0), self.invariants.size, -1)
+        )
+        step_slope = polynomial_cutoff_slope(basis.distance / self.cutoff, self.cutoff_power)
+        slopes = self.radial.slopes(
+            basis.distance, basis.step, step_slope / self.cutoff, basis.sines
+        )
+        sender = weights.transpose(0, 1).contiguous()[:, :, None]  # [n, K, 1, m]
+        slopes = (sender * slopes[:, None]).view(n, -1, width)
+        radial = (sender * (basis.factor[:, None] * basis.sines)[:, None]).view(n, -1, width)
+        inverse = torch.reciprocal(basis.distance + self.softening)
+        mixing = self.mixing[self.order].expand(-1, self.channels, -1, -1)
+        out = torch.zeros([by_a.size(0), edge_vectors.size(0), 3], dtype=a.dtype, device=a.device)
+        for index, gradient in enumerate(torch.unbind(by_a)):
+            summed = self.angular.with_derivatives(pull_back_mix(gradient, receiver, mixing))
+            by_center = summed.flatten(0, 1).t().contiguous().view(n, summed.size(0), -1)
+            padded = pull_back_sum(basis, radial, slopes, vectors, inverse, by_center)
+            padded = padded.transpose(1, 2).reshape(-1, 3)
+            out[index, : place.size(0)] = padded.index_select(0, place)
+        return out
 
     def edge_basis(self, vectors: Tensor) -> EdgeBasis:
         """Functions of padded edge vectors [3, n, m]."""
         distance = torch.sqrt((vectors * vectors).sum(0))  # [n, m]
         step = polynomial_cutoff(distance / self.cutoff, self.cutoff_power)
-        sines, factor = self.radial(distance)  # [b, n, m], [n, m]
+        sines, factor = self.radial(distance)  # [n, b, m], [n, m]
         unit = vectors * torch.reciprocal(distance + self.softening)
-        angular = self.angular(unit)  # [l, n, m]
+        angular = self.angular(unit)  # [n, l, m]
         return EdgeBasis(distance, step, factor * step, sines, angular, self.angular.sizes)
 
     def to_features(self, a: Tensor) -> Tensor:
-        """Invariants of the A basis [l, c, n, m], as [n, n_features of one layer]."""
-        n_angular, c, n, n_radial = a.shape
-        b = self.invariants(a.reshape(n_angular, c * n * n_radial))
-        b = b.view(self.invariants.size, c, n, n_radial)
-        return b.permute(2, 0, 1, 3).reshape(n, self.invariants.size * c * n_radial)
+        """Invariants of the A basis [l, c, m, n], as [n, n_features of one layer]."""
+        n_angular, c, n_radial, n = a.shape
+        b = self.invariants(a.reshape(n_angular, c * n_radial * n))
+        return b.view(self.invariants.size * c * n_radial, n).t()
