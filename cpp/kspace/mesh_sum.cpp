@@ -72,6 +72,21 @@ struct Placement {
   Box region;
 };
 
+// f with the number of window points as a constant: loops over points then become vector instructions.
+template <class F> void with_order(int order, F &&f)
+{
+  static_assert(MeshSettings::MIN_ORDER == 5 && MeshSettings::MAX_ORDER == 10);
+  switch (order) {
+  case 5: return f(std::integral_constant<int, 5>());
+  case 6: return f(std::integral_constant<int, 6>());
+  case 7: return f(std::integral_constant<int, 7>());
+  case 8: return f(std::integral_constant<int, 8>());
+  case 9: return f(std::integral_constant<int, 9>());
+  case 10: return f(std::integral_constant<int, 10>());
+  default: TORCH_CHECK(false, "a window of ", order, " points is not implemented");
+  }
+}
+
 class MeshSum : public LongRangeSolver {
  public:
   MeshSum(const LongRangeParameters &p, const MeshSettings &settings, const Communicator &comm) :
@@ -117,8 +132,8 @@ class MeshSum : public LongRangeSolver {
     const Tensor k2 = wave_vectors(cell).square().sum(-1);
     const Tensor inside = (k2 <= kmax * kmax) & (triples_ != 0).any(-1);
     // k and -k: the half that the real transform keeps stands for both, but for n3 = 0
-    weight_ = inside.to(torch::kFloat64) * torch::where(triples_.select(1, 2) > 0, 2.0, 1.0);
-    inside_ = inside.to(torch::kFloat64);
+    weight_ = 1.0 + (triples_.select(1, 2) > 0).to(torch::kFloat64);
+    inside_ = inside.nonzero().select(1, 0);
     influence_ = {};
   }
 
@@ -140,26 +155,26 @@ class MeshSum : public LongRangeSolver {
     out.virial = torch::zeros({3, 3}, torch::kFloat64);
     if (atom_virial) out.atom_virial = torch::zeros({n, 3, 3}, f64);
     Tensor gradient = torch::zeros({n, 3}, f64);    // sum_c q_c dphi_c/ds
+    const Windows windows = windows_of(place, q);
     for (int64_t c = 0; c < channels; c++) {
       const Tensor qc = q.select(1, c).contiguous();
-      const Tensor rho = forward(regions.to_boxes(spread(place, qc), comm_));    // [spectrum part]
+      const Tensor rho = forward(regions.to_boxes(spread(place, windows, qc), comm_));    // [spectrum part]
       const auto apply = [&](const Tensor &factor) {
         return regions.to_regions(backward(rho * factor.view(rho.sizes())), comm_);
       };
-      const auto [phi, slope] = interpolate(place, apply(2.0 * g));
+      const auto [phi, slope] = interpolate(place, windows, apply(2.0 * g));
       out.potential.select(1, c).copy_(phi);
       gradient += qc.to(torch::kFloat64).unsqueeze(1) * slope;
-      // sum over both halves of f |S|^2 T_ab, T_ab = delta - 2 k k (1/k^2 + sigma^2/2)
-      const Tensor power = influence.weight * g.to(torch::kFloat64) *
-                           torch::view_as_real(rho).to(torch::kFloat64).square().sum(-1).view({-1});
-      const Tensor &k = influence.k;
-      const Tensor kk = k.t().matmul(k * (power * influence.bracket).unsqueeze(1));
-      out.virial += (power.sum() * torch::eye(3, f64) - 2.0 * kk).to(torch::kCPU);
+      // sum over both halves of f |S|^2 T_ab
+      const Tensor structure = torch::view_as_real(rho.reshape({-1}).index_select(0, influence.inside));
+      const Tensor power = influence.weight * structure.to(torch::kFloat64).square().sum(-1);
+      out.virial += power.matmul(influence.strain).view({3, 3}).to(torch::kCPU);
       if (!atom_virial) continue;
       for (int a = 0; a < 3; a++)    // W_i = sum_k f T_ab Re[q_i conj(S) exp(i k.r_i)]
         for (int b = 0; b <= a; b++) {
-          const Tensor t = (a == b ? 1.0 : 0.0) - 2.0 * k.select(1, a) * k.select(1, b) * influence.bracket;
-          const Tensor share = interpolate(place, apply(g * t.to(g.options()))).first;
+          const Tensor t = torch::zeros_like(g).index_copy_(0, influence.inside,
+                                                            influence.strain.select(1, 3 * a + b).to(g.options()));
+          const Tensor share = interpolate(place, windows, apply(g * t)).first;
           const Tensor w = (qc * share).to(f64);
           out.atom_virial.select(1, a).select(1, b) += w;
           if (a != b) out.atom_virial.select(1, b).select(1, a) += w;
@@ -194,17 +209,18 @@ class MeshSum : public LongRangeSolver {
   Transfer to_lines2_, to_lines1_;       // of the spectrum; for slabs the second alone
   std::vector<int64_t> after3_shape_;    // of this rank's spectrum after the transform on axis 3
   // of this rank's part of the spectrum, host f64
-  Tensor triples_;            // [k, 3]
-  Tensor window_squared_;     // [k]
-  Tensor weight_, inside_;    // [k] 0 outside the cutoff; weight 2 where -k is left out
+  Tensor triples_;           // [k, 3]
+  Tensor window_squared_;    // [k]
+  Tensor weight_;            // [k] 2 where -k is left out, else 1
+  Tensor inside_;            // [k'] i64, which are inside the cutoff
 
   // What depends on the cell alone, on the device of the charges: made anew when the cell changes.
   struct Influence {
     Tensor cell;
-    Tensor green;      // [k] (N/V) f / w^2, zero outside the cutoff; type of the charges
-    Tensor k;          // [k, 3] f64 wave vectors, 1/A
-    Tensor bracket;    // [k] f64 1/k^2 + sigma^2/2
-    Tensor weight;     // [k] f64
+    Tensor green;     // [k] (N/V) f / w^2, zero outside the cutoff; type of the charges
+    Tensor inside;    // [k'] i64, which are inside; and of these
+    Tensor weight;    // [k'] f64, green times 2 where -k is left out
+    Tensor strain;    // [k', 9] f64, T_ab = delta - 2 k k (1/k^2 + sigma^2/2)
   };
   mutable Influence influence_;
 
@@ -212,12 +228,15 @@ class MeshSum : public LongRangeSolver {
   {
     if (influence_.cell.defined() && torch::equal(influence_.cell, cell)) return influence_;
     const double volume = std::abs(torch::det(cell).item<double>());
-    const Tensor k = wave_vectors(cell), k2 = k.square().sum(-1);
+    const Tensor k = wave_vectors(cell).index_select(0, inside_), k2 = k.square().sum(-1);
     const Tensor f = (p_.norm / volume) * torch::exp(-0.5 * p_.sigma * p_.sigma * k2) / k2;
-    const Tensor bracket = torch::where(k2 > 0, 1.0 / k2 + 0.5 * p_.sigma * p_.sigma, 0.0);
+    const Tensor green = f / window_squared_.index_select(0, inside_);
+    const Tensor bracket = (1.0 / k2 + 0.5 * p_.sigma * p_.sigma).view({-1, 1, 1});
+    const Tensor strain = torch::eye(3, k.options()) - 2.0 * bracket * k.unsqueeze(2) * k.unsqueeze(1);
     const auto f64 = options.dtype(torch::kFloat64);
-    influence_ = {cell.clone(), torch::where(inside_ > 0, f / window_squared_, 0.0).to(options), k.to(f64),
-                  bracket.to(f64), weight_.to(f64)};
+    influence_ = {cell.clone(), torch::zeros_like(weight_).index_copy_(0, inside_, green).to(options),
+                  inside_.to(options.device()), (green * weight_.index_select(0, inside_)).to(f64),
+                  strain.view({-1, 9}).to(f64)};
     return influence_;
   }
 
@@ -307,7 +326,8 @@ class MeshSum : public LongRangeSolver {
   bool loops(const Tensor &values) const { return settings_.loops && values.is_cpu(); }
 
   // Window values and slopes on the three axes, [n, 3, P] each
-  std::pair<Tensor, Tensor> windows(const Placement &place, const Tensor &like) const
+  using Windows = std::pair<Tensor, Tensor>;
+  Windows windows_of(const Placement &place, const Tensor &like) const
   {
     if (!loops(like)) return window_->evaluate(place.fraction, like.scalar_type());
     const int64_t n = place.fraction.size(0);
@@ -340,12 +360,12 @@ class MeshSum : public LongRangeSolver {
   }
 
   // rho on the region of this rank's atoms
-  Tensor spread(const Placement &place, const Tensor &q) const
+  Tensor spread(const Placement &place, const Windows &windows, const Tensor &q) const
   {
     Tensor mesh = torch::zeros(place.region.shape(), q.options());
     const int64_t n = q.size(0);
     if (n == 0) return mesh;
-    const Tensor w = windows(place, q).first;
+    const Tensor &w = windows.first;
     if (!loops(q)) {
       const Tensor values = products(w.select(1, 0), w.select(1, 1), w.select(1, 2)) * q.unsqueeze(1);
       mesh.view({-1}).index_add_(0, flat_points(place).view({-1}), values.view({-1}));
@@ -356,22 +376,27 @@ class MeshSum : public LongRangeSolver {
     AT_DISPATCH_FLOATING_TYPES(q.scalar_type(), "spread", [&] {
       const scalar_t *charge = q.data_ptr<scalar_t>(), *weights = w.data_ptr<scalar_t>();
       scalar_t *out = mesh.data_ptr<scalar_t>();
-      for (int64_t i = 0; i < n; i++) {
-        const scalar_t *wx = weights + 3 * order_ * i, *wy = wx + order_, *wz = wy + order_;
-        scalar_t *base = out + first[3 * i] * s0 + first[3 * i + 1] * s1 + first[3 * i + 2];
-        for (int a = 0; a < order_; a++)
-          for (int b = 0; b < order_; b++) {
-            const scalar_t v = charge[i] * wx[a] * wy[b];
-            scalar_t *row = base + a * s0 + b * s1;
-            for (int c = 0; c < order_; c++) row[c] += v * wz[c];
-          }
-      }
+      with_order(order_, [&](auto order) {
+        constexpr int P = order;
+        for (int64_t i = 0; i < n; i++) {
+          const scalar_t *wx = weights + 3 * P * i, *wy = wx + P;
+          scalar_t wz[P];
+          std::copy_n(wy + P, P, wz);
+          scalar_t *base = out + first[3 * i] * s0 + first[3 * i + 1] * s1 + first[3 * i + 2];
+          for (int a = 0; a < P; a++)
+            for (int b = 0; b < P; b++) {
+              const scalar_t v = charge[i] * wx[a] * wy[b];
+              scalar_t *row = base + a * s0 + b * s1;
+              for (int c = 0; c < P; c++) row[c] += v * wz[c];
+            }
+        }
+      });
     });
     return mesh;
   }
 
   // phi [n] and dphi/ds [n, 3] f64 from phi on the region
-  std::pair<Tensor, Tensor> interpolate(const Placement &place, const Tensor &phi_mesh) const
+  std::pair<Tensor, Tensor> interpolate(const Placement &place, const Windows &windows, const Tensor &phi_mesh) const
   {
     const int64_t n = place.first.size(0);
     const auto options = phi_mesh.options();
@@ -380,7 +405,7 @@ class MeshSum : public LongRangeSolver {
         torch::tensor({static_cast<double>(mesh_[0]), static_cast<double>(mesh_[1]), static_cast<double>(mesh_[2])},
                       options.dtype(torch::kFloat64));
     if (n == 0) return {phi, slope.to(torch::kFloat64)};
-    const auto [w, d] = windows(place, phi_mesh);
+    const auto &[w, d] = windows;
     if (!loops(phi_mesh)) {
       const Tensor values = phi_mesh.reshape({-1}).index_select(0, flat_points(place).view({-1})).view({n, -1});
       const auto x = w.select(1, 0), y = w.select(1, 1), z = w.select(1, 2);
@@ -398,29 +423,42 @@ class MeshSum : public LongRangeSolver {
       const scalar_t *in = mesh.data_ptr<scalar_t>(), *weights = w.data_ptr<scalar_t>(),
                      *slopes = d.data_ptr<scalar_t>();
       scalar_t *out = phi.data_ptr<scalar_t>(), *grad = slope.data_ptr<scalar_t>();
-      for (int64_t i = 0; i < n; i++) {
-        const scalar_t *wx = weights + 3 * order_ * i, *wy = wx + order_, *wz = wy + order_;
-        const scalar_t *dx = slopes + 3 * order_ * i, *dy = dx + order_, *dz = dy + order_;
-        const scalar_t *base = in + first[3 * i] * s0 + first[3 * i + 1] * s1 + first[3 * i + 2];
-        scalar_t sum = 0, gx = 0, gy = 0, gz = 0;
-        for (int a = 0; a < order_; a++)
-          for (int b = 0; b < order_; b++) {
-            const scalar_t *row = base + a * s0 + b * s1;
-            scalar_t line = 0, tilt = 0;
-            for (int c = 0; c < order_; c++) {
-              line += row[c] * wz[c];
-              tilt += row[c] * dz[c];
+      with_order(order_, [&](auto order) {
+        constexpr int P = order;
+        for (int64_t i = 0; i < n; i++) {
+          const scalar_t *wx = weights + 3 * P * i, *wy = wx + P, *wz = wy + P;
+          const scalar_t *dx = slopes + 3 * P * i, *dy = dx + P, *dz = dy + P;
+          const scalar_t *base = in + first[3 * i] * s0 + first[3 * i + 1] * s1 + first[3 * i + 2];
+          // along the last axis, summed over the others with the values and with either slope
+          scalar_t line[P] = {}, tilt_x[P] = {}, tilt_y[P] = {};
+          for (int a = 0; a < P; a++) {
+            scalar_t sum[P] = {}, tilt[P] = {};
+            for (int b = 0; b < P; b++) {
+              const scalar_t *row = base + a * s0 + b * s1;
+              for (int c = 0; c < P; c++) {
+                sum[c] += wy[b] * row[c];
+                tilt[c] += dy[b] * row[c];
+              }
             }
-            sum += wx[a] * wy[b] * line;
-            gx += dx[a] * wy[b] * line;
-            gy += wx[a] * dy[b] * line;
-            gz += wx[a] * wy[b] * tilt;
+            for (int c = 0; c < P; c++) {
+              line[c] += wx[a] * sum[c];
+              tilt_x[c] += dx[a] * sum[c];
+              tilt_y[c] += wx[a] * tilt[c];
+            }
           }
-        out[i] = sum;
-        grad[3 * i] = gx;
-        grad[3 * i + 1] = gy;
-        grad[3 * i + 2] = gz;
-      }
+          scalar_t value = 0, gx = 0, gy = 0, gz = 0;
+          for (int c = 0; c < P; c++) {
+            value += line[c] * wz[c];
+            gx += tilt_x[c] * wz[c];
+            gy += tilt_y[c] * wz[c];
+            gz += line[c] * dz[c];
+          }
+          out[i] = value;
+          grad[3 * i] = gx;
+          grad[3 * i + 1] = gy;
+          grad[3 * i + 2] = gz;
+        }
+      });
     });
     return {phi, slope.to(torch::kFloat64) * size};
   }
