@@ -479,8 +479,8 @@ Cost estimate_cost(const LongRangeParameters &parameters, const MeshSettings &se
 {
   // seconds: a constant, and for each unit of work
   constexpr double DIRECT_START = 8e-4, DIRECT_TERM = 7e-10;    // one atom and one wave vector of the box of all n
-  constexpr double MESH_START = 8e-4, MESH_POINT = 5e-8,
-                   MESH_TERM = 1.2e-9;    // one point; one atom and one of its points
+  constexpr double MESH_START = 8e-4, MESH_POINT = 2.6e-8,
+                   MESH_TERM = 4e-10;    // one point; one atom and one of its points
   double box = 0.5;
   const Tensor lengths = cell.norm(2, 1);
   for (int m = 0; m < 3; m++) box *= 2.0 * std::floor(lengths[m].item<double>() / parameters.dl) + 1.0;
