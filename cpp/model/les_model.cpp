@@ -173,17 +173,20 @@ torch::Tensor LesModel::pull_back(const Latents::Part &part, const torch::Tensor
 std::vector<torch::Tensor> LesModel::pull_back(const Latents &latents, const std::vector<torch::Tensor> &charge_weights,
                                                bool with_energy, bool keep_graph) const
 {
-  std::vector<std::vector<torch::Tensor>> gradients(charge_weights.size());
   const auto all = torch::stack(charge_weights).to(latents.charge.options());
-  int64_t first = 0;
-  for (const auto &part : latents.parts) {
-    const int64_t n = part.energy.size(0);
-    const auto of_part = pull_back(part, all.narrow(1, first, n), with_energy, keep_graph);    // [k, E, 3]
-    for (size_t k = 0; k < gradients.size(); k++) gradients[k].push_back(of_part[k].to(torch::kFloat64));
-    first += n;
-  }
+  int64_t n_edges = 0;
+  for (const auto &part : latents.parts) n_edges += part.edge_vectors[0].size(0);
   std::vector<torch::Tensor> out;
-  for (const auto &g : gradients) out.push_back(torch::cat(g));
+  for (size_t k = 0; k < charge_weights.size(); k++)
+    out.push_back(torch::empty({n_edges, 3}, all.options().dtype(torch::kFloat64)));
+  int64_t first = 0, edge = 0;
+  for (const auto &part : latents.parts) {
+    const int64_t n = part.energy.size(0), n_here = part.edge_vectors[0].size(0);
+    const auto of_part = pull_back(part, all.narrow(1, first, n), with_energy, keep_graph);    // [k, E, 3]
+    for (size_t k = 0; k < out.size(); k++) out[k].narrow(0, edge, n_here).copy_(of_part[k]);
+    first += n;
+    edge += n_here;
+  }
   return out;
 }
 

@@ -72,7 +72,13 @@ def sum_neighbors(basis: EdgeBasis, weights: Tensor) -> Tensor:
 
 
 def pull_back_sum(
-    basis: EdgeBasis, radial: Tensor, slopes: Tensor, vectors: Tensor, inverse: Tensor, g: Tensor
+    basis: EdgeBasis,
+    radial: Tensor,
+    slopes: Tensor,
+    vectors: Tensor,
+    inverse: Tensor,
+    g: Tensor,
+    by_unit: Tensor,
 ) -> Tensor:
     """A gradient by the result of :func:`sum_neighbors` to that by the edge vectors.
 
@@ -87,22 +93,28 @@ def pull_back_sum(
         slopes: [n, (c b), m] weights times R'.
         vectors: [3, n, m] in A.
         inverse: [n, m] what they were multiplied by to get the unit vectors.
-        g: [n, l + l' 3, (c b)]: of the l monomials; and what these make in the derivatives by u, of
-            the l' monomials of lower order.
+        g: [l, (c b), n] the gradient.
+        by_unit: [l', 3, (c b), n] what it makes in the derivatives by u, of the l' monomials of
+            lower order.
 
     Returns:
         [n, 3, m].
     """
-    n, rows, cb = g.shape
-    n_angular, width = basis.angular.size(1), basis.angular.size(2)
-    n_lower = (rows - n_angular) // 3
-    along = torch.bmm(g[:, :n_angular].transpose(1, 2), basis.angular).mul_(slopes).sum(1)
-    by_unit = g[:, n_angular:].reshape(n, n_lower, 3 * cb)
-    turning = torch.bmm(by_unit.transpose(1, 2), basis.angular[:, :n_lower])
-    turning = turning.view(n, 3, cb, width).mul_(radial[:, None]).sum(2)
+    n_angular, cb, n = g.shape
+    n_lower = by_unit.size(0)
+    along = torch.bmm(_center_first(g).view(n, n_angular, cb).transpose(1, 2), basis.angular)
+    along = along.mul_(slopes).sum(1)
+    left = _center_first(by_unit).view(n, n_lower, 3 * cb).transpose(1, 2)
+    turning = torch.bmm(left, basis.angular[:, :n_lower])
+    turning = turning.view(n, 3, cb, turning.size(2)).mul_(radial[:, None]).sum(2)
     x = vectors.transpose(0, 1)
     along = (along - inverse * inverse * (turning * x).sum(1)) / basis.distance
     return turning.mul_(inverse[:, None]).addcmul_(x, along[:, None])
+
+
+def _center_first(values: Tensor) -> Tensor:
+    # [..., n] to [n, (...)]
+    return values.flatten(0, -2).t().contiguous()
 
 
 def mix(summed: Tensor, receiver: Tensor, mixing: Tensor) -> Tensor:

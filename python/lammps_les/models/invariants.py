@@ -20,15 +20,14 @@ class AngularBasis(nn.Module):
         max_l: highest order.
     """
 
-    and_slopes: Tensor
+    slopes: Tensor
 
     def __init__(self, max_l: int) -> None:
         super().__init__()
         self.sizes = [len(monomials(order)) for order in range(max_l + 1)]
         self.max_l = max_l
         slopes = torch.tensor(derivative_table(max_l)).float().view(-1, sum(self.sizes))
-        and_slopes = torch.cat([torch.eye(sum(self.sizes)), slopes])
-        self.register_buffer("and_slopes", and_slopes, persistent=False)
+        self.register_buffer("slopes", slopes, persistent=False)
 
     def forward(self, unit: Tensor) -> Tensor:
         """Unit vectors [3, n, m] to [n, sum of sizes, m]."""
@@ -44,18 +43,16 @@ class AngularBasis(nn.Module):
                 blocks.append(torch.cat([x * blocks[-1], without_x]))
         return torch.cat([block.permute(1, 0, 2) for block in blocks], 1)
 
-    def with_derivatives(self, weights: Tensor) -> Tensor:
-        """Weights of a sum over the monomials, and those of its derivatives by the unit vector.
+    def derivatives(self, weights: Tensor) -> Tensor:
+        """Weights of a sum over the monomials to those in its derivatives by the unit vector.
 
         Args:
             weights: [all monomials, ...].
 
         Returns:
-            [all monomials + (monomials of order < max_l) * 3, ...]; the second part are the weights
-            of the lower monomials in the derivatives, the axis fastest.
+            [monomials of order < max_l, 3, ...].
         """
-        out = self.and_slopes @ weights.flatten(1)
-        return out.view([-1] + list(weights.shape[1:]))
+        return (self.slopes @ weights.flatten(1)).view([-1, 3] + list(weights.shape[1:]))
 
 
 class Pair(nn.Module):

@@ -194,20 +194,20 @@ class LesNetwork(nn.Module):
             k, n = charge_weights.size(0), charge_weights.size(1)
             if kept[0].size(0) == 0:  # no edges
                 return charge_weights.new_zeros([k, 0, 3])
-            n_features = part.n_features if own is None else own.n_features
-            gradients = charge_weights.new_zeros([k, n_features, n])  # by the features
-            if self.charge_readout is not None:
+            by_features: list[Tensor] = []  # [n_features, n] of each
+            if self.charge_readout is None:
+                by_features += [charge_weights.new_zeros([part.n_features, n])] * k
+            else:
                 of_charges = rest if own is None else rest[own.n_kept :]
-                for index, weights in enumerate(torch.unbind(charge_weights)):
-                    gradients[index] = self.charge_readout.pull_back(of_charges, weights)
-            of_energy = gradients[:0]
-            if with_energy:
-                ones = charge_weights.new_ones([n, 1])
-                of_energy = self.energy_readout.pull_back(hidden, ones)[None]
+                for weights in torch.unbind(charge_weights):
+                    by_features.append(self.charge_readout.pull_back(of_charges, weights))
+            ones = charge_weights.new_ones([n, 1])
             if own is None:
-                gradients[: of_energy.size(0)] += of_energy
-                return part.pull_back(kept, gradients)
-            out = own.pull_back(rest, gradients)
+                if with_energy:
+                    by_features[0] = by_features[0] + self.energy_readout.pull_back(hidden, ones)
+                return part.pull_back(kept, torch.stack(by_features))
+            out = own.pull_back(rest, torch.stack(by_features))
             if with_energy:
-                out[:1] += part.pull_back(kept, of_energy)
+                of_energy = self.energy_readout.pull_back(hidden, ones)
+                out[:1] += part.pull_back(kept, of_energy[None])
             return out

@@ -248,9 +248,9 @@ class CaceRepresentation(nn.Module):
         mixing = self.mixing[self.order].expand(-1, self.channels, -1, -1)
         out = torch.zeros([by_a.size(0), edge_vectors.size(0), 3], dtype=a.dtype, device=a.device)
         for index, gradient in enumerate(torch.unbind(by_a)):
-            summed = self.angular.with_derivatives(pull_back_mix(gradient, receiver, mixing))
-            by_center = summed.flatten(0, 1).t().contiguous().view(n, summed.size(0), -1)
-            padded = pull_back_sum(basis, radial, slopes, vectors, inverse, by_center)
+            summed = pull_back_mix(gradient, receiver, mixing)  # [l, (K b), n]
+            by_unit = self.angular.derivatives(summed)  # [l', 3, (K b), n]
+            padded = pull_back_sum(basis, radial, slopes, vectors, inverse, summed, by_unit)
             padded = padded.transpose(1, 2).reshape(-1, 3)
             out[index, : place.size(0)] = padded.index_select(0, place)
         return out
