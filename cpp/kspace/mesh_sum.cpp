@@ -51,6 +51,9 @@ MeshChoice choose_mesh(const LongRangeParameters &parameters, const MeshSettings
   choice.order = settings.order;
   if (choice.order == 0)
     choice.order = settings.accuracy > 3e-4 ? 6 : settings.accuracy > 3e-5 ? 7 : settings.accuracy > 3e-6 ? 8 : 10;
+  TORCH_CHECK(choice.order >= MeshSettings::MIN_ORDER && choice.order <= MeshSettings::MAX_ORDER, "a window of ",
+              choice.order, " points is not implemented; expected ", MeshSettings::MIN_ORDER, " to ",
+              MeshSettings::MAX_ORDER);
   const double spacing = settings.spacing > 0.0
                              ? settings.spacing
                              : 0.5 * parameters.dl / Window::oversampling_for(choice.order, settings.accuracy / SAFETY);
@@ -83,7 +86,7 @@ template <class F> void with_order(int order, F &&f)
   case 8: return f(std::integral_constant<int, 8>());
   case 9: return f(std::integral_constant<int, 9>());
   case 10: return f(std::integral_constant<int, 10>());
-  default: TORCH_CHECK(false, "a window of ", order, " points is not implemented");
+  default: TORCH_INTERNAL_ASSERT(false);    // choose_mesh has seen to it
   }
 }
 
@@ -167,7 +170,7 @@ class MeshSum : public LongRangeSolver {
       gradient += qc.to(torch::kFloat64).unsqueeze(1) * slope;
       // sum over both halves of f |S|^2 T_ab
       const Tensor structure = torch::view_as_real(rho.reshape({-1}).index_select(0, influence.inside));
-      const Tensor power = influence.weight * structure.to(torch::kFloat64).square().sum(-1);
+      const Tensor power = influence.power_weight * structure.to(torch::kFloat64).square().sum(-1);
       out.virial += power.matmul(influence.strain).view({3, 3}).to(torch::kCPU);
       if (!atom_virial) continue;
       for (int a = 0; a < 3; a++)    // W_i = sum_k f T_ab Re[q_i conj(S) exp(i k.r_i)]
@@ -217,10 +220,10 @@ class MeshSum : public LongRangeSolver {
   // What depends on the cell alone, on the device of the charges: made anew when the cell changes.
   struct Influence {
     Tensor cell;
-    Tensor green;     // [k] (N/V) f / w^2, zero outside the cutoff; type of the charges
-    Tensor inside;    // [k'] i64, which are inside; and of these
-    Tensor weight;    // [k'] f64, green times 2 where -k is left out
-    Tensor strain;    // [k', 9] f64, T_ab = delta - 2 k k (1/k^2 + sigma^2/2)
+    Tensor green;           // [k] (N/V) f / w^2, zero outside the cutoff; type of the charges
+    Tensor inside;          // [k'] i64, which are inside; and of these
+    Tensor power_weight;    // [k'] f64, green times 2 where -k is left out
+    Tensor strain;          // [k', 9] f64, T_ab = delta - 2 k k (1/k^2 + sigma^2/2)
   };
   mutable Influence influence_;
 

@@ -101,7 +101,7 @@ class LesStep {
   run_long_range(bool atom_virial);    // charges and potentials; collective: also for a rank whose network has failed
   void run_pull_back(bool respond);    // forces
   Tally tally(bool atom_virial) const;
-  void forget_graph();    // frees the memory of the autograd graph, if it is not kept for the BEC
+  void forget_graph();    // frees the memory of what derivatives need, if it is not kept for the BEC
 
   // Collective. Born effective charges along some directions [k, 3]; rows of graph atoms, images not yet added to their owners:
   // [n_all, k, 3] f64 on the host, e times the unit of the directions

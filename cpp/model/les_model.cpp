@@ -147,7 +147,10 @@ torch::Tensor LesModel::pull_back(const Latents::Part &part, const torch::Tensor
 {
   if (pulls_back_) {
     torch::jit::GraphOptimizerEnabledGuard no_specialisation(false);
-    return module_.get_method(PULL_BACK)({part.kept, charge_weights, with_energy}).toTensor();
+    const auto out = module_.get_method(PULL_BACK)({part.kept, charge_weights, with_energy}).toTensor();
+    if (out.sizes() != torch::IntArrayRef({charge_weights.size(0), part.edge_vectors[0].size(0), 3}))
+      throw ModelFileError("the model's 'pull_back' does not give [k, edges, 3]; export it again");
+    return out;
   }
   std::vector<torch::Tensor> gradients;
   for (int64_t k = 0; k < charge_weights.size(0); k++) {

@@ -15,11 +15,12 @@ struct Latents {
 
   // The centers are evaluated in one or more parts, in order.
   struct Part {
-    std::vector<torch::Tensor> edge_vectors;    // [E of the part, 3], the leaves that everything is differentiated by:
-                                                // one, or one for each layer
-    torch::Tensor energy, charge;               // with their graph; or without, and then
-    c10::IValue kept;                           // what the file's own pull_back needs
-    std::vector<Cut> cuts;                      // between layers that have leaves of their own
+    std::vector<torch::Tensor>
+        edge_vectors;                // [E of the part, 3], what everything is differentiated by: one, or one for
+                                     // each layer
+    torch::Tensor energy, charge;    // with a graph from these leaves; or without,
+    c10::IValue kept;                // and then this is what the file's own pull_back needs
+    std::vector<Cut> cuts;           // between layers that have leaves of their own
   };
   std::vector<Part> parts;
 };

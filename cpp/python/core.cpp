@@ -94,7 +94,7 @@ Args:
     sigma, dl, norm, remove_self, self_factor, open_shift: as in the model file.
     atom_virial: also return "atom_virial".
     mesh_accuracy: relative error of forces and potentials asked of a mesh; None for the direct sum.
-    mesh_spacing, mesh_order: of the mesh, A and points; 0 to choose by accuracy.
+    mesh_spacing, mesh_order: of the mesh, A and points (5 to 10); 0 to choose by accuracy.
     mesh_loops: False for the tensor operations that run on a GPU.
     setup_cell: cell from which wave vectors and mesh are chosen, where it is not `cell`.
 

@@ -60,7 +60,7 @@ def write_model(
     kind = ExportedModel
     if metadata.layers > 1 and hasattr(network, "in_layers"):
         kind = ExportedLayers
-    elif metadata.layers == 1 and hasattr(network, "keeping"):
+    elif metadata.layers == 1 and hasattr(network, "keeping") and hasattr(network, "pull_back"):
         kind = ExportedOneLayer
     module = torch.jit.script(kind(network, metadata))
     path = Path(path)

@@ -81,22 +81,27 @@ def test_published_two_layer_model(
     assert_same(results[1], results[0])
 
 
-def test_mesh_by_tensor_operations() -> None:
+@pytest.mark.parametrize("order", range(5, 11))
+def test_mesh_by_tensor_operations(order: int) -> None:
     """Spreading and interpolation as on a GPU, against the loops of the CPU."""
     rng = torch.Generator().manual_seed(3)
     cell = torch.tensor([[11.0, 0.0, 0.0], [2.0, 12.0, 0.0], [-1.0, 3.0, 13.0]]).double()
     positions = torch.rand(50, 3, generator=rng, dtype=torch.float64) @ cell
     charges = torch.randn(50, 2, generator=rng, dtype=torch.float64)
     settings = {"sigma": 1.0, "dl": 2.0, "norm": 90.5, "remove_self": True, "atom_virial": True}
+    mesh = {"mesh_accuracy": 1e-4, "mesh_spacing": 0.6, "mesh_order": order}
     loops, tensors = (
-        _core.long_range(
-            positions, charges, cell, **settings, mesh_accuracy=1e-4, mesh_loops=mesh_loops
-        )
+        _core.long_range(positions, charges, cell, **settings, **mesh, mesh_loops=mesh_loops)
         for mesh_loops in (True, False)
     )
     for name, values in loops.items():
         assert values.abs().max() > 1e-3
         torch.testing.assert_close(tensors[name], values, rtol=1e-10, atol=1e-10)
+    for impossible in (4, 11):
+        with pytest.raises(RuntimeError, match="expected 5 to 10"):
+            _core.long_range(
+                positions, charges, cell, **settings, **mesh | {"mesh_order": impossible}
+            )
 
 
 @pytest.mark.parametrize("response", ["full", "field"])

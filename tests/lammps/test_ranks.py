@@ -5,8 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from ase import Atoms
 from lmp import Run, run
+from torch import Tensor
+
+from lammps_les import pretrained
+from lammps_les.models import LesNetwork
+from lammps_les_export import write_model
 
 # toy (or published) model, layers, channels
 MODELS = [("linear", 1), ("two_channels", 2), ("two_layers", 1), ("three_layers", 1)]
@@ -81,6 +87,41 @@ def test_ranks_published(
     one = run(tmp_path / "1", atoms, published(name))
     for ranks in (2, 4):
         assert_same(run(tmp_path / f"{ranks}", atoms, published(name), ranks=ranks), one)
+
+
+class Differentiated(torch.nn.Module):
+    """A network without the derivatives that it brings, so that they are those of torch."""
+
+    def __init__(self, network: LesNetwork) -> None:
+        super().__init__()
+        self.network = network
+        self.species, self.cutoff = network.species, network.cutoff
+        self.layers, self.channels = network.layers, network.channels
+
+    def forward(
+        self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
+    ) -> dict[str, Tensor]:
+        """Those of the network."""
+        return self.network(edge_vectors, edge_index, species, n_centers)
+
+
+@pytest.mark.parametrize("form", ["local", "phase"])
+def test_parts_and_derivatives(
+    form: str, water: Callable[..., Atoms], shipped: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Many atoms, evaluated in parts, on 1 and 4 ranks; derivatives by torch and written out."""
+    network, metadata = pretrained.load("water_rpbe-d3")
+    by_torch = tmp_path / "by_torch.pt"
+    write_model(by_torch, Differentiated(network), metadata.model_copy(update={"dtype": "float64"}))
+    assert not hasattr(torch.jit.load(by_torch), "pull_back")
+    assert hasattr(torch.jit.load(shipped()), "pull_back")
+    atoms = water(8)
+    assert len(atoms) == 1536
+    one = run(tmp_path / "by_torch", atoms, by_torch, style=f"born {form}")
+    for ranks in (1, 4):
+        assert_same(
+            run(tmp_path / f"{ranks}", atoms, shipped(), ranks=ranks, style=f"born {form}"), one
+        )
 
 
 @pytest.mark.parametrize("form", ["local", "phase"])

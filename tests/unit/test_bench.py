@@ -239,7 +239,7 @@ def test_small_run_from_the_command_line(toy_model, tmp_path: Path) -> None:
     with (tmp_path / "out" / "bench.csv").open() as file:
         table = list(csv.DictReader(file))
     assert [(r["ranks"], r["what"], r["repeats"]) for r in table] == [
-        (ranks, what, "2") for what in ("E+F", "E+F+BEC") for ranks in ("1", "2")
+        (ranks, what, "2") for what in ("E+F", "E+F+field", "E+F+BEC") for ranks in ("1", "2")
     ]
     for r in table:
         step = float(r["ms/step"])
@@ -252,7 +252,7 @@ def test_small_run_from_the_command_line(toy_model, tmp_path: Path) -> None:
         assert 50.0 < float(r["MB/rank"]) < 2000.0
 
 
-def test_force_of_a_field_is_timed_apart_where_it_is_cheaper(toy_model, tmp_path: Path) -> None:
+def test_field_with_several_layers(toy_model, tmp_path: Path) -> None:
     code, text = run(
         "bench", toy_model("two_layers"), "--atoms", "192", "--steps", "2", "--ranks", "1",
         "--repeats", "1", "--field", "--device", "cpu", "-o", tmp_path,

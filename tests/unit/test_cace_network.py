@@ -431,7 +431,8 @@ ONE_LAYER = {
 
 
 @pytest.mark.parametrize(
-    ("name", "channels"), [*itertools.product(ONE_LAYER, [1, 2]), ("one layer", 0)]
+    ("name", "channels"),
+    [*itertools.product(ONE_LAYER, [1, 2]), ("one layer", 0), ("separate", 0)],
 )
 def test_written_out_derivatives(name, channels):
     """``keeping`` and ``pull_back`` against ``forward``, differentiated; scripted, as in a file."""
@@ -468,3 +469,19 @@ def test_written_out_derivatives_of_nothing(name):
     for species, n in ((torch.tensor([0, 1]), 2), (torch.tensor([0]), 0)):
         _, kept = network.keeping(no_vectors, none, species, n)
         assert network.pull_back(kept, torch.ones(2, n, 2).double(), True).shape == (2, 0, 3)
+    # edges of atoms that nobody asks for
+    positions, edge_index, species = cluster()
+    outer = edge_index[:, edge_index[0] > 3]
+    vectors = positions[outer[1]] - positions[outer[0]]
+    for n in (0, 3):
+        _, kept = network.keeping(vectors, outer, species, n)
+        gradient = network.pull_back(kept, torch.ones(2, n, 2).double(), True)
+        assert torch.equal(gradient, torch.zeros(2, len(vectors), 3).double())
+
+
+def test_derivatives_are_written_out_for_one_layer_only():
+    network = build(REPRESENTATIONS["three layers"])
+    positions, edge_index, species = cluster()
+    vectors = positions[edge_index[1]] - positions[edge_index[0]]
+    with pytest.raises(RuntimeError, match="one layer"):
+        network.keeping(vectors, edge_index, species, 9)

@@ -45,7 +45,7 @@ def evaluate_system(
     born: str | None = None,
     device: str | torch.device = "cpu",
 ) -> Evaluation:
-    """Evaluate ``latents``, the long-range sum and the response as one MD step does, in C++.
+    """Evaluate ``latents`` and differentiate it; long-range sum and response in C++, as in MD.
 
     The long-range part at fixed charges gives the potential phi_i = dE_lr/dq_i; one pull-back of
     sum_i (e_i + phi_i q_i) to the edge vectors then gives the rest of forces and virial.

@@ -52,7 +52,7 @@ def bench(
     ] = Device.auto,
     field: Annotated[
         bool,
-        typer.Option("--field", help="Also with Born effective charges in every step."),
+        typer.Option("--field", help="Also with the force of a field, and with Born effective charges."),
     ] = False,
     steps: Annotated[
         int | None,
@@ -96,8 +96,6 @@ def bench(
     else:
         devices = (device.value,)
     quantities = list(WHAT) if field else ["E+F"]
-    if field and metadata.layers == 1:  # one pull-back gives the force of a field or all of Z
-        quantities.remove("E+F+field")
     plan = Plan(
         atoms=parse_numbers("--atoms", atoms),
         ranks=parse_numbers("--ranks", ranks),

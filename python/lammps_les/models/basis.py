@@ -87,6 +87,8 @@ def pull_back_sum(
 
         (1 - u u^T)/r sum_b R_b (sum_l g_lb dY_l/du) + u sum_b R'_b (sum_l g_lb Y_l)
 
+    where u = x/r; the softening of r in u = x/(r + s) is taken into account below.
+
     Args:
         basis: of n atoms.
         radial: [n, (c b), m] weights times radial functions R.

@@ -59,7 +59,7 @@ class LesNetwork(nn.Module):
         self.charge_representation = None
         n_charge_features = self.representation.n_features
         separate = config.charge_representation
-        if separate is not None:
+        if separate is not None and config.channels > 0:
             for name in ("cutoff", "layers"):
                 ours, theirs = getattr(config.representation, name), getattr(separate, name)
                 if ours != theirs:
@@ -153,8 +153,10 @@ class LesNetwork(nn.Module):
     ) -> tuple[dict[str, Tensor], list[Tensor]]:
         """The same for one layer, without a graph; and what ``pull_back`` needs.
 
-        Arguments as above.
+        Arguments as above. Raises a RuntimeError for several layers.
         """
+        if self.layers > 1:
+            raise RuntimeError("LES: derivatives are written out for one layer, differentiate this")
         with torch.no_grad():
             features, kept = self.representation.keeping(
                 edge_vectors, edge_index, species, n_centers
@@ -192,8 +194,8 @@ class LesNetwork(nn.Module):
             hidden = kept[part.n_kept : part.n_kept + self.energy_readout.n_kept]
             rest = kept[part.n_kept + self.energy_readout.n_kept :]
             k, n = charge_weights.size(0), charge_weights.size(1)
-            if kept[0].size(0) == 0:  # no edges
-                return charge_weights.new_zeros([k, 0, 3])
+            if kept[1].size(0) == 0:  # no edges that matter
+                return charge_weights.new_zeros([k, kept[0].size(0), 3])
             by_features: list[Tensor] = []  # [n_features, n] of each
             if self.charge_readout is None:
                 by_features += [charge_weights.new_zeros([part.n_features, n])] * k

@@ -99,7 +99,7 @@ class CaceRepresentation(nn.Module):
 
         per_layer = self.invariants.size * k * k * config.n_radial
         self.n_features = config.layers * per_layer
-        self.n_kept = 11
+        self.n_kept = 11  # tensors that `keeping` gives: the edge vectors, their places ...
         messages = list(config.messages)
         if len(messages) == 1:
             messages *= config.layers - 1
@@ -193,8 +193,7 @@ class CaceRepresentation(nn.Module):
         vectors = pad_vectors(env, edge_vectors, self.cutoff)
         basis = self.edge_basis(vectors)
         receiver = receiver_table[env.row_species].t().contiguous()  # [K, n]
-        mixing = self.mixing[self.order]
-        mixing = mixing.expand(-1, self.channels, -1, -1)  # [l, c, b, m]
+        mixing = self.mixing_by_component()
 
         weights = sender.t()[:, env.neighbor_species]  # [K, n, m]
         a = mix(sum_neighbors(basis, weights[None]), receiver, mixing)  # [l, c, m, n]
@@ -211,6 +210,7 @@ class CaceRepresentation(nn.Module):
         basis = first.basis
         kept = [edge_vectors, first.env.place, first.vectors, first.weights, first.receiver]
         kept += [basis.distance, basis.step, basis.factor, basis.sines, basis.angular, first.a]
+        assert len(kept) == self.n_kept
         return self.to_features(first.a), kept
 
     @torch.jit.export
@@ -244,8 +244,8 @@ class CaceRepresentation(nn.Module):
         sender = weights.transpose(0, 1).contiguous()[:, :, None]  # [n, K, 1, m]
         slopes = (sender * slopes[:, None]).view(n, -1, width)
         radial = (sender * (basis.factor[:, None] * basis.sines)[:, None]).view(n, -1, width)
-        inverse = torch.reciprocal(basis.distance + self.softening)
-        mixing = self.mixing[self.order].expand(-1, self.channels, -1, -1)
+        inverse = self.inverse_length(basis.distance)
+        mixing = self.mixing_by_component()
         out = torch.zeros([by_a.size(0), edge_vectors.size(0), 3], dtype=a.dtype, device=a.device)
         for index, gradient in enumerate(torch.unbind(by_a)):
             summed = pull_back_mix(gradient, receiver, mixing)  # [l, (K b), n]
@@ -255,12 +255,20 @@ class CaceRepresentation(nn.Module):
             out[index, : place.size(0)] = padded.index_select(0, place)
         return out
 
+    def mixing_by_component(self) -> Tensor:
+        """Of the radial functions, [l, c, b, m]: one for each angular component and channel."""
+        return self.mixing[self.order].expand(-1, self.channels, -1, -1)
+
+    def inverse_length(self, distance: Tensor) -> Tensor:
+        """What edge vectors are multiplied by to get unit vectors [1/A]."""
+        return torch.reciprocal(distance + self.softening)
+
     def edge_basis(self, vectors: Tensor) -> EdgeBasis:
         """Functions of padded edge vectors [3, n, m]."""
         distance = torch.sqrt((vectors * vectors).sum(0))  # [n, m]
         step = polynomial_cutoff(distance / self.cutoff, self.cutoff_power)
         sines, factor = self.radial(distance)  # [n, b, m], [n, m]
-        unit = vectors * torch.reciprocal(distance + self.softening)
+        unit = vectors * self.inverse_length(distance)
         angular = self.angular(unit)  # [n, l, m]
         return EdgeBasis(distance, step, factor * step, sines, angular, self.angular.sizes)
 
