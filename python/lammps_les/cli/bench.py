@@ -52,7 +52,7 @@ def bench(
     ] = Device.auto,
     field: Annotated[
         bool,
-        typer.Option("--field", help="Also with the force of a field, and with Born effective charges."),
+        typer.Option("--field", help="Also with the force of a field, and with all BECs."),
     ] = False,
     steps: Annotated[
         int | None,
