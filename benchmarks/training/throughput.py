@@ -102,8 +102,8 @@ def edgewise(network: LesNetwork) -> Latents:
             radial[:, :, None, None] * angular[:, None, :, None] * pairs.flatten(1)[:, None, None]
         )  # [E, b, l, c]
         summed = per_edge.new_zeros((n, *per_edge.shape[1:])).index_add(0, center, per_edge)
-        mixing = part.mixing[part.order].expand(-1, part.channels, -1, -1)
-        features = part.to_features(torch.einsum("nblc,lcbm->lcmn", summed, mixing))
+        mixed = torch.einsum("nblc,lcbm->lcmn", summed, part.mixing_by_component())
+        features = part.to_features(mixed)
         return {
             "energy": network.energy_readout(features)[:, 0],
             "charge": charge_readout(features),

@@ -461,6 +461,21 @@ def test_written_out_derivatives(name, channels):
                 assert found[0].abs().max() > 1e-3
 
 
+@pytest.mark.parametrize("name", ONE_LAYER)
+def test_written_out_derivatives_in_single_precision(name):
+    representation, separate = ONE_LAYER[name]
+    positions, edge_index, species = cluster()
+    vectors = positions[edge_index[1]] - positions[edge_index[0]]
+    results = []
+    for dtype in (torch.float32, torch.float64):
+        network = build(representation, charge_representation=separate).to(dtype)
+        _, kept = network.keeping(vectors.to(dtype), edge_index, species, 9)
+        results.append(network.pull_back(kept, torch.ones(2, 9, 2, dtype=dtype), True))
+    assert results[0].dtype == torch.float32
+    scale = float(results[1].abs().max())
+    torch.testing.assert_close(results[0].double(), results[1], rtol=1e-4, atol=1e-5 * scale)
+
+
 @pytest.mark.parametrize("name", ["one layer", "separate"])
 def test_written_out_derivatives_of_nothing(name):
     representation, separate = ONE_LAYER[name]
