@@ -299,13 +299,15 @@ class MeshSum : public LongRangeSolver {
     place.fraction = u - first;
     place.first = first.to(torch::kInt64);
     if (n > 0) {
-      const Tensor low = std::get<0>(place.first.min(0)), high = std::get<0>(place.first.max(0)) + order_;
+      const Tensor low = std::get<0>(first.min(0)), high = std::get<0>(first.max(0)) + order_;
       const Tensor bounds = torch::stack({low, high}).to(torch::kCPU);
+      TORCH_CHECK(bounds.isfinite().all().item<bool>(), "a position is not finite");
+      const double *b = bounds.data_ptr<double>();
       for (int a = 0; a < 3; a++) {
-        place.region.low[a] = bounds[0][a].item<int64_t>();
-        place.region.high[a] = bounds[1][a].item<int64_t>();
+        place.region.low[a] = static_cast<int64_t>(b[a]);
+        place.region.high[a] = static_cast<int64_t>(b[3 + a]);
       }
-      place.first = place.first - low;
+      place.first = place.first - low.to(torch::kInt64);
     }
     return place;
   }
@@ -316,11 +318,12 @@ class MeshSum : public LongRangeSolver {
     const Tensor row =
         torch::tensor({mine.low[0], mine.low[1], mine.low[2], mine.high[0], mine.high[1], mine.high[2]}, torch::kInt64);
     const Tensor rows = comm_.gather_rows(row.view({1, 6})).contiguous();
+    const int64_t *bounds = rows.data_ptr<int64_t>();
     Layout regions(comm_.size());
     for (int r = 0; r < comm_.size(); r++)
       for (int a = 0; a < 3; a++) {
-        regions[r].low[a] = rows[r][a].item<int64_t>();
-        regions[r].high[a] = rows[r][3 + a].item<int64_t>();
+        regions[r].low[a] = bounds[6 * r + a];
+        regions[r].high[a] = bounds[6 * r + 3 + a];
       }
     return regions;
   }

@@ -87,8 +87,9 @@ void MpiCommunicator::exchange(const std::vector<Parcel> &outgoing, std::vector<
   }
   for (const Parcel &p : outgoing)
     buffers.push_back(passes(p.values) ? real(p.values).contiguous() : to_host(real(p.values)));
-  if (!outgoing.empty() && !outgoing[0].values.is_cpu() && gpu_aware_)
-    torch::cuda::synchronize(outgoing[0].values.device().index());    // MPI knows nothing of torch's streams
+  const std::vector<Parcel> &any = outgoing.empty() ? incoming : outgoing;
+  if (!any.empty() && !any[0].values.is_cpu() && gpu_aware_)
+    torch::cuda::synchronize(any[0].values.device().index());    // MPI knows nothing of torch's streams
   for (size_t n = 0; n < buffers.size(); n++) {
     const auto &b = buffers[n];
     const int count = static_cast<int>(b.numel());

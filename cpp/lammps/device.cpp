@@ -1,5 +1,6 @@
 #include "device.h"
 
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <torch/cuda.h>
 
 #include <stdexcept>
@@ -7,7 +8,7 @@
 
 namespace les {
 
-torch::Device choose_device(const DeviceChoice &choice, MPI_Comm world)
+torch::Device choose_device(const DeviceChoice &choice, MPI_Comm world, int ranks_before)
 {
   MPI_Comm node;
   MPI_Comm_split_type(world, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &node);
@@ -23,8 +24,10 @@ torch::Device choose_device(const DeviceChoice &choice, MPI_Comm world)
   if (choice.gpu >= gpus)
     throw std::runtime_error("device cuda:" + std::to_string(choice.gpu) + " was asked for, but torch sees " +
                              std::to_string(gpus) + " GPU(s)");
-  const int index = choice.gpu >= 0 ? choice.gpu : rank % gpus;
-  return torch::Device(torch::kCUDA, static_cast<torch::DeviceIndex>(index));
+  const int index = choice.gpu >= 0 ? choice.gpu : (ranks_before + rank) % gpus;
+  const torch::Device device(torch::kCUDA, static_cast<torch::DeviceIndex>(index));
+  c10::impl::VirtualGuardImpl(device.type()).setDevice(device);    // also what an MPI with GPU support looks at
+  return device;
 }
 
 }    // namespace les

@@ -11,8 +11,9 @@ struct DeviceChoice {
   int gpu = -1;    // -1: by the rank within the node
 };
 
-// Collective. GPUs are dealt out by the rank within the node; AUTO is the CPU where torch sees none.
+// Collective over `world`. GPUs are dealt out by the rank within the node, after `ranks_before` of other partitions; AUTO is the CPU
+// where torch sees none. The device becomes the current one.
 // Throws std::runtime_error, with what to do, where a GPU was asked for that is not there.
-torch::Device choose_device(const DeviceChoice &choice, MPI_Comm world);
+torch::Device choose_device(const DeviceChoice &choice, MPI_Comm world, int ranks_before);
 
 }    // namespace les

@@ -6,6 +6,7 @@
 
 #include "fix_efield_bec.h"
 
+#include "cell.h"
 #include "current.h"
 #include "keywords.h"
 #include "pair_les.h"
@@ -37,8 +38,7 @@ using namespace FixConst;
 
 FixEfieldBEC::FixEfieldBEC(LAMMPS *lmp, int narg, char **arg) :
     Fix(lmp, narg, arg), region(nullptr), neutral(true), field_only(false), pair(nullptr), ilevel_respa(0),
-    have_path(false), work(0.0), polarization{0.0, 0.0, 0.0}, net_force{0.0, 0.0, 0.0}, summed_at{-1, -1}, sums{},
-    current{}
+    have_path(false), work(0.0), polarization{0.0, 0.0, 0.0}, net_force{0.0, 0.0, 0.0}, summed_at(-1), sums{}
 {
   if (narg < 6) error->all(FLERR, "fix efield/bec: expected three components of the field (V/A), got {}", narg - 3);
   for (int a = 0; a < 3; a++) {
@@ -259,30 +259,25 @@ void FixEfieldBEC::post_force(int vflag)
   }
   have_path = true;
   motion.advance(domain, true);    // this evaluation is the last one from now on
-  summed_at[0] = summed_at[1] = -1;
+  summed_at = -1;
 }
 
-// The corner of an open box follows the atoms and carries nothing. A tilt that LAMMPS has flipped by a lattice vector is taken
-// back: the lattice is the same.
+// The corner of an open box follows the atoms and carries nothing.
 void FixEfieldBEC::BoxMotion::advance(const Domain *domain, bool first)
 {
   const bool periodic = domain->xperiodic != 0;
-  const double h[6] = {domain->xprd, domain->yprd, domain->zprd, domain->yz, domain->xz, domain->xy};
   if (first || !periodic) {
-    std::copy(h, h + 6, last);
+    last = les::cell_of(domain);
     std::copy(domain->boxlo, domain->boxlo + 3, last_low);
   }
-  const double yz_flips = std::round((h[3] - last[3]) / h[1]);
-  const double yz = h[3] - yz_flips * h[1], xz_shifted = h[4] - yz_flips * h[5];
-  const double xz = xz_shifted - std::round((xz_shifted - last[4]) / h[0]) * h[0];
-  const double xy = h[5] - std::round((h[5] - last[5]) / h[0]) * h[0];
+  const les::Cell h = les::without_flips(les::cell_of(domain), last);
   // map = h_now h_last^-1
   map[0] = h[0] / last[0];
   map[1] = h[1] / last[1];
   map[2] = h[2] / last[2];
-  map[3] = (yz - map[1] * last[3]) / last[2];
-  map[5] = (xy - map[0] * last[5]) / last[1];
-  map[4] = (xz - map[0] * last[4] - map[5] * last[3]) / last[2];
+  map[3] = (h[3] - map[1] * last[3]) / last[2];
+  map[5] = (h[5] - map[0] * last[5]) / last[1];
+  map[4] = (h[4] - map[0] * last[4] - map[5] * last[3]) / last[2];
   for (int a = 0; a < 3; a++) low[a] = periodic ? domain->boxlo[a] : last_low[a];
 }
 
@@ -316,11 +311,11 @@ void FixEfieldBEC::extend_path(int i, const double *force_now, const double *z_n
 
 const double *FixEfieldBEC::totals()
 {
-  if (summed_at[0] != update->ntimestep) {
+  if (summed_at != update->ntimestep) {
     const double mine[7] = {work,         polarization[0], polarization[1], polarization[2],
                             net_force[0], net_force[1],    net_force[2]};
     MPI_Allreduce(mine, sums, 7, MPI_DOUBLE, MPI_SUM, world);
-    summed_at[0] = update->ntimestep;
+    summed_at = update->ntimestep;
   }
   return sums;
 }
@@ -334,10 +329,8 @@ double FixEfieldBEC::compute_vector(int n)
     error->all(FLERR, "fix efield/bec: 'response field' gives no polarization and no current; use 'response full'");
   if (n < 6) return totals()[1 + n - 3];
   if (!pair) error->all(FLERR, "fix efield/bec: the current is known from the first run on; use 'run 0' first");
-  if (summed_at[1] != update->ntimestep) {
-    les::current(pair->born(), atom->v, atom->mask, groupbit, atom->nlocal, world, current);
-    summed_at[1] = update->ntimestep;
-  }
+  double current[3];    // not remembered: velocities change within a step
+  les::current(pair->born(), atom->v, atom->mask, groupbit, atom->nlocal, world, current);
   return current[n - 6];
 }
 
@@ -347,7 +340,7 @@ double FixEfieldBEC::compute_vector(int n)
 
 void FixEfieldBEC::write_restart(FILE *fp)
 {
-  summed_at[0] = -1;
+  summed_at = -1;
   const double *all = totals();
   if (comm->me == 0) {
     const int size = 4 * sizeof(double);

@@ -13,6 +13,7 @@ FixStyle(efield/bec,FixEfieldBEC);
 
 #include "fix.h"
 
+#include <array>
 #include <string>
 #include <vector>
 
@@ -52,8 +53,9 @@ class FixEfieldBEC : public Fix {
   // How the box carries a point that moves with it: x -> now + map (x - last). Displacements are counted beyond that, so that
   // they are integrals of velocities whatever a barostat or fix deform does, and do not depend on the origin.
   struct BoxMotion {
-    double last_low[3], last[6];    // corner and LAMMPS's h (xx yy zz yz xz xy) at the last evaluation
-    double low[3], map[6];          // corner now, upper triangular map in the same order
+    double last_low[3];            // corner at the last evaluation
+    std::array<double, 6> last;    // and the cell, as in cell.h
+    double low[3], map[6];         // corner now, upper triangular map in the same order
     void advance(const class Domain *, bool first);
     void carry(const double *x, double *moved) const;
   };
@@ -82,9 +84,8 @@ class FixEfieldBEC : public Fix {
   double work;               // done by the field so far, energy units; includes what a restart file said (on rank 0)
   double polarization[3];    // itinerant, e A
   double net_force[3];       // of the field, before `neutral`
-  bigint summed_at[2];       // timestep of the sums below
+  bigint summed_at;          // timestep of the sums below
   double sums[7];            // work, polarization, net force over all ranks
-  double current[3];
 
   std::vector<double> pushes;      // [nlocal][3] force of the field, force units
   std::vector<double> field_at;    // [nmax][3], only for atom-style components

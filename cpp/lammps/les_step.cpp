@@ -30,11 +30,11 @@ std::string LesStep::choose_solver(bool periodic, const Tensor &box, double n_at
     solver_ = make_open_sum(parameters(), comm);
     return "";
   }
-  const Cost cost = estimate_cost(parameters(), settings.mesh, box, n_atoms);
-  solver_is_mesh_ = settings.kspace == KspaceChoice::Mesh ||
-                    (settings.kspace == KspaceChoice::Auto && cost.mesh < cost.direct);
+  const bool chosen = settings.kspace == KspaceChoice::Auto;
+  const Cost cost = chosen ? estimate_cost(parameters(), settings.mesh, box, n_atoms) : Cost{};
+  solver_is_mesh_ = chosen ? cost.mesh < cost.direct : settings.kspace == KspaceChoice::Mesh;
   solver_ = solver_is_mesh_ ? make_mesh_sum(parameters(), settings.mesh, comm) : make_direct_sum(parameters(), comm);
-  if (settings.kspace != KspaceChoice::Auto) return "";
+  if (!chosen) return "";
   char line[160];
   std::snprintf(line, sizeof(line),
                 "kspace auto takes the %s (estimated ms a step on one core: direct sum %.2g, mesh %.2g)",

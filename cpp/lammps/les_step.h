@@ -83,6 +83,7 @@ class LesStep {
   bool has_solver() const { return solver_ != nullptr; }
   bool solver_is_mesh() const { return solver_is_mesh_; }
   bool first_step() const { return !solver_ready_; }
+  void forget_setup() { solver_ready_ = false; }    // wave vectors are chosen anew at the next step
   std::string solver_description() const { return solver_->description(); }
   // Largest relative change of a cell edge since wave vectors were chosen.
   double cell_drift() const;

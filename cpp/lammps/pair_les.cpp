@@ -12,6 +12,7 @@
 #include "force.h"
 #include "memory.h"
 #include "neighbor.h"
+#include "universe.h"
 #include "update.h"
 
 #include <ATen/Parallel.h>
@@ -22,7 +23,6 @@
 #endif
 
 using namespace LAMMPS_NS;
-using les::box_of;
 using les::reason_of;
 using torch::Tensor;
 
@@ -126,8 +126,7 @@ void PairLES::coeff(int narg, char **arg)
   m.path = arg[2];
   load_model();
   const les::Metadata &info = m.info();
-  std::string known;
-  for (const auto &s : info.species) known += " " + s;
+  const std::string known = m.known_species();
   m.species_of_type.assign(ntypes + 1, -1);
   for (int type = 1; type <= ntypes; type++) {
     const std::string element = arg[2 + type];
@@ -159,12 +158,12 @@ void PairLES::load_model()
   at::set_num_threads(comm->nthreads);
 #ifdef __GLIBC__
   // Every step frees what it has allocated; giving that back to the system each time costs a quarter of the step.
-  mallopt(M_MMAP_THRESHOLD, 256 << 20);
+  if (!mallopt(M_MMAP_THRESHOLD, 256 << 20)) mallopt(M_MMAP_THRESHOLD, 32 << 20);    // the most that older ones take
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
 #endif
   std::string failed;
   try {
-    const torch::Device device = les::choose_device(m.settings.device, world);
+    const torch::Device device = les::choose_device(m.settings.device, world, universe->iworld * comm->nprocs);
     m.model = std::make_unique<les::LesModel>(m.path, device);
     m.comm.set_gpu_aware(m.settings.gpu_aware == les::GpuAware::Yes ||
                          (m.settings.gpu_aware == les::GpuAware::Auto && les::MpiCommunicator::mpi_is_gpu_aware()));
@@ -173,15 +172,13 @@ void PairLES::load_model()
   }
   stop_together(failed);    // the file may be missing on one node only
   const les::Metadata &info = m.info();
-  std::string known;
-  for (const auto &s : info.species) known += " " + s;
   if (comm->me == 0)
     utils::logmesg(lmp,
                    "pair les: model {}\n"
                    "  species{}, {} layer(s) of {} A, {} charge channel(s), {}, device {}\n"
                    "  sigma {} A, dl {} A, norm {} eV A, epsilon_inf {}\n",
-                   m.path, known, info.layers, info.cutoff, info.channels, info.dtype, m.model->device().str(),
-                   info.sigma, info.dl, info.norm, m.epsilon_inf());
+                   m.path, m.known_species(), info.layers, info.cutoff, info.channels, info.dtype,
+                   m.model->device().str(), info.sigma, info.dl, info.norm, m.epsilon_inf());
 }
 
 /* ---------------------------------------------------------------------- */
@@ -222,6 +219,10 @@ void PairLES::init_style()
   if (layers > 1 && neighbor->style != Neighbor::BIN && neighbor->style != Neighbor::NSQ)
     error->all(FLERR, "pair_style les: models with message passing need neighbor style bin or nsq");
   neighbor->add_request(this, layers > 1 ? NeighConst::REQ_FULL | NeighConst::REQ_GHOST : NeighConst::REQ_FULL);
+  if (layers > 1 && comm->mode != Comm::SINGLE)
+    error->all(FLERR,
+               "pair_style les: models with message passing need ghosts out to {} cutoffs; use comm_modify mode single",
+               layers);
   if (layers > 1) {    // ghosts out to `layers` cutoffs, while neighbor lists reach only one
     const double needed = layers * info.cutoff + neighbor->skin;
     if (comm->me == 0 && comm->cutghostuser < needed)
@@ -231,13 +232,14 @@ void PairLES::init_style()
   }
 
   try {
-    const std::string choice =
-        m.choose_solver(domain->xperiodic != 0, box_of(domain), static_cast<double>(atom->natoms));
+    const std::string choice = m.choose_solver(domain->xperiodic != 0, les::cell_tensor(les::cell_of(domain)),
+                                               static_cast<double>(atom->natoms));
     if (!choice.empty() && comm->me == 0) utils::logmesg(lmp, "pair les: {}\n", choice);
   } catch (const std::exception &e) {
     error->all(FLERR, "pair_style les: {}", reason_of(e));
   }
   m.respond_every_step = m.warned_of_drift = false;
+  m.reported.clear();
   m.graph.forget_owners();
   m.evaluated_at = m.charges_at = m.born_at = -1;
 }

@@ -1,10 +1,9 @@
 // What the files pair_les*.cpp share: the step of the model as the pair style sees it.
 #pragma once
 
+#include "cell.h"
 #include "les_step.h"
 #include "pair_les.h"
-
-#include "domain.h"
 
 #include <string>
 #include <vector>
@@ -21,8 +20,17 @@ class PairLES::Impl : public les::LesStep {
   std::vector<double> atomic_energy;    // [species] eV
   std::vector<double> charge_unit;      // [channels] e per file unit, sign included
 
+  std::string known_species() const    // with a blank before each
+  {
+    std::string text;
+    for (const auto &s : info().species) text += " " + s;
+    return text;
+  }
+
   bool respond_every_step = false;
   bool warned_of_drift = false;
+  les::Cell last_cell{};    // of the last evaluation, from the beginning of the run without flips
+  std::string reported;     // of the solver, in this run
   bigint evaluated_at = -1, charges_at = -1, born_at = -1;    // timesteps
   int nlocal = 0, nghost = 0;                                 // when forces were computed
 
@@ -39,9 +47,9 @@ class PairLES::Impl : public les::LesStep {
 namespace les {
 
 // Cell [3, 3] f64, rows in A
-inline torch::Tensor box_of(const LAMMPS_NS::Domain *domain)
+inline torch::Tensor cell_tensor(const Cell &h)
 {
-  const double rows[9] = {domain->xprd, 0.0, 0.0, domain->xy, domain->yprd, 0.0, domain->xz, domain->yz, domain->zprd};
+  const double rows[9] = {h[0], 0.0, 0.0, h[5], h[1], 0.0, h[4], h[3], h[2]};
   return torch::tensor(at::ArrayRef<double>(rows, 9), torch::kFloat64).view({3, 3});
 }
 

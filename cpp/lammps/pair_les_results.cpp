@@ -106,7 +106,9 @@ const double *PairLES::potentials()
 
 void PairLES::check_evaluated(const char *what)
 {
-  if (impl->evaluated_at != update->ntimestep || impl->nlocal != atom->nlocal || impl->nghost != atom->nghost)
+  int stale = impl->evaluated_at != update->ntimestep || impl->nlocal != atom->nlocal || impl->nghost != atom->nghost;
+  MPI_Allreduce(MPI_IN_PLACE, &stale, 1, MPI_INT, MPI_MAX, world);    // atoms may have gone from one rank only
+  if (stale)
     error->all(FLERR,
                "pair les: {} were asked for at step {}, but forces were not computed there, or atoms came or went "
                "since; use 'run 0' first",

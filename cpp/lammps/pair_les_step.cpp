@@ -16,7 +16,6 @@
 #include <cmath>
 
 using namespace LAMMPS_NS;
-using les::box_of;
 using les::reason_of;
 
 void PairLES::compute(int eflag, int vflag)
@@ -24,12 +23,20 @@ void PairLES::compute(int eflag, int vflag)
   ev_init(eflag, vflag);
   Impl &m = *impl;
   if (neighbor->ago == 0) m.graph.forget_owners();
-  m.cell = box_of(domain);
+  // wave vectors are chosen when a run is set up, and stay with the lattice
+  const les::Cell now = les::cell_of(domain);
+  if (update->setupflag) m.forget_setup();
+  m.last_cell = m.first_step() ? now : les::without_flips(now, m.last_cell);
+  m.cell = les::cell_tensor(m.last_cell);
   const bool first = m.first_step();
   les::StepTimes &times = m.times;
   times.counts = !update->setupflag;
   if (times.counts) times.steps++;
-  times.measure(les::StepTimes::EDGES, [&] { build_graph(); });
+  try {
+    times.measure(les::StepTimes::EDGES, [&] { build_graph(); });
+  } catch (const std::exception &e) {
+    error->one(FLERR, failure("collecting the edges", reason_of(e)));
+  }
   std::string failed;
   const auto attempt = [&](auto &&work) {
     try {
@@ -48,7 +55,7 @@ void PairLES::compute(int eflag, int vflag)
   times.measure(les::StepTimes::PULL_BACK, [&] { attempt([&] { m.run_pull_back(m.respond_every_step); }); });
   if (domain->box_change) warn_of_drift();
   bool finite = true;
-  times.measure(les::StepTimes::TALLY, [&] { finite = add_to_lammps(); });
+  times.measure(les::StepTimes::TALLY, [&] { attempt([&] { finite = add_to_lammps(); }); });
   if (!finite && failed.empty())
     failed = failure("checking the forces",
                      "a force or an energy is not finite; atoms may have come too close, or the model was asked "
@@ -77,7 +84,9 @@ void PairLES::build_graph()
 void PairLES::report_solver()
 {
   Impl &m = *impl;
-  if (comm->me == 0) utils::logmesg(lmp, "pair les: {}\n", m.solver_description());
+  if (m.reported == m.solver_description()) return;    // a rerun sets up each frame
+  m.reported = m.solver_description();
+  if (comm->me == 0) utils::logmesg(lmp, "pair les: {}\n", m.reported);
   if (!m.settings.check || !m.solver_is_mesh()) return;
   const auto [forces, potentials] = m.mesh_errors();
   if (comm->me == 0)

@@ -62,6 +62,52 @@ def test_wave_vectors_stay_within_a_run(
     np.testing.assert_allclose(work / 1602176.5, change, rtol=0, atol=2e-4 * np.ptp(change))
 
 
+@pytest.mark.parametrize("tilt", ["xy", "xz", "yz"])
+@pytest.mark.parametrize("style", ["kspace direct born phase", "kspace mesh accuracy 1e-6"])
+def test_flipped_tilt(
+    style: str,
+    tilt: str,
+    water: Callable[..., Atoms],
+    toy_model: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    """Where LAMMPS flips the tilt, the lattice stays the same, and so do the wave vectors."""
+    start = {"xy": 0.4, "xz": -0.3, "yz": 0.2} | {tilt: 0.48}
+    rows = {}
+    for flip in ("yes", "no"):
+        commands = [
+            "neigh_modify every 1 delay 0 check no",
+            "change_box all triclinic",
+            *(f"change_box all {t} final $({x}*lx) units box" for t, x in start.items()),
+            "velocity all create 300.0 5 loop all",
+            "timestep 0.0002",
+            f"fix d all deform 1 {tilt} delta $(0.04*lx) flip {flip}",
+            "fix 1 all nve",
+            "fix f all efield/bec 0.0 0.1 0.0",
+            f'fix out all print 1 "TILT $({tilt}) $(v_e:%.15g) $(c_stress[1]:%.15g) '
+            '$(c_stress[4]:%.15g) $(f_f:%.15g) $(f_f[4]:%.15g)" screen yes',
+            "thermo_style custom step pe c_stress[*] f_f f_f[*]",
+            "thermo 1",
+            "variable e equal pe",
+            "run 40",
+        ]
+        result = run(
+            tmp_path / flip,
+            water(3),
+            toy_model("linear"),
+            style=style,
+            commands=commands,
+            ranks=2,
+            quantities="",
+        )
+        rows[flip] = printed(result.log, "TILT")
+    assert np.abs(np.diff(rows["yes"][:, 0])).max() > 3.0
+    assert np.abs(np.diff(rows["no"][:, 0])).max() < 0.1
+    tolerance = 1e-5 if "mesh" in style else 1e-9
+    size = np.abs(rows["no"][:, 1:]).max(axis=0)
+    np.testing.assert_array_less(np.abs(rows["yes"] - rows["no"])[:, 1:] / size, tolerance)
+
+
 @pytest.mark.parametrize("motion", ["nph", "triclinic nph", "deform"])
 def test_polarization_knows_no_origin(
     motion: str, water: Callable[..., Atoms], toy_model: Callable[..., Path], tmp_path: Path
