@@ -32,7 +32,7 @@ _STORAGE_TYPES = {
 }
 
 
-class UnsafePickleError(pickle.UnpicklingError):
+class UnsafePickleError(pickle.UnpicklingError, ValueError):
     """The file asks for something that a model does not need, or is damaged."""
 
 

@@ -110,6 +110,33 @@ def test_field_force_in_the_open_is_the_derivative_of_the_dipole_energy(toy_mode
         assert forces[i, b] == pytest.approx(slope, abs=1e-7)
 
 
+def test_stress_is_the_slope_where_wave_vectors_stay(toy_model):
+    """The box grows through a shell at L = 3 dl: E jumps unless the reference cell is given."""
+    positions = np.random.default_rng(5).random((6, 3)) * 6.0
+    start = Atoms(["H", "O"] * 3, positions, cell=[5.99] * 3, pbc=True)
+
+    def strained(scale, **options):
+        copy = start.copy()
+        copy.set_cell(start.cell * scale, scale_atoms=True)
+        copy.calc = LesCalculator(toy_model("constant"), **options)
+        return copy
+
+    def jump(**options):
+        """Change of energy from one side of the shell to the other, and what pressure says."""
+        step = 0.004
+        change = [strained(1.0 + s, **options).get_potential_energy() for s in (0.0, step)]
+        middle = strained(1.0 + 0.5 * step, **options)
+        slope = 3.0 * middle.get_stress()[:3].mean() * middle.get_volume() / (1.0 + 0.5 * step)
+        return change[1] - change[0], slope * step
+
+    rise, work = jump(reference_cell=start.cell)
+    assert rise == pytest.approx(work, rel=1e-3)
+    rise, work = jump()
+    assert abs(rise - work) > 0.5 * abs(work)
+    with pytest.raises(CalculatorSetupError, match="reference_cell must be three lattice vectors"):
+        LesCalculator(toy_model("constant"), reference_cell=[1.0, 2.0])
+
+
 def test_charges_are_in_e(toy_model):
     """0.4 and -0.8 file units of 1 e, whatever epsilon_inf is."""
     structure = atoms()

@@ -9,7 +9,7 @@ from lammps_les import __version__
 from lammps_les.cli import app
 from lammps_les.model_file import read_metadata
 
-COMMANDS = ["bench", "export", "info", "evaluate"]
+COMMANDS = ["bench", "export", "info", "evaluate", "train"]
 
 
 def run(*arguments) -> tuple[int, str]:

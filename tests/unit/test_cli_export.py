@@ -1,5 +1,7 @@
 """``lammps-les export``: the decisions that a checkpoint leaves open."""
 
+import zipfile
+
 import pytest
 from ase import Atoms
 from generate import toy_models
@@ -60,7 +62,11 @@ def test_no_structure_is_made_up_for_other_models():
 
 def test_wrong_input_is_one_line(tmp_path, toy_model):
     (tmp_path / "text.pth").write_text("hello")
+    with zipfile.ZipFile(tmp_path / "unsafe.pth", "w") as archive:
+        archive.writestr("archive/data.pkl", b"cos\nsystem\n.")
+        archive.writestr("archive/version", "3\n")
     cases = {
+        (tmp_path / "unsafe.pth",): "system",
         (tmp_path / "none.pth",): "none.pth does not exist",
         (toy_model("linear"),): "would overwrite the network",
         (toy_model("linear"), "-o", tmp_path / "x.pt"): "is a model file already",

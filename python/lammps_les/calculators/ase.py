@@ -39,10 +39,15 @@ class LesCalculator(Calculator):
             atoms; the sum of the Born effective charges of a LES model is not zero.
         epsilon_inf: replaces the value of the model file.
         device: ``cpu``, ``cuda``, ``cuda:N``.
+        reference_cell: lattice vectors [A] from which the wave vectors (integer triples) of all
+            periodic structures are chosen, for instance ``atoms.cell`` before a relaxation of the
+            cell or a run at constant pressure: energy is then smooth in the cell, and stress its
+            derivative. None: each structure's own cell, and the energy jumps where a shell of wave
+            vectors crosses the cutoff of the model.
 
     Raises:
         ModelFileError: the file is no model file of a known version.
-        CalculatorSetupError: wrong field or form; an element that the model does not know; mixed
+        CalculatorSetupError: wrong field, form or reference cell; an element that the model does not know; mixed
             boundaries.
         CalculationFailed: the model raised, or gave an energy or force that is not finite.
     """
@@ -65,6 +70,7 @@ class LesCalculator(Calculator):
         neutral: bool = True,
         epsilon_inf: float | None = None,
         device: str = "cpu",
+        reference_cell: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -72,6 +78,13 @@ class LesCalculator(Calculator):
             raise CalculatorSetupError(f"born must be 'local' or 'phase', got {born!r}")
         if field is not None and np.shape(field) != (3,):
             raise CalculatorSetupError(f"field must be three numbers in V/A, got {field!r}")
+        if reference_cell is not None:
+            reference_cell = np.array(reference_cell, dtype=float)
+            if reference_cell.shape != (3, 3) or not np.linalg.det(reference_cell):
+                raise CalculatorSetupError(
+                    f"reference_cell must be three lattice vectors in A, got {reference_cell}"
+                )
+        self.reference_cell = reference_cell
         self.model_file = Path(model)
         self.model, self.metadata = load_model(model, device)
         if epsilon_inf is not None:
@@ -106,6 +119,7 @@ class LesCalculator(Calculator):
                 periodic,
                 self.born if need_born else None,
                 self.device,
+                self.reference_cell,
             )
         except ModelFileError as error:
             raise CalculationFailed(f"model file {self.model_file}: {error}") from error

@@ -44,6 +44,7 @@ def evaluate_system(
     periodic: bool,
     born: str | None = None,
     device: str | torch.device = "cpu",
+    reference_cell: np.ndarray | None = None,
 ) -> Evaluation:
     """Evaluate ``latents`` and differentiate it; long-range sum and response in C++, as in MD.
 
@@ -59,6 +60,7 @@ def evaluate_system(
         periodic: in all three directions, or in none.
         born: ``local`` or ``phase`` form of the Born effective charges, or None for none.
         device: of the model.
+        reference_cell: [3, 3], from which wave vectors are chosen; default: ``cell``.
     """
     edge_index, shifts = neighbor_list(positions, cell, periodic, metadata.cutoff)
     edge_index, shifts = edge_index.to(device), shifts.to(device)
@@ -80,10 +82,12 @@ def evaluate_system(
     leaves = [edges.detach().requires_grad_() for _ in range(metadata.layers if apart else 1)]
     typed = [leaf.to(metadata.torch_dtype) for leaf in leaves]
     cuts: list[Cut] = []
-    if apart:
-        latent, cuts = model.latents_in_layers(typed, edge_index, kinds, n)
-    else:
-        latent = model.latents(typed[0], edge_index, kinds, n)
+    # compiled anew for each number of edges, memory would grow and calls would stall
+    with torch.jit.optimized_execution(False):
+        if apart:
+            latent, cuts = model.latents_in_layers(typed, edge_index, kinds, n)
+        else:
+            latent = model.latents(typed[0], edge_index, kinds, n)
     energy, latent_charge = latent["energy"].double(), latent["charge"].double()
     sign = torch.tensor(metadata.charge_sign, dtype=torch.float64, device=device)
     charge = latent_charge
@@ -99,6 +103,7 @@ def evaluate_system(
         remove_self=metadata.remove_self,
         self_factor=metadata.self_factor,
         open_shift=metadata.open_shift,
+        setup_cell=None if reference_cell is None else torch.from_numpy(reference_cell),
     )
     weighted = energy.sum() + (long_range["potential"] * charge).sum()
     g = _gradient(weighted, leaves)

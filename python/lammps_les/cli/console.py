@@ -29,7 +29,13 @@ def short_errors(command: Callable[_P, _R]) -> Callable[_P, _R]:
         warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"torch\.jit")
         try:
             return command(*args, **kwargs)
-        except (ValueError, OSError, CalculatorError, torch.jit.Error) as error:
+        except (
+            ValueError,
+            OSError,
+            CalculatorError,
+            torch.jit.Error,
+            torch.OutOfMemoryError,
+        ) as error:
             errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
             raise typer.Exit(1) from None
 
