@@ -47,8 +47,8 @@ class LesCalculator(Calculator):
 
     Raises:
         ModelFileError: the file is no model file of a known version.
-        CalculatorSetupError: wrong field, form or reference cell; an element that the model does not know; mixed
-            boundaries.
+        CalculatorSetupError: wrong field, form or reference cell; an element that the model does
+            not know; mixed boundaries.
         CalculationFailed: the model raised, or gave an energy or force that is not finite.
     """
 
