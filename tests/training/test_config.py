@@ -13,6 +13,7 @@ from lammps_les.cli import app
 from lammps_les.training.config_file import read_config
 
 MINIMAL = "data:\n  files:\n    - path: water.xyz\n"
+REPRESENTATION = MINIMAL + "network:\n  representation:\n"
 
 
 def refused(tmp_path: Path, text: str) -> str:
@@ -32,7 +33,7 @@ def refused(tmp_path: Path, text: str) -> str:
         (
             "data:\n  files:\n    - paht: water.xyz\n",
             "line 3: unknown key 'data.files[0].paht'; did you mean 'path'? "
-            "Allowed: path, weight, part, frames",
+            "Allowed: path, weight, part, frames, bec_order",
         ),
         ("data:\n  files:\n    - weight: 2\n", "line 3: key 'data.files[0].path' is missing"),
         ("data:\n  files: []\n", "key 'data.files'"),
@@ -71,6 +72,46 @@ def refused(tmp_path: Path, text: str) -> str:
             "exact needs network.channels: 1, got 2",
         ),
         ("- 1\n", "expected sections"),
+        (
+            REPRESENTATION + "    average_neighbors: 0\n",
+            "line 6: key 'network.representation.average_neighbors': Input should be greater than "
+            "0, got 0",
+        ),
+        (REPRESENTATION + "    cutoff: -1\n", "cutoff': Input should be greater than 0, got -1"),
+        (REPRESENTATION + "    cutoff: .inf\n", "cutoff': Input should be a finite number"),
+        (REPRESENTATION + "    embedding_size: 0\n", "should be greater than or equal to 1, got 0"),
+        (REPRESENTATION + "    n_bessel: 0\n", "n_bessel': Input should be greater than or equal"),
+        (REPRESENTATION + "    n_radial: 0\n", "n_radial': Input should be greater than or equal"),
+        (REPRESENTATION + "    max_l: -1\n", "max_l': Input should be greater than or equal to 0"),
+        (REPRESENTATION + "    max_nu: 7\n", "max_nu': Input should be less than or equal to 4"),
+        (REPRESENTATION + "    max_nu: 0\n", "max_nu': Input should be greater than or equal to 1"),
+        (REPRESENTATION + "    layers: 0\n", "layers': Input should be greater than or equal to 1"),
+        (
+            REPRESENTATION + "    cutoff_power: 0\n",
+            "cutoff_power': Input should be greater than or",
+        ),
+        (
+            REPRESENTATION + "    messages: [{invariant_hidden: [4, 0]}]\n",
+            "key 'network.representation.messages[0].invariant_hidden[1]': Input should be greater",
+        ),
+        (
+            MINIMAL + "network: {charge_representation: {cutoff: 0}}\n",
+            "line 4: key 'network.charge_representation.cutoff': Input should be greater than 0",
+        ),
+        (MINIMAL + "network: {energy: {hidden: [0]}}\n", "key 'network.energy.hidden[0]'"),
+        (
+            MINIMAL + "network: {charge: {scale: 0}}\n",
+            "key 'network.charge.scale': expected a number other than 0, got 0",
+        ),
+        (
+            MINIMAL + "network: {species: [H, O, H]}\n",
+            "line 4: key 'network.species': expected each element once, got ['H', 'O', 'H']",
+        ),
+        (
+            MINIMAL + "network: {species: [H, Ox]}\n",
+            "key 'network.species': expected element symbols, 'Ox' is none",
+        ),
+        (MINIMAL + "network: {species: []}\n", "key 'network.species'"),
         ("data: [\n", "is not YAML"),
     ],
 )
@@ -117,6 +158,30 @@ def test_init_writes_a_configuration_that_is_read(tmp_path, monkeypatch):
     assert "10 structures of 6 atoms, 10 periodic, elements H O" in result.stdout
     assert "# embed_total_charge: true" in result.stdout
     assert not config.network.representation.embed_total_charge
+
+
+def test_init_names_the_file_so_that_it_is_found_from_anywhere(tmp_path, monkeypatch):
+    name = 'liquid: "water" #2.xyz'
+    (tmp_path / "some data").mkdir()
+    (tmp_path / "runs").mkdir()
+    write(tmp_path / "some data" / "w.xyz", [waters("open", 2, seed) for seed in range(3)])
+    (tmp_path / "some data" / "w.xyz").rename(tmp_path / "some data" / name)
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["train", "--init", f"some data/{name}"])
+    assert result.exit_code == 0, result.output
+    (tmp_path / "runs" / "c.yaml").write_text(result.stdout)
+    config = read_config(tmp_path / "runs" / "c.yaml")
+    assert config.data.files[0].path == str(tmp_path / "some data" / name)
+
+
+def test_init_leaves_epsilon_inf_to_be_given(tmp_path):
+    write(tmp_path / "w.xyz", [waters("triclinic", 2, seed) for seed in range(3)])
+    text = CliRunner().invoke(app, ["train", "--init", str(tmp_path / "w.xyz")]).stdout
+    (tmp_path / "c.yaml").write_text(text)
+    assert "epsilon_inf" not in read_config(tmp_path / "c.yaml").charges.model_fields_set
+    remark = text.split("  # epsilon_inf: ")[1].split("total_charge:")[0]
+    assert "square root" in remark
+    assert "without it 1 (vacuum)" in remark
 
 
 def test_init_tells_the_network_the_total_charge_where_structures_differ_in_it(tmp_path):

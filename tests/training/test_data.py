@@ -13,7 +13,8 @@ from lammps_les.data.atomic_energies import fit_atomic_energies, isolated_atomic
 from lammps_les.data.splits import check_indices, split_by_fraction
 from lammps_les.data.structures import Labelled, check_species, read_labelled
 from lammps_les.training.config import RunConfig
-from lammps_les.training.preparation import prepare, read_data
+from lammps_les.training.parts import read_data
+from lammps_les.training.preparation import prepare
 
 
 def labelled(atoms: Atoms, energy: float = -8.0, force: float = 0.0) -> Atoms:
@@ -63,6 +64,20 @@ def test_a_broken_structure_is_refused_with_file_and_frame(tmp_path, name, messa
         read_labelled(path)
 
 
+def test_the_frame_that_is_named_is_that_of_the_file(tmp_path):
+    path = tmp_path / "data.xyz"
+    good = labelled(waters("triclinic", 1, 2))
+    write(path, [good, good, good, good, broken("nan"), good])
+    for frames in ("::2", "4:", ":5", "-3:", "::-1", "-2", "4"):
+        with pytest.raises(ValueError, match=r"data\.xyz, frame 4: energy holds"):
+            read_labelled(path, index=frames)
+    found = {
+        frames: [s.where.split()[-1] for s in read_labelled(path, index=frames)]
+        for frames in ("1:4:2", "-1", "-1:", "3::-1")
+    }
+    assert found == {"1:4:2": ["1", "3"], "-1": ["5"], "-1:": ["5"], "3::-1": ["3", "2", "1", "0"]}
+
+
 def test_labels_that_mean_nothing_under_the_boundaries_are_passed_over(tmp_path):
     structures = []
     for kind in ("triclinic", "open"):
@@ -81,9 +96,6 @@ def test_files_that_cannot_be_used_are_refused(tmp_path):
     (tmp_path / "text.xyz").write_text("hello")
     with pytest.raises(ValueError, match="cannot be read as structures"):
         read_labelled(tmp_path / "text.xyz")
-    write(tmp_path / "a.xyz", labelled(waters("open", 1, 1)))
-    with pytest.raises(ValueError, match="no frame has a label 'Energie' for energy"):
-        read_labelled(tmp_path / "a.xyz", {"energy": "Energie"})
 
 
 def test_unknown_elements_are_refused_with_file_and_frame():
@@ -115,9 +127,9 @@ def test_atomic_energies_of_one_composition_have_least_norm():
     left = fit_atomic_energies(two, ["H", "O"], [-5.0, -10.0])
     assert left == pytest.approx({"H": -2.0, "O": -1.0})
     single = [structure(Atoms("O"), -3.0), structure(Atoms("H"), -1.0)]
-    assert isolated_atomic_energies([*two, *single], ["H", "O"]) == {"H": -1.0, "O": -3.0}
-    with pytest.raises(ValueError, match="no structure .* is a single atom of O"):
-        isolated_atomic_energies(single[1:], ["H", "O"])
+    assert isolated_atomic_energies([*two, *single], ["H", "O"], 3.0) == {"H": -1.0, "O": -3.0}
+    with pytest.raises(ValueError, match="no structure .* is an isolated atom of O"):
+        isolated_atomic_energies(single[1:], ["H", "O"], 3.0)
 
 
 @pytest.fixture
@@ -156,6 +168,12 @@ def test_own_validation_file_leaves_the_rest_for_training(folder):
         data = {"files": files, "split": {"test": test}}
         parts = read_data(RunConfig.model_validate({"data": data}), folder)
         assert [len(part) for part in parts.values()] == expected
+
+
+def test_a_share_that_rounds_to_nothing_takes_nothing(folder):
+    files = [{"path": "a.xyz", "frames": ":4"}, {"path": "b.xyz", "part": "validation"}]
+    parts = read_data(RunConfig.model_validate({"data": {"files": files}}), folder)
+    assert [len(part) for part in parts.values()] == [4, 3, 0]
 
 
 def test_a_weight_without_labels_is_refused(folder):

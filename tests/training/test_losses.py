@@ -159,9 +159,11 @@ def test_penalty_takes_frames_without_total_charge_for_neutral():
     assert len(deviations(predicted, batch)["total_charge"].values) == 1
 
 
-def test_a_batch_without_anything_to_learn_is_refused():
-    with pytest.raises(ValueError, match="no label with a weight"):
-        loss_of({}, dict.fromkeys(QUANTITIES, 1.0), "mse", 1.0)
+def test_the_loss_of_a_batch_without_anything_to_learn_is_zero():
+    deviation = Deviation(torch.ones(1), torch.ones(1))
+    value = loss_of({"energy": deviation}, dict.fromkeys(QUANTITIES, 0.0), "mse", 1.0)
+    assert value.item() == 0.0
+    assert not value.requires_grad
 
 
 def test_weights_move_within_their_stage():

@@ -41,11 +41,9 @@ def train(
     settings = read_config(config)
     if folder is None:
         folder = config.parent if resume and config.name == CONFIG else config.with_suffix("")
-    outcome = run_training(settings, config.parent, folder, resume, errors)
+    outcome = run_training(settings, config.parent, folder, resume, errors, note=note)
     if outcome is None:  # not the first of several processes
         return
-    for text in outcome.notes:
-        note(text)
     for part, rows in outcome.errors.items():
         table = Table(title=part, title_justify="left")
         for name in ("quantity", "unit", "RMSE", "MAE", "R2"):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lammps_les.data.neighbors import neighbor_list
 from lammps_les.data.structures import Labelled
 from lammps_les.keys import ENERGY
 
@@ -40,9 +41,14 @@ def fit_atomic_energies(
 
 
 def isolated_atomic_energies(
-    structures: Sequence[Labelled], species: Sequence[str]
+    structures: Sequence[Labelled], species: Sequence[str], cutoff: float
 ) -> dict[str, float]:
-    """Energy [eV] of each species from the structures that are a single atom.
+    """Energy [eV] of each species from the structures that are an isolated atom.
+
+    Args:
+        structures: of all parts of the data.
+        species: elements.
+        cutoff: A; an atom with a neighbor within it, be it its own image, is not isolated.
 
     Raises:
         ValueError: a species has no such structure.
@@ -50,12 +56,19 @@ def isolated_atomic_energies(
     single = {
         s.atoms.get_chemical_symbols()[0]: float(s.labels[ENERGY.name])
         for s in structures
-        if len(s.atoms) == 1 and ENERGY.name in s.labels
+        if len(s.atoms) == 1 and ENERGY.name in s.labels and _is_isolated(s, cutoff)
     }
     absent = [symbol for symbol in species if symbol not in single]
     if absent:
         raise ValueError(
-            "data.atomic_energies: isolated, but no structure with an energy is a single atom of "
-            f"{' '.join(absent)}"
+            "data.atomic_energies: isolated, but no structure with an energy is an isolated atom "
+            f"of {' '.join(absent)} (one atom that has no neighbor within {cutoff:g} A, images "
+            "included); add a file with such atoms, in any part, or give the energies by symbol"
         )
     return {symbol: single[symbol] for symbol in species}
+
+
+def _is_isolated(structure: Labelled, cutoff: float) -> bool:
+    atoms = structure.atoms
+    edges, _ = neighbor_list(atoms.positions, atoms.cell.array, structure.periodic, cutoff)
+    return edges.size(1) == 0

@@ -8,19 +8,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lammps_les.data.labels import label_shape
 from lammps_les.data.neighbors import neighbor_list
 from lammps_les.data.structures import Labelled
 from lammps_les.electrostatics import wave_vector_triples
-from lammps_les.keys import BORN_EFFECTIVE_CHARGES, DIPOLE, ENERGY, FORCES, STRESS, TOTAL_CHARGE
+from lammps_les.keys import DIPOLE, ENERGY, LABELS, QUADRUPOLE, TOTAL_CHARGE, Quantity
 
-LABEL_SHAPES: dict[str, tuple[bool, tuple[int, ...]]] = {
-    ENERGY.name: (False, ()),
-    FORCES.name: (True, (3,)),
-    STRESS.name: (False, (6,)),
-    BORN_EFFECTIVE_CHARGES.name: (True, (3, 3)),
-    DIPOLE.name: (False, (3,)),
-    TOTAL_CHARGE.name: (False, ()),
-}
+
+def _rows(quantity: Quantity) -> tuple[bool, tuple[int, ...]]:
+    per_atom, shape = quantity.shape.startswith("[N"), label_shape(quantity, 1)
+    return per_atom, shape[1:] if per_atom else shape
+
+
+LABEL_SHAPES = {q.name: _rows(q) for q in LABELS if q is not QUADRUPOLE}
 """Labels of a batch: whether there is one row for each atom (else one for each frame), and what
 shape a row has."""
 

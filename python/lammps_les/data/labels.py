@@ -1,5 +1,8 @@
 """Reference values of structures read by ASE."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from ase import Atoms
 from ase.stress import full_3x3_to_voigt_6_stress
@@ -24,13 +27,27 @@ def label(
     Raises:
         ValueError: the value has a number of elements that does not fit the quantity.
     """
-    results = atoms.calc.results if atoms.calc is not None else {}
     for name in (key,) if key else quantity.aliases:
-        for place in (results, atoms.info, atoms.arrays):
+        for place in _places(atoms):
             if name in place:
                 value = np.asarray(place[name], dtype=float)
                 return _shaped(value, quantity, name, len(atoms), r_first)
     return None
+
+
+def has_label(atoms: Atoms, key: str) -> bool:
+    """Whether a file gives a structure something under a name, whatever it may mean."""
+    return any(key in place for place in _places(atoms))
+
+
+def label_shape(quantity: Quantity, n_atoms: int) -> tuple[int, ...]:
+    """Shape of a quantity of a structure of ``n_atoms`` atoms."""
+    sizes = quantity.shape.strip("[]").split(", ")
+    return tuple(n_atoms if size == "N" else int(size) for size in sizes if size)
+
+
+def _places(atoms: Atoms) -> tuple[Mapping[str, Any], ...]:
+    return (atoms.calc.results if atoms.calc is not None else {}, atoms.info, atoms.arrays)
 
 
 def _shaped(
@@ -38,11 +55,7 @@ def _shaped(
 ) -> np.ndarray:
     if quantity is STRESS and value.size == 9:
         value = full_3x3_to_voigt_6_stress(value.reshape(3, 3))
-    shape = tuple(
-        n_atoms if size == "N" else int(size)
-        for size in quantity.shape.strip("[]").split(", ")
-        if size
-    )
+    shape = label_shape(quantity, n_atoms)
     if value.size != np.prod(shape, dtype=int):
         raise ValueError(
             f"label '{name}': expected {quantity.name} of shape {shape}, got {value.shape}"

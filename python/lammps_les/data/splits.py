@@ -8,21 +8,21 @@ PARTS = ("training", "validation", "test")
 
 
 def split_by_fraction(
-    n: int, validation: float, test: float, seed: int
+    n: int, validation: float | None, test: float | None, seed: int
 ) -> tuple[list[int], list[int], list[int]]:
     """Indices of training, validation and test out of n, dealt at random.
 
     Args:
         n: number of structures.
-        validation: share below 1, or number of structures from 1 on.
+        validation: share below 1, or number of structures from 1 on; None: none are wanted.
         test: likewise.
         seed: of the shuffle; the same seed gives the same parts.
 
     Raises:
-        ValueError: nothing is left for training or validation.
+        ValueError: nothing is left for training, or for validation where some are wanted.
     """
-    n_validation, n_test = (_count(n, share) for share in (validation, test))
-    if n_validation < 1 or n - n_validation - n_test < 1:
+    n_validation, n_test = (_count(n, share or 0.0) for share in (validation, test))
+    if (n_validation < 1 and validation is not None) or n - n_validation - n_test < 1:
         raise ValueError(
             f"data.split: {n} structures give {n - n_validation - n_test} for training, "
             f"{n_validation} for validation and {n_test} for test; training and validation need "

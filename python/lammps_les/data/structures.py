@@ -1,6 +1,7 @@
 """Reading labelled structures, and refusing those from which nothing good can be learned."""
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,6 +9,7 @@ import ase.io
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
+from ase.io.formats import string2index
 
 from lammps_les.data.labels import label
 from lammps_les.keys import DIPOLE, FORCES, LABELS, QUADRUPOLE, STRESS, TOTAL_CHARGE
@@ -20,7 +22,7 @@ class Labelled(NamedTuple):
         atoms: the structure.
         labels: by name of the quantity (``lammps_les.keys``), in its shape and unit.
         weight: factor on its part of the loss.
-        where: file and frame, for messages.
+        where: file and frame in it, for messages.
     """
 
     atoms: Atoms
@@ -46,6 +48,7 @@ def read_labelled(
     weight: float = 1.0,
     max_force: float = 100.0,
     index: str = ":",
+    name: str | None = None,
 ) -> list[Labelled]:
     """Read all structures of a file with ASE, and check them.
 
@@ -56,6 +59,7 @@ def read_labelled(
         weight: of these structures.
         max_force: eV/A; a force component beyond it is taken for a broken calculation.
         index: which frames, as ASE writes it.
+        name: of the file in messages about its frames; default: the path.
 
     Raises:
         ValueError: the file cannot be read or holds nothing; a frame is broken. The message names
@@ -65,15 +69,14 @@ def read_labelled(
     if not path.is_file():
         raise ValueError(f"data file {path} does not exist")
     try:
-        frames = ase.io.read(path, index)
+        frames = list(_numbered(path, index))
     except Exception as error:  # ASE's readers raise anything
         raise ValueError(f"{path} cannot be read as structures: {error}") from None
-    structures = [frames] if isinstance(frames, Atoms) else list(frames)
-    if not structures:
-        raise ValueError(f"{path} holds no structures")
+    if not frames:
+        raise ValueError(f"{path} holds no structures (asked for frames {index})")
     found = []
-    for n, atoms in enumerate(structures):
-        where = f"{path}, frame {n}"
+    for n, atoms in frames:
+        where = f"{name or path}, frame {n}"
         try:
             labels = _labels(atoms, keys, r_first)
         except ValueError as error:
@@ -82,10 +85,20 @@ def read_labelled(
         if problem:
             raise ValueError(f"{where}: {problem}")
         found.append(Labelled(atoms, labels, weight, where))
-    for name, key in keys.items():
-        if not any(name in structure.labels for structure in found):
-            raise ValueError(f"{path}: no frame has a label '{key}' for {name}")
     return found
+
+
+def _numbered(path: Path, index: str) -> Iterable[tuple[int, Atoms]]:
+    """Frames of a file that an index of ASE chooses, each with its number in the file from 0 on."""
+    chosen = string2index(index)
+    if isinstance(chosen, str):  # a question to a database
+        return enumerate(ase.io.read(path, index))
+    if isinstance(chosen, int):
+        chosen = slice(chosen, chosen + 1 or None)
+    begin, end, step = (n or 0 for n in (chosen.start, chosen.stop, chosen.step))
+    if min(begin, end, step) < 0:  # from the end
+        return list(enumerate(ase.io.read(path, ":")))[chosen]
+    return zip(itertools.count(begin, step or 1), ase.io.read(path, chosen), strict=False)
 
 
 def _labels(atoms: Atoms, keys: Mapping[str, str], r_first: bool) -> dict[str, np.ndarray]:

@@ -1,6 +1,35 @@
-"""What a network is made of: plain values from which :class:`LesNetwork` builds its modules."""
+"""What a network is made of: plain values from which :class:`LesNetwork` builds its modules.
+
+The limits on the values are checked where they are read from a file, as ``network.*`` of a training
+or as the configuration of a trained network.
+"""
 
 from dataclasses import dataclass, field
+from typing import Annotated
+
+from ase.data import chemical_symbols
+from pydantic import AfterValidator, Field
+
+Size = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+
+
+def _not_zero(value: float) -> float:
+    if value == 0.0:
+        raise ValueError("expected a number other than 0")
+    return value
+
+
+def _elements(symbols: list[str]) -> list[str]:
+    for symbol in symbols:
+        if symbol not in chemical_symbols[1:]:
+            raise ValueError(f"expected element symbols, '{symbol}' is none")
+    if len(set(symbols)) < len(symbols):
+        raise ValueError("expected each element once")
+    return symbols
+
+
+Elements = Annotated[list[str], Field(min_length=1), AfterValidator(_elements)]
 
 
 @dataclass(frozen=True)
@@ -19,7 +48,7 @@ class MessageConfig:
     memory: bool = True
     attenuated: bool = False
     invariant: bool = True
-    invariant_hidden: tuple[int, ...] = ()
+    invariant_hidden: tuple[Size, ...] = ()
     per_l: bool = False
     per_channel: bool = False
 
@@ -46,16 +75,16 @@ class RepresentationConfig:
             system.
     """
 
-    cutoff: float = 4.5
-    embedding_size: int = 2
-    n_bessel: int = 6
-    n_radial: int = 12
-    max_l: int = 3
-    max_nu: int = 3
-    cutoff_power: int = 6
+    cutoff: Positive = 4.5
+    embedding_size: Size = 2
+    n_bessel: Size = 6
+    n_radial: Size = 12
+    max_l: Annotated[int, Field(ge=0)] = 3
+    max_nu: Annotated[int, Field(ge=1, le=4)] = 3
+    cutoff_power: Size = 6
     mixing_per_channel: bool = True
-    average_neighbors: float = 10.0
-    layers: int = 1
+    average_neighbors: Positive = 10.0
+    layers: Size = 1
     messages: tuple[MessageConfig, ...] = (MessageConfig(),)
     embed_total_charge: bool = False
 
@@ -71,10 +100,10 @@ class ReadoutConfig:
         scale: factor on the result.
     """
 
-    hidden: tuple[int, ...] = (32, 16)
+    hidden: tuple[Size, ...] = (32, 16)
     bias: bool = True
     linear: bool = True
-    scale: float = 1.0
+    scale: Annotated[float, Field(allow_inf_nan=False), AfterValidator(_not_zero)] = 1.0
 
 
 @dataclass(frozen=True)

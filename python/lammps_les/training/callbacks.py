@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -36,6 +36,25 @@ def _numbers(trainer: lightning.Trainer) -> dict[str, float]:
         for name, value in trainer.callback_metrics.items()
         if name.startswith(("training/", "validation/"))
     }
+
+
+class Checkpoint(ModelCheckpoint):
+    """Weights on disk; a resumed training knows the best score also where the folder was moved.
+
+    Lightning forgets it then, and would let any later weights take the place of the best ones.
+    """
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """The state in a checkpoint, with the present place of its files."""
+
+        def here(path: str) -> str:
+            return os.path.join(str(self.dirpath), os.path.basename(path)) if path else path
+
+        paths = ("best_model_path", "kth_best_model_path", "last_model_path")
+        moved = {name: here(state_dict[name]) for name in paths if name in state_dict}
+        best = {here(path): score for path, score in state_dict["best_k_models"].items()}
+        place = {"dirpath": self.dirpath, "best_k_models": best}
+        super().load_state_dict({**state_dict, **moved, **place})
 
 
 class MetricsFile(Callback):

@@ -5,14 +5,14 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lammps_les.models import ReadoutConfig, RepresentationConfig
+from lammps_les.models.config import Elements, Positive, Size
 from lammps_les.units import NORM_COULOMB
 
-Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Count = Annotated[int, Field(ge=1)]
 Weight = NotNegative | tuple[Positive, Positive]
 NO_CITATION = "not given"
+BecOrder = Literal["P-first", "r-first"]
 
 
 class Section(BaseModel):
@@ -29,12 +29,14 @@ class FileConfig(Section):
         weight: factor on the loss of its structures.
         part: which part of the data its structures belong to; ``split`` deals them out.
         frames: which frames, as ASE writes it (``:``, ``:100``, ``::10``).
+        bec_order: of this file; default: that of ``data``.
     """
 
     path: str
     weight: Positive = 1.0
     part: Literal["split", "training", "validation", "test"] = "split"
     frames: str = ":"
+    bec_order: BecOrder | None = None
 
 
 class SplitConfig(Section):
@@ -83,13 +85,14 @@ class DataConfig(Section):
         bec_order: which index of a Born effective charge the files have first.
         split: of the structures of files whose ``part`` is ``split``.
         atomic_energies: energies [eV] of atoms that are taken off: ``fit`` (least squares over the
-            training structures), ``isolated`` (structures of a single atom), or values by symbol.
+            training structures), ``isolated`` (structures of one atom without neighbors, in any
+            part), or values by symbol.
         max_force: eV/A; a structure with a larger force component is refused.
     """
 
     files: Annotated[list[FileConfig], Field(min_length=1)]
     labels: LabelsConfig = LabelsConfig()
-    bec_order: Literal["P-first", "r-first"] = "P-first"
+    bec_order: BecOrder = "P-first"
     split: SplitConfig = SplitConfig()
     atomic_energies: Literal["fit", "isolated"] | dict[str, float] = "fit"
     max_force: Positive = 100.0
@@ -107,7 +110,7 @@ class NetworkSection(Section):
         charge_representation: separate environments for the charges.
     """
 
-    species: list[str] | None = None
+    species: Elements | None = None
     channels: Annotated[int, Field(ge=0)] = 1
     representation: RepresentationConfig = RepresentationConfig()
     energy: ReadoutConfig = ReadoutConfig()
@@ -136,8 +139,9 @@ class ChargesConfig(Section):
 
     Attributes:
         epsilon_inf: high-frequency dielectric constant; charges couple to fields as its root.
-        sign: of each channel, or ``auto``: from Born charges in the data, else the more
-            electronegative species negative.
+            Default: that of ``init_from``, else 1 (vacuum), which is remarked on.
+        sign: of each channel, or ``auto``: from Born charges in the data, else that of
+            ``init_from``, else the more electronegative species negative.
         remove_mean: whether the mean charge is removed in the polarization.
         born: form of the Born effective charges in the loss.
         total_charge: ``off``; ``penalty`` (a loss on the sum of charges of each frame, weight
@@ -145,7 +149,7 @@ class ChargesConfig(Section):
             (the charges of the one channel are shifted alike to sum to it, in the model file too).
     """
 
-    epsilon_inf: Positive = 1.0
+    epsilon_inf: Positive | None = None
     sign: Literal["auto"] | list[Literal[1, -1]] = "auto"
     remove_mean: bool = True
     born: Literal["local", "phase"] = "local"
@@ -187,7 +191,7 @@ class StageConfig(Section):
         weights: what changes.
     """
 
-    from_epoch: Count
+    from_epoch: Size
     weights: StageWeights
 
 
@@ -233,18 +237,18 @@ class TrainingConfig(Section):
         devices: how many.
     """
 
-    epochs: Count = 600
-    batch_size: Count = 1
+    epochs: Size = 600
+    batch_size: Size = 1
     learning_rate: Positive = 1e-2
     final_rate: Share = 1e-3
     warm_up: Share = 0.02
     weight_decay: NotNegative = 0.02
     max_gradient: Positive = 1.0
     averaging: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.998
-    check_every: Count = 1
-    patience: Count | None = None
+    check_every: Size = 1
+    patience: Size | None = None
     accelerator: Literal["cpu", "gpu", "auto"] = "cpu"
-    devices: Count = 1
+    devices: Size = 1
 
     @model_validator(mode="after")
     def _ends_with_a_look(self) -> "TrainingConfig":

@@ -80,21 +80,13 @@ def weighted_mean(deviation: Deviation, kind: str, huber_delta: float) -> Tensor
 def loss_of(
     found: Mapping[str, Deviation], weights: Mapping[str, float], kind: str, huber_delta: float
 ) -> Tensor:
-    """Sum over quantities of weight times ``weighted_mean``.
-
-    Raises:
-        ValueError: no quantity with a weight is labelled.
-    """
+    """Sum over quantities of weight times ``weighted_mean``; a constant 0 without any."""
     terms = [
         weights[name] * weighted_mean(deviation, kind, huber_delta)
         for name, deviation in found.items()
         if weights[name] > 0.0
     ]
-    if not terms:
-        raise ValueError(
-            f"a batch has no label with a weight in the loss; labels: {', '.join(found) or 'none'}"
-        )
-    return torch.stack(terms).sum()
+    return torch.stack(terms).sum() if terms else torch.zeros(())
 
 
 def weights_at(config: LossConfig, epoch: float, epochs: int) -> dict[str, float]:

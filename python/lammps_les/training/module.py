@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import lightning
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Sampler
 
-from lammps_les.data.frames import Batch, Frame, join
+from lammps_les.data.frames import Batch
 from lammps_les.keys import TOTAL_CHARGE
 from lammps_les.models import LesNetwork
 from lammps_les.training.config import RunConfig
@@ -63,7 +63,7 @@ class EpochOrder(Sampler[int]):
 
 
 class ErrorSums:
-    """Sums of squared and absolute deviations of each quantity."""
+    """Sums of squared deviations of each quantity."""
 
     def __init__(self) -> None:
         self.sums: dict[str, Tensor] = {}
@@ -72,9 +72,7 @@ class ErrorSums:
         """Take the deviations of a batch in."""
         for name, deviation in found.items():
             values = deviation.values.detach().double()
-            parts = torch.stack(
-                [(values**2).sum(), values.abs().sum(), values.new_tensor(float(values.numel()))]
-            )
+            parts = torch.stack([(values**2).sum(), values.new_tensor(float(values.numel()))])
             self.sums[name] = self.sums.get(name, torch.zeros_like(parts)) + parts
 
     def rmse(self, module: lightning.LightningModule | None = None) -> dict[str, float]:
@@ -82,14 +80,14 @@ class ErrorSums:
         sums = self.sums
         if module is not None and module.trainer.world_size > 1:
             # every process takes part for every quantity, also for one that it has not met
-            none = torch.zeros(3, dtype=torch.float64, device=module.device)
+            none = torch.zeros(2, dtype=torch.float64, device=module.device)
             sums = {
                 name: torch.as_tensor(module.all_gather(sums.get(name, none))).sum(0)
                 for name in QUANTITIES
             }
         self.sums = {}
         found = {name: parts.tolist() for name, parts in sums.items()}
-        return {name: math.sqrt(square / n) for name, (square, _, n) in found.items() if n > 0}
+        return {name: math.sqrt(square / n) for name, (square, n) in found.items() if n > 0}
 
 
 class LesTraining(lightning.LightningModule):
@@ -112,6 +110,7 @@ class LesTraining(lightning.LightningModule):
         self.wanted = used_quantities(config.loss)
         self.neutral = config.charges.total_charge == "penalty"
         self.training_errors, self.validation_errors = ErrorSums(), ErrorSums()
+        self._idle = False
 
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int
@@ -144,7 +143,16 @@ class LesTraining(lightning.LightningModule):
                 f"the loss is not finite in epoch {self.current_epoch}; lower "
                 "training.learning_rate, or look for broken structures in the data"
             )
+        self._idle = not value.requires_grad
+        if self._idle:  # no label of the batch counts at present; steps go on
+            value = sum((0.0 * p.sum() for p in self.network.parameters()), value.to(self.device))
         return value
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Parameters stay where nothing asks them to move, whatever momentum and decay say."""
+        gradients = (p.grad for p in self.network.parameters() if p.grad is not None)
+        if self._idle and not any(bool(gradient.any()) for gradient in gradients):
+            optimizer.zero_grad(set_to_none=True)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Move the running mean of the parameters."""
@@ -209,17 +217,3 @@ class LesTraining(lightning.LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
         }
-
-
-def rms_errors(
-    network: LesNetwork,
-    frames: Sequence[Frame],
-    physics: Physics,
-    wanted: Sequence[str],
-) -> dict[str, float]:
-    """Root mean square errors by quantity over frames, one after the other."""
-    sums = ErrorSums()
-    for frame in frames:
-        batch = join([frame])
-        sums.add(deviations(predict(network, batch, physics, wanted), batch))
-    return sums.rmse()

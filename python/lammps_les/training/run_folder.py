@@ -12,22 +12,26 @@ from typing import Any
 import matplotlib
 import torch
 import yaml
+from ase import Atoms
 from torch import Tensor
 
 from lammps_les import __version__
 from lammps_les.analysis.comparison import Comparison, compare
 from lammps_les.analysis.parity import plot_parity
 from lammps_les.calculators import LesCalculator
+from lammps_les.data.structures import Labelled
 from lammps_les.model_file import FORMAT_VERSION, ModelFileError
 from lammps_les.pretrained import WEIGHTS, save_folder
 from lammps_les.training.callbacks import UNITS, read_metrics
+from lammps_les.training.charge_signs import listed, signs_by_electronegativity
 from lammps_les.training.config import RunConfig
 from lammps_les.training.preparation import Prepared
-from lammps_les_export.charge_sign import decide_charge_signs
 from lammps_les_export.convert import export_model
 
 CONFIG, METRICS, MODEL, REPORT = "config.yaml", "metrics.csv", "model.pt", "report.md"
 BEST, LAST, PROVENANCE = "best.ckpt", "last.ckpt", "provenance.json"
+RESULTS = (BEST, LAST, WEIGHTS, MODEL)
+"""Files that have cost a training; a folder with one of them is not used for another."""
 
 
 def resolved(config: RunConfig, folder: Path) -> dict[str, Any]:
@@ -39,7 +43,7 @@ def resolved(config: RunConfig, folder: Path) -> dict[str, Any]:
         for name in ("network", "long_range"):
             del content[name]
         # unset means: as init_from has it
-        for name in ("epsilon_inf", "remove_mean", "total_charge"):
+        for name in ("remove_mean", "total_charge"):
             if name not in config.charges.model_fields_set:
                 del content["charges"][name]
         path = folder / config.init_from
@@ -52,16 +56,19 @@ def write_config(content: Mapping[str, Any], folder: Path) -> None:
     (folder / CONFIG).write_text(yaml.safe_dump(dict(content), sort_keys=False))
 
 
-def provenance(content: Mapping[str, Any], prepared: Prepared) -> dict[str, Any]:
-    """Where a model comes from: hashes of the data, seed, versions, structures of each part."""
-    paths = [file["path"] for file in content["data"]["files"]]
+def provenance(config: RunConfig, folder: Path, prepared: Prepared) -> dict[str, Any]:
+    """Where a model comes from: hashes of the data, seed, versions, structures of each part.
+
+    Files have the names that they have in the configuration, relative to ``folder``.
+    """
+    names = [file.path for file in config.data.files]
     return {
-        "data": {path: hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in paths},
+        "data": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names},
         "parts": {
             name: [structure.where for structure in part]
             for name, part in prepared.structures.items()
         },
-        "seed": content["seed"],
+        "seed": config.seed,
         "versions": {
             "lammps_les": __version__,
             "python": platform.python_version(),
@@ -93,26 +100,20 @@ def write_trained(
     Where the model depends on the total charge, there is a model file for each one in the data.
 
     Returns:
-        one sentence for each decision and for what could not be done.
+        one sentence for each decision taken here and for what could not be done.
     """
     weights = average_weights(folder / BEST, prepared)
-    notes = list(prepared.notes)
+    notes: list[str] = []
     physics = prepared.physics
     signs = list(physics.charge_sign)
     if not prepared.sign_decided:
-        network, structures = prepared.network, prepared.structures["validation"]
-        if network.needs_total_charge:
-            first = structures[0].total_charge
-            network = network.at_total_charge(first)
-            structures = [s for s in structures if s.total_charge == first]
-        dtype = next(network.parameters()).dtype
         try:
-            signs = decide_charge_signs(network.double(), [s.atoms for s in structures[:20]])
-            listed = " ".join(f"{sign:+g}" for sign in signs)
-            notes.append(f"charge sign {listed}: the more electronegative species are negative")
+            signs = signs_by_electronegativity(prepared.network, prepared.structures["validation"])
+            notes.append(
+                f"charge sign {listed(signs)}: the more electronegative species are negative"
+            )
         except ModelFileError as error:
-            notes.append(f"charge sign {' '.join(f'{s:+g}' for s in signs)} is a guess: {error}")
-        network.to(dtype)
+            notes.append(f"charge sign {listed(signs)} is a guess: {error}")
     metadata: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "species": list(prepared.network.species),
@@ -196,15 +197,12 @@ def evaluate_parts(
         charge: LesCalculator(file, born=config.charges.born)
         for charge, file in model_files(folder, prepared).items()
     }
-    keys = {name: key for name, key in config.data.labels.model_dump().items() if key is not None}
-    r_first = config.data.bec_order == "r-first"
     found = {}
     for part, structures in prepared.structures.items():
         comparison = Comparison()
         for charge, calculator in calculators.items():
             mine = [s for s in structures if charge in (None, s.total_charge)]
-            named = {n: key for n, key in keys.items() if any(n in s.labels for s in mine)}
-            comparison += compare(calculator, [s.atoms for s in mine], named, r_first)
+            comparison += compare(calculator, [_under_usual_names(s) for s in mine])
         rows = comparison.rows()
         if not rows:
             continue
@@ -214,6 +212,14 @@ def evaluate_parts(
             for r in rows
         ]
     return found
+
+
+def _under_usual_names(structure: Labelled) -> Atoms:
+    """The labels as they were read, whatever names and order of indices the file has."""
+    atoms = structure.atoms
+    return Atoms(
+        atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc, info=dict(structure.labels)
+    )
 
 
 def write_report(

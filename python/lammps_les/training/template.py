@@ -1,10 +1,13 @@
 """A commented configuration for a data file."""
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
 
 from lammps_les.data.structures import Labelled, read_labelled
 from lammps_les.keys import BORN_EFFECTIVE_CHARGES, DIPOLE, ENERGY, FORCES, STRESS, TOTAL_CHARGE
-from lammps_les.training.preparation import composition
 
 _TEXT = """\
 # Configuration for `lammps-les train`; every key is explained in docs/training.md.
@@ -49,7 +52,8 @@ long_range:
   dl: 2.0                    # A, resolution: wave vectors up to 2 pi / dl
 
 charges:
-  epsilon_inf: 1.0           # high-frequency dielectric constant; charges couple as its root
+  # epsilon_inf: 1.8         # high-frequency dielectric constant; without it 1 (vacuum);
+  #                            Born effective charges scale with its square root
   total_charge: off          # off, penalty, or exact: the charges sum to that of the structure
 
 loss:
@@ -84,13 +88,15 @@ def template(path: Path) -> str:
         ValueError: the file cannot be read, or a structure in it is refused.
     """
     structures = read_labelled(path, max_force=float("inf"))
-    elements = composition(structures)
+    elements = _composition(structures)
     weights = []
     for name, value, unit in _WEIGHTS:
         having = sum(name in s.labels for s in structures)
         if having:
             entry = f"    {name}: {value}"
             weights.append(f"{entry:<28} # {unit}; {having} of {len(structures)} structures")
+    if not weights:
+        weights.append(f"    {FORCES.name}: 1.0  # no usual label is in the file: see data.labels")
     training = max(1, round(0.8 * len(structures)))
     batch = 1 if training < 200 else 4
     epochs = min(2000, max(50, round(20000 * batch / training, -1)))
@@ -98,7 +104,7 @@ def template(path: Path) -> str:
     n_held_out = max(1, round(0.1 * len(structures)))
     return _TEXT.format(
         summary=_summary(path, structures, elements),
-        path=path,
+        path=json.dumps(str(path.resolve()), ensure_ascii=False),  # a string of YAML as well
         validation=n_held_out,
         test=n_held_out if len(structures) > 2 else 0,
         energies=", ".join(f"{symbol}: -1.0" for symbol in elements),
@@ -111,6 +117,13 @@ def template(path: Path) -> str:
         batch=batch,
         check=check,
     )
+
+
+def _composition(structures: Sequence[Labelled]) -> dict[str, int]:
+    """Number of atoms of each element in all structures."""
+    symbols = np.concatenate([s.atoms.get_chemical_symbols() for s in structures])
+    names, counts = np.unique(symbols, return_counts=True)
+    return dict(zip(names.tolist(), counts.tolist(), strict=True))
 
 
 def _summary(path: Path, structures: list[Labelled], elements: dict[str, int]) -> str:

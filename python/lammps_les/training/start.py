@@ -1,0 +1,131 @@
+"""The network that a training starts from: a fresh one, or one that was trained before."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lammps_les.data.structures import Labelled
+from lammps_les.electrostatics import LongRangeParameters
+from lammps_les.models import LesNetwork, NetworkConfig
+from lammps_les.training.config import RunConfig
+from lammps_les.training.config_file import nearest
+from lammps_les.training.prediction import Physics
+from lammps_les.units import NORM_COULOMB
+from lammps_les_export.convert import import_model
+
+EPSILON_INF_UNKNOWN = (
+    "epsilon_inf is not given and counts as 1 (vacuum); Born effective charges scale with its "
+    "square root, and with them the action of fields, infrared spectra and conductivities: give it "
+    "as charges.epsilon_inf, or later by lammps-les export --epsilon-inf or pair_style les "
+    "epsilon_inf"
+)
+
+
+def initial_network(
+    config: RunConfig, folder: Path, structures: Sequence[Labelled], notes: list[str]
+) -> tuple[LesNetwork, Physics, dict[str, Any]]:
+    """Network and physics, with signs of the charges all +1, and what the source states.
+
+    Args:
+        config: of the run.
+        folder: to which paths in it are relative.
+        structures: of all parts; they give the elements of a fresh network.
+        notes: gets a sentence where epsilon_inf is not known.
+
+    Returns:
+        network, physics, and for ``init_from`` what the source suggests (``ImportedModel``) and its
+        ``citation``.
+
+    Raises:
+        ValueError: a network that cannot be, or a source that is refused.
+    """
+    if config.init_from is None:
+        network, physics = _fresh(config, structures)
+        suggested: dict[str, Any] = {}
+    else:
+        network, physics, suggested = _loaded(config, folder)
+    given = config.charges.epsilon_inf or suggested.get("epsilon_inf")
+    if network.channels > 0 and given is None:
+        notes.append(EPSILON_INF_UNKNOWN)
+    _freeze(network, config.freeze)
+    return network, physics, suggested
+
+
+def _fresh(config: RunConfig, structures: Sequence[Labelled]) -> tuple[LesNetwork, Physics]:
+    section, far = config.network, config.long_range
+    present = {symbol for s in structures for symbol in s.atoms.get_chemical_symbols()}
+    network_config = NetworkConfig(
+        species=tuple(section.species or sorted(present)),
+        channels=section.channels,
+        representation=section.representation,
+        energy=section.energy,
+        charge=section.charge,
+        charge_representation=section.charge_representation,
+    )
+    network = LesNetwork(network_config)
+    parameters = LongRangeParameters(far.sigma, far.dl, far.norm, far.remove_self, 1.0)
+    physics = Physics(
+        long_range=parameters,
+        # a charge in file units has the Coulomb energy of the charge in e
+        charge_unit=math.sqrt(far.norm / NORM_COULOMB),
+        charge_sign=(1.0,) * section.channels,
+        epsilon_inf=config.charges.epsilon_inf or 1.0,
+        remove_mean=config.charges.remove_mean,
+        born=config.charges.born,
+        layers=network.layers,
+        exact_total_charge=config.charges.total_charge == "exact",
+    )
+    return network, physics
+
+
+def _loaded(config: RunConfig, folder: Path) -> tuple[LesNetwork, Physics, dict[str, Any]]:
+    assert config.init_from is not None
+    path = folder / config.init_from
+    imported = import_model(path if path.exists() else config.init_from)
+    meta, suggested = imported.metadata, dict(imported.suggested)
+    suggested["citation"] = meta["provenance"]["citation"]
+    charges, given = config.charges, config.charges.model_fields_set
+    physics = Physics(
+        long_range=LongRangeParameters(
+            sigma=meta["sigma"],
+            dl=meta["dl"],
+            norm=meta["norm"],
+            remove_self=meta["remove_self"],
+            self_factor=meta["self_factor"],
+            open_shift=meta.get("open_shift", 0.0),
+        ),
+        charge_unit=meta["charge_unit"],
+        charge_sign=(1.0,) * meta["channels"],
+        epsilon_inf=charges.epsilon_inf or suggested.get("epsilon_inf") or 1.0,
+        remove_mean=charges.remove_mean if "remove_mean" in given else meta["remove_mean"],
+        born=charges.born,
+        layers=meta["layers"],
+        exact_total_charge=(
+            charges.total_charge == "exact"
+            if "total_charge" in given
+            else meta.get("total_charge") is not None
+        ),
+    )
+    if physics.exact_total_charge and meta["channels"] != 1:
+        raise ValueError(
+            f"charges.total_charge: exact is for one charge channel; {config.init_from} has "
+            f"{meta['channels']}"
+        )
+    return imported.network.train().requires_grad_(True), physics, suggested
+
+
+def _freeze(network: LesNetwork, beginnings: Sequence[str]) -> None:
+    names = [name for name, _ in network.named_parameters()]
+    for beginning in beginnings:
+        if not any(name == beginning or name.startswith(f"{beginning}.") for name in names):
+            parts = sorted({name.rsplit(".", n)[0] for name in names for n in (0, 1, 2)})
+            raise ValueError(
+                f"freeze: the network has no part '{beginning}'{nearest(beginning, parts)} "
+                f"Its parts: {', '.join(sorted({name.split('.')[0] for name in names}))}"
+            )
+    for name, parameter in network.named_parameters():
+        if any(name == b or name.startswith(f"{b}.") for b in beginnings):
+            parameter.requires_grad_(False)
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        raise ValueError("freeze: nothing is left to train")

@@ -1,0 +1,99 @@
+"""Labels that only some files or structures have."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import write
+from training_toys import settings, waters
+
+from lammps_les.data.structures import Labelled
+from lammps_les.training.config import RunConfig
+from lammps_les.training.parts import read_data
+from lammps_les.training.preparation import prepare
+
+
+def structure(kind: str, seed: int, *labels: str) -> Atoms:
+    """One molecule with the labels named; ``bz``, ``mu`` and ``S`` are names of their own."""
+    atoms = waters(kind, 1, seed)
+    known = {"energy": -8.0, "forces": np.zeros((3, 3))}
+    results = {name: known[name] for name in labels if name in known}
+    if results:
+        atoms.calc = SinglePointCalculator(atoms, **results)
+    if "bz" in labels:
+        atoms.arrays["bz"] = np.arange(27.0).reshape(3, 9)
+    if "mu" in labels:
+        atoms.info["mu"] = np.ones(3)
+    if "S" in labels:
+        atoms.info["S"] = np.ones(6)
+    return atoms
+
+
+def read(folder: Path, files: list[dict], **data: object) -> list[Labelled]:
+    """All structures of the files, which train; the first one validates as well."""
+    everything = [
+        *({**file, "part": "training"} for file in files),
+        {**files[0], "part": "validation"},
+    ]
+    config = RunConfig.model_validate({"data": {"files": everything, **data}})
+    return read_data(config, folder)["training"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Energies and forces in one file, Born charges in another, nothing but dipoles in a third."""
+    write(tmp_path / "ef.xyz", [structure("triclinic", n, "energy", "forces") for n in range(3)])
+    write(tmp_path / "z.xyz", [structure("triclinic", n, "bz") for n in range(3)])
+    write(tmp_path / "open.xyz", [structure("open", n, "energy", "mu") for n in range(3)])
+    write(tmp_path / "meaningless.xyz", [structure("triclinic", 1, "energy", "mu")])
+    return tmp_path
+
+
+def test_a_name_of_a_label_must_occur_in_one_of_the_files(folder):
+    files = [{"path": "ef.xyz"}, {"path": "z.xyz"}, {"path": "open.xyz"}]
+    found = read(folder, files, labels={"born_effective_charges": "bz", "dipole": "mu"})
+    names = [set(s.labels) for s in found[::3]]
+    assert names == [{"energy", "forces"}, {"born_effective_charges"}, {"energy", "dipole"}]
+    with pytest.raises(ValueError, match=r"data\.labels\.stress") as error:
+        read(folder, files, labels={"stress": "S"})
+    assert "no structure in ef.xyz, z.xyz, open.xyz has a label 'S'" in str(error.value)
+
+
+def test_a_label_that_the_boundaries_make_meaningless_is_there_nevertheless(folder):
+    """It is passed over, as it is under its usual name."""
+    (found,) = read(folder, [{"path": "meaningless.xyz"}], labels={"dipole": "mu"})
+    assert set(found.labels) == {"energy"}
+
+
+def test_files_may_differ_in_the_order_of_born_charges(folder):
+    labels = {"born_effective_charges": "bz"}
+    files = [
+        {"path": "z.xyz", "frames": "0:1"},
+        {"path": "z.xyz", "frames": "0:1", "bec_order": "P-first"},
+    ]
+    first, second = read(folder, files, labels=labels, bec_order="r-first")
+    as_written = np.arange(27.0).reshape(3, 3, 3)
+    np.testing.assert_array_equal(
+        first.labels["born_effective_charges"], as_written.transpose(0, 2, 1)
+    )
+    np.testing.assert_array_equal(second.labels["born_effective_charges"], as_written)
+
+
+def test_a_training_structure_without_any_label_in_the_loss_is_refused(folder):
+    content = settings(loss={"weights": {"forces": 1.0, "energy": 0.0}})
+    content["data"] = {
+        "files": [
+            {"path": "ef.xyz", "part": "training"},
+            {"path": "open.xyz", "part": "training", "frames": "2:"},
+            {"path": "ef.xyz", "part": "validation"},
+        ]
+    }
+    with pytest.raises(ValueError, match=r"open\.xyz, frame 2: ") as error:
+        prepare(RunConfig.model_validate(content), folder)
+    message = str(error.value)
+    assert "none of the labels that have a weight in the loss (forces)" in message
+    assert "it has energy" in message
+    content["loss"]["weights"]["energy"] = 1.0
+    assert len(prepare(RunConfig.model_validate(content), folder).frames["training"]) == 4

@@ -1,0 +1,171 @@
+"""What a training starts from: signs of the charges, energies of atoms, and what is remarked on."""
+
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import pytest
+import yaml
+from ase import Atoms
+from ase.build import bulk
+from ase.calculators.singlepoint import SinglePointCalculator
+from training_toys import (
+    LONG_RANGE,
+    command,
+    eager_energy,
+    network_of,
+    settings,
+    teacher_labels,
+    waters,
+)
+
+from lammps_les import pretrained
+from lammps_les.pretrained import save_folder
+from lammps_les.training.config import RunConfig
+from lammps_les.training.preparation import Prepared, prepare
+
+PROVENANCE = dict.fromkeys(("source", "program", "version", "date", "citation"), "test")
+
+
+def started(folder: Path, structures: list[Atoms], **changes: object) -> Prepared:
+    """What the toy configuration prepares."""
+    ase.io.write(folder / "data.xyz", structures)
+    content = settings(loss={"weights": {"energy": 1.0, "forces": 1.0}})
+    content["data"] |= {"split": {"validation": 1, "test": 0}, **changes.pop("data", {})}
+    content |= changes
+    if "init_from" in changes:
+        del content["network"], content["long_range"]
+    return prepare(RunConfig.model_validate(content), folder)
+
+
+def with_energy(atoms: Atoms, energy: float) -> Atoms:
+    atoms = atoms.copy()
+    atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=np.zeros((len(atoms), 3)))
+    return atoms
+
+
+def test_energies_of_atoms_are_fitted_with_the_sign_that_the_start_states(tmp_path):
+    """A model of charge +1 e and sign -1 labels its own data, less 9 eV a molecule."""
+    network = network_of()
+    metadata = {
+        "format_version": 1,
+        "species": ["H", "O"],
+        "cutoff": network.cutoff,
+        "layers": 1,
+        "dtype": "float64",
+        "channels": 1,
+        **LONG_RANGE._asdict(),
+        "charge_unit": 0.3,
+        "charge_sign": [-1.0],
+        "total_charge": 1.0,
+        "epsilon_inf": 1.0,
+        "remove_mean": True,
+        "atomic_energies": {"H": 0.0, "O": 0.0},
+        "provenance": PROVENANCE,
+    }
+    start = tmp_path / "start"
+    save_folder(start, network.config, network.state_dict(), metadata, {}, [1.0])
+    structures = []
+    for seed in range(5):
+        atoms = waters("open", 1 + seed % 2, seed)
+        energy = eager_energy(start, atoms, 1.0) - 9.0 * (1 + seed % 2)
+        structures.append(with_energy(atoms, energy))
+        structures[-1].info["total_charge"] = 1.0
+    prepared = started(tmp_path, structures, init_from="start", dtype="float64")
+    assert prepared.physics.charge_sign == (-1.0,)
+    # least norm under 2 H + O = -9 eV
+    assert prepared.atomic_energies == pytest.approx({"H": -3.6, "O": -1.8}, abs=1e-6)
+
+
+def shipped_with_sign(folder: Path, sign: float) -> None:
+    """The model that ships as ``start``; -1 makes oxygen negative."""
+    network, metadata = pretrained.load("water_rpbe-d3")
+    fields = metadata.model_dump() | {"charge_sign": [sign], "provenance": PROVENANCE}
+    save_folder(folder / "start", network.config, network.state_dict(), fields, {})
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_born_charges_in_the_loss_decide_over_the_sign_of_the_start(tmp_path, sign):
+    shipped_with_sign(tmp_path, sign)
+    structures = [teacher_labels(waters("triclinic", 2, seed)) for seed in range(3)]
+    for atoms in structures:
+        charges = np.where(atoms.numbers == 8, -1.0, 0.5)
+        atoms.arrays["BEC"] = (charges[:, None, None] * np.eye(3)).reshape(-1, 9)
+    weights = {"forces": 1.0, "born_effective_charges": 1.0}
+    prepared = started(tmp_path, structures, init_from="start", loss={"weights": weights})
+    assert prepared.sign_decided
+    assert prepared.physics.charge_sign == (-1.0,)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_fine_tuning_on_energies_keeps_the_sign_of_its_start(tmp_path, sign):
+    shipped_with_sign(tmp_path, sign)
+    structures = [teacher_labels(waters("triclinic", 2, seed)) for seed in range(3)]
+    prepared = started(tmp_path, structures, init_from="start")
+    assert prepared.sign_decided
+    assert prepared.physics.charge_sign == (sign,)
+    remarks = [text for text in prepared.notes if "electronegativ" in text]
+    assert len(remarks) == (sign == 1.0)
+    if remarks:
+        assert "charge sign +1 is that of start" in remarks[0]
+        assert "would make it -1" in remarks[0]
+        assert "charges.sign" in remarks[0]
+
+
+def test_epsilon_inf_that_nobody_gave_is_remarked_on(tmp_path):
+    structures = [teacher_labels(waters("triclinic", 2, seed)) for seed in range(3)]
+
+    def remarks(**changes: object) -> list[str]:
+        prepared = started(tmp_path, structures, **changes)
+        return [text for text in prepared.notes if "epsilon_inf" in text]
+
+    (text,) = remarks()
+    for part in (
+        "counts as 1 (vacuum)",
+        "square root",
+        "charges.epsilon_inf",
+        "lammps-les export --epsilon-inf",
+        "pair_style les epsilon_inf",
+    ):
+        assert part in text
+    assert remarks(charges={"epsilon_inf": 1.0}) == []
+    assert remarks(network={"channels": 0}) == []
+    assert remarks(init_from="water_rpbe-d3") == []
+    assert started(tmp_path, structures).physics.epsilon_inf == 1.0
+    assert started(tmp_path, structures, init_from="water_rpbe-d3").physics.epsilon_inf == 1.83
+
+
+def test_remarks_are_on_the_console_and_in_the_report(tmp_path):
+    structures = [teacher_labels(waters("triclinic", 1, seed)) for seed in range(3)]
+    ase.io.write(tmp_path / "data.xyz", structures)
+    content = settings(training={"epochs": 1})
+    content["data"]["split"] = {"validation": 1, "test": 0}
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(content))
+    shown = " ".join(command(str(tmp_path / "run.yaml")).split())
+    assert shown.count("epsilon_inf is not given and counts as 1") == 1
+    assert shown.index("epsilon_inf is not given") < shown.index("epoch 1/1")
+    report = (tmp_path / "run" / "report.md").read_text()
+    assert "- epsilon_inf is not given and counts as 1" in report
+
+
+def test_isolated_atoms_are_looked_for_in_all_parts(tmp_path):
+    single = [with_energy(Atoms("H"), -1.5), with_energy(Atoms("O"), -3.5)]
+    ase.io.write(tmp_path / "atoms.xyz", single)
+    water = [with_energy(waters("open", 1, seed), -9.0) for seed in range(3)]
+    files = [{"path": "data.xyz"}, {"path": "atoms.xyz", "part": "test"}]
+    data = {"files": files, "atomic_energies": "isolated"}
+    prepared = started(tmp_path, water, data=data)
+    assert prepared.atomic_energies == {"H": -1.5, "O": -3.5}
+
+
+def test_an_atom_whose_images_are_neighbors_is_not_isolated(tmp_path):
+    """One atom of copper in its primitive cell, and one in a box."""
+    crystal = with_energy(bulk("Cu"), -7.0)
+    data = {"atomic_energies": "isolated"}
+    with pytest.raises(ValueError, match="isolated") as error:
+        started(tmp_path, [crystal] * 3, data=data)
+    assert "no structure with an energy is an isolated atom of Cu" in str(error.value)
+    assert "no neighbor within 3.2 A, images included" in str(error.value)
+    box = with_energy(Atoms("Cu", cell=[9.0] * 3, pbc=True), -0.5)
+    prepared = started(tmp_path, [crystal, crystal, crystal, box], data=data)
+    assert prepared.atomic_energies == {"Cu": -0.5}
