@@ -26,7 +26,8 @@ double Window::error(int order, double oversampling)
 double Window::oversampling_for(int order, double accuracy)
 {
   const double root = (-std::log(accuracy) - 5.4) / (M_PI * order - 14.0);
-  TORCH_CHECK(root < 0.9, "a window of ", order, " points cannot reach an accuracy of ", accuracy);
+  TORCH_CHECK(root < 0.9, "a window of ", order,
+              " points cannot reach the accuracy asked for; take a larger order, or a larger accuracy");
   return std::max(MIN_OVERSAMPLING, 1.0 / (1.0 - root * std::abs(root)));
 }
 

@@ -31,7 +31,9 @@ std::string LesStep::choose_solver(bool periodic, const Tensor &box, double n_at
     return "";
   }
   const bool chosen = settings.kspace == KspaceChoice::Auto;
-  const Cost cost = chosen ? estimate_cost(parameters(), settings.mesh, box, n_atoms) : Cost{};
+  // also where the mesh is asked for: it throws where there is none
+  const Cost cost = settings.kspace != KspaceChoice::Direct ? estimate_cost(parameters(), settings.mesh, box, n_atoms)
+                                                            : Cost{};
   solver_is_mesh_ = chosen ? cost.mesh < cost.direct : settings.kspace == KspaceChoice::Mesh;
   solver_ = solver_is_mesh_ ? make_mesh_sum(parameters(), settings.mesh, comm) : make_direct_sum(parameters(), comm);
   if (!chosen) return "";

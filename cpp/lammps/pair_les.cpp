@@ -119,8 +119,6 @@ void PairLES::coeff(int narg, char **arg)
                "pair_coeff les: expected '* * model.pt' and one element (or NULL) for each of the {} atom types, got "
                "{} arguments",
                ntypes, narg);
-  if (strcmp(arg[0], "*") != 0 || strcmp(arg[1], "*") != 0)
-    error->all(FLERR, "pair_coeff les: expected '* *' before the model file, not '{} {}'", arg[0], arg[1]);
 
   Impl &m = *impl;
   m.path = arg[2];
@@ -244,14 +242,7 @@ void PairLES::init_style()
   m.evaluated_at = m.charges_at = m.born_at = -1;
 }
 
-double PairLES::init_one(int i, int j)
-{
-  if (setflag[i][j] == 0 && setflag[j][i] == 0)
-    error->all(FLERR,
-               "pair_style les: pair_coeff is not set for types {} and {}; NULL is for pair_style hybrid/overlay", i,
-               j);
-  return impl->info().cutoff;
-}
+double PairLES::init_one(int, int) { return impl->info().cutoff; }
 
 PairLES *PairLES::find(LAMMPS *lmp, const char *caller)
 {

@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -104,18 +104,22 @@ def strained_both_ways(atoms: Atoms, step: float) -> list[Atoms]:
 def launch(
     script: Path,
     ranks: int = 1,
-    environment: dict[str, str] | None = None,
+    environment: Mapping[str, str | None] | None = None,
     options: Sequence[str] = (),
 ) -> tuple[int, str]:
-    """Run `lmp -in script` on some MPI ranks; return the exit status and all that was printed."""
+    """Run `lmp -in script` on some MPI ranks; return the exit status and all that was printed.
+
+    A variable of `environment` that is None is unset.
+    """
     command = ["lmp", "-in", script.name, "-log", "none", *options]
     if ranks > 1:
         command = ["mpiexec", "-n", str(ranks), *command]
     env = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
+    env |= environment or {}
     done = subprocess.run(
         command,
         cwd=script.parent,
-        env=env | (environment or {}),
+        env={name: value for name, value in env.items() if value is not None},
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -125,6 +129,11 @@ def launch(
     return done.returncode, done.stdout
 
 
+def read_dump(path: Path) -> np.ndarray:
+    """Rows of a dump file of one snapshot, in the order of the file."""
+    return np.loadtxt(path.read_text().splitlines()[9:], ndmin=2)
+
+
 def run(
     folder: Path,
     atoms: Atoms,
@@ -132,6 +141,7 @@ def run(
     *,
     ranks: int = 1,
     style: str = "",
+    potential: Sequence[str] | None = None,
     before: Sequence[str] = (),
     commands: Sequence[str] = ("run 0",),
     elements: Sequence[str] | None = None,
@@ -139,6 +149,7 @@ def run(
     channels: int = 1,
     units: str = "metal",
     boundary: str | None = None,
+    environment: Mapping[str, str | None] | None = None,
     check: bool = True,
 ) -> Run:
     """Define the system and `pair_style les STYLE`, run `commands`, dump what came out.
@@ -149,6 +160,7 @@ def run(
         model: Model file.
         ranks: MPI ranks.
         style: Keywords of the pair style.
+        potential: Commands in place of pair_style and pair_coeff, for instance of hybrid/overlay.
         before: Commands before the pair style (processors, newton, neighbor ...).
         commands: Commands after pair_coeff; the last must leave forces at the final positions.
         elements: Order of atom types; default: sorted symbols.
@@ -156,6 +168,7 @@ def run(
         channels: Charge channels of the model.
         units: metal or real.
         boundary: Of LAMMPS; default: p p p or f f f, as the structure is.
+        environment: See `launch`.
         check: Fail if LAMMPS does not end well.
 
     Returns:
@@ -183,8 +196,7 @@ def run(
         "atom_style atomic",
         *before,
         "read_data data.lmp",
-        f"pair_style les {style}",
-        f"pair_coeff * * {model} {' '.join(elements)}",
+        *(potential or [f"pair_style les {style}", f"pair_coeff * * {model} {' '.join(elements)}"]),
         "compute stress all pressure NULL virial",
         *([f"compute les all les/atom {quantities}"] if columns else []),
         "thermo_style custom step temp pe evdwl ecoul etotal "
@@ -203,7 +215,7 @@ def run(
         "modify sort id format float %.17g",
     ]
     (folder / "in.lmp").write_text("\n".join(script) + "\n")
-    returncode, log = launch(folder / "in.lmp", ranks)
+    returncode, log = launch(folder / "in.lmp", ranks, environment)
     result = Run(returncode, log, prism)
     if check and returncode != 0:
         raise AssertionError(f"LAMMPS ended with status {returncode}:\n{log[-4000:]}")
@@ -212,7 +224,7 @@ def run(
     result.values = {
         m[1]: float(m[2]) for m in re.finditer(r"^VALUE (\S+) (\S+)$", log, re.MULTILINE)
     }
-    table = np.loadtxt((folder / "atoms.dump").read_text().splitlines()[9:], ndmin=2)
+    table = read_dump(folder / "atoms.dump")
     names = ["id", "x", "y", "z", "fx", "fy", "fz", *columns]
     result.columns = dict(zip(names, table.T, strict=True))
     if units == "real":

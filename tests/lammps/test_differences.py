@@ -80,30 +80,6 @@ def test_virial(name: str, strained: Atoms, toy_model: Callable[..., Path], tmp_
     np.testing.assert_allclose(slopes, reference, rtol=0, atol=1e-8)
 
 
-@pytest.mark.parametrize("name", ["linear", "two_channels", "two_layers"])
-@pytest.mark.parametrize("periodic", [True, False])
-def test_per_atom_sums(
-    name: str, periodic: bool, strained: Atoms, toy_model: Callable[..., Path], tmp_path: Path
-) -> None:
-    atoms = strained
-    if not periodic:
-        atoms.pbc, atoms.cell = False, None
-    commands = [
-        "compute e all pe/atom pair",
-        "compute esum all reduce sum c_e",
-        "compute w all stress/atom NULL pair",
-        "compute wsum all reduce sum c_w[1] c_w[2] c_w[3] c_w[4] c_w[5] c_w[6]",
-        "thermo_style custom step pe c_esum c_wsum[*] c_stress[*] vol",
-        "run 0",
-        'print "VALUE esum $(c_esum:%.17g)"',
-        *(f'print "VALUE w{k} $(-c_wsum[{k}]/vol:%.17g)"' for k in range(1, 7)),
-    ]
-    result = evaluate(tmp_path, atoms, toy_model(name), name, ranks=2, commands=commands)
-    assert result.values["esum"] == pytest.approx(result.energy, rel=1e-12)
-    for k, component in enumerate(["pxx", "pyy", "pzz", "pxy", "pxz", "pyz"], 1):
-        assert result.values[f"w{k}"] == pytest.approx(result.values[component], rel=1e-9, abs=1e-6)
-
-
 @pytest.mark.parametrize("form", ["local", "phase"])
 @pytest.mark.parametrize("name", ["linear", "two_layers"])
 def test_field_force(

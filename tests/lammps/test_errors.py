@@ -25,6 +25,21 @@ def error_of(folder: Path, atoms: Atoms, model: Path, **options) -> str:
     return found[0]
 
 
+def one_atom(setting: str) -> list[str]:
+    """A system without a data file, after a command that must precede it."""
+    return [
+        "clear",
+        "units metal",
+        setting,
+        "region box block 0 8 0 8 0 8",
+        "create_box 2 box",
+        "create_atoms 1 single 4 4 4",
+        "mass * 1.0",
+        "pair_style les",
+        "pair_coeff * * {model} H O",
+    ]
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [
@@ -104,27 +119,108 @@ def error_of(folder: Path, atoms: Atoms, model: Path, **options) -> str:
             "unknown keyword 'charge'; known are q, phi, bec",
         ),
         ({"commands": ["compute c all les/current x", "run 0"]}, "takes no arguments, got 'x'"),
+        ({"commands": ["pair_coeff * * {model} H"]}, "each of the 2 atom types, got 4 arguments"),
+        (
+            {"commands": ["pair_coeff 1 2 {model} H O"]},
+            "Pair_coeff must start with * * for pair style les",
+        ),
+        (
+            {"commands": ["pair_coeff * * {model} NULL NULL"]},
+            "pair_coeff les: every atom type is mapped to NULL",
+        ),
+        (  # one of them: LAMMPS itself says which pairs of types are without a potential
+            {"commands": ["pair_coeff * * {model} H NULL", "run 0"]},
+            "All pair coeffs are not set",
+        ),
+        (
+            {"model": "two_layers", "before": ["neighbor 2.0 multi"]},
+            "models with message passing need neighbor style bin or nsq",
+        ),
+        (
+            {"style": "kspace mesh", "boundary": "f f f"},
+            "kspace mesh is for periodic systems; open boundaries take the pair sum (kspace auto)",
+        ),
+        (
+            {"style": "kspace mesh accuracy 1e-7 order 5"},
+            "pair_style les: a window of 5 points cannot reach the accuracy asked for; take a larger",
+        ),
         (
             {
-                "commands": [
-                    "compute c all les/atom q bec",
-                    "group gone id 1",
-                    "run 0",
-                    "delete_atoms group gone",
-                    "write_dump all custom x.dump id c_c[2]",
-                ]
+                "before": ["atom_modify first ends"],
+                "commands": ["group ends id 1", "neigh_modify include ends", "run 0"],
             },
-            "atoms came or went since; use 'run 0' first",
+            "neigh_modify exclude and include would change the model",
+        ),
+        (
+            {"commands": [*one_atom("atom_modify id no"), "run 0"]},
+            "requires atom IDs (atom_modify id yes)",
+        ),
+        (
+            {"commands": [*one_atom("atom_style charge"), "kspace_style ewald 1e-4", "run 0"]},
+            "KSpace style is incompatible with Pair style",
+        ),
+        (
+            {"commands": ["run_style respa 2 2 inner 1 3.0 3.5 outer 2", "run 0"]},
+            "Pair style does not support rRESPA inner/middle/outer",
+        ),
+        (
+            {"commands": ["fix f all efield/bec 0 0 1", "run_style respa 2 2", "run 0"]},
+            "built without LAMMPS's respa.h, so it cannot be used with run_style respa",
+        ),
+        (
+            {"model": "harmonic", "commands": ["fix f all efield/bec 0 0 1", "run 0"]},
+            "fix efield/bec: the model of pair_style les has no charges",
+        ),
+        (
+            {"model": "harmonic", "commands": ["compute c all les/atom q"]},
+            "compute les/atom: the model of pair_style les has no charges",
+        ),
+        (
+            {
+                "model": "harmonic",
+                "commands": ["compute c all les/current", "run 0"],
+            },
+            "compute les/current: the model of pair_style les has no charges",
+        ),
+        pytest.param(
+            {"style": "device cuda"},
+            "torch sees no CUDA GPU; use device cpu",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="torch sees a GPU"),
         ),
     ],
 )
 def test_wrong_input(
     options: dict, text: str, water: Water, toy_model: Toy, tmp_path: Path
 ) -> None:
+    model = toy_model(options.get("model", "linear"))
+    options = {name: value for name, value in options.items() if name != "model"}
     if "commands" in options:
-        commands = [c.replace("{model}", str(toy_model("linear"))) for c in options["commands"]]
-        options = options | {"commands": commands}
-    assert text in error_of(tmp_path, water(2, spacing=4.0), toy_model("linear"), **options)
+        options["commands"] = [c.replace("{model}", str(model)) for c in options["commands"]]
+    assert text in error_of(tmp_path, water(2, spacing=4.0), model, **options)
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize("word", ["q", "bec"])
+def test_atoms_that_went(
+    word: str, ranks: int, water: Callable[..., Atoms], toy_model: Toy, tmp_path: Path
+) -> None:
+    """Deleted on one rank, they are missed by all: the run ends, and does not wait for ever."""
+    commands = [
+        f"compute c all les/atom q {word}",
+        "group gone id 1",
+        "run 0",
+        "delete_atoms group gone",
+        "write_dump all custom x.dump id c_c[2]",
+    ]
+    message = error_of(
+        tmp_path,
+        water(2, spacing=4.0),
+        toy_model("linear"),
+        ranks=ranks,
+        commands=commands,
+        environment={"MPIEXEC_TIMEOUT": "60"},
+    )
+    assert "atoms came or went since; use 'run 0' first" in message
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
@@ -151,11 +247,16 @@ def test_two_instances(water: Water, toy_model: Toy, tmp_path: Path) -> None:
         "pair_style hybrid/overlay les les",
         f"pair_coeff * * les 1 {model} H O",
         f"pair_coeff * * les 2 {model} H O",
-        "run 0",
     ]
-    assert "pair_style les can be used only once" in error_of(
-        tmp_path, water(2, spacing=4.0), model, commands=commands
-    )
+    for last, text in (
+        ("run 0", "pair_style les can be used only once"),
+        (
+            "compute c all les/atom q",
+            "compute les/atom needs exactly one pair_style les, but there are several",
+        ),
+    ):
+        message = error_of(tmp_path, water(2, spacing=4.0), model, commands=[*commands, last])
+        assert text in message
 
 
 def test_excluded_bonded_neighbors(water: Water, toy_model: Toy, tmp_path: Path) -> None:
@@ -245,6 +346,7 @@ def test_model_file(kind: str, water: Water, toy_model: Toy, tmp_path: Path) -> 
     [
         ("raises", "evaluating the model failed at step 0 on rank"),
         ("non_finite", "a force or an energy is not finite"),
+        ("wrong_pull_back", "'pull_back' does not give [k, edges, 3]; export it again"),
     ],
 )
 def test_failing_model(

@@ -25,12 +25,11 @@ def test_overlay_with_zbl(
         atoms,
         model,
         quantities="",
-        commands=[
+        potential=[
             "pair_style zbl 2.0 3.0",
             "pair_coeff 1 1 1 1",
             "pair_coeff 1 2 1 8",
             "pair_coeff 2 2 8 8",
-            "run 0",
         ],
     )
     both = run(
@@ -38,14 +37,14 @@ def test_overlay_with_zbl(
         atoms,
         model,
         ranks=ranks,
-        commands=[
-            "uncompute les",
+        potential=[
             "pair_style hybrid/overlay les zbl 2.0 3.0",
             f"pair_coeff * * les {model} H O",
             "pair_coeff 1 1 zbl 1 1",
             "pair_coeff 1 2 zbl 1 8",
             "pair_coeff 2 2 zbl 8 8",
-            "compute les all les/atom q phi bec",
+        ],
+        commands=[
             *(f"compute {part} all pair les {part}" for part in ("epair", "evdwl", "ecoul")),
             "thermo_style custom step pe evdwl ecoul c_epair c_evdwl c_ecoul c_stress[*]",
             "run 0",
@@ -72,49 +71,43 @@ def test_types_left_out(
     toy_model: Callable[..., Path],
     tmp_path: Path,
 ) -> None:
-    """Argon that is mapped to NULL is invisible to the model: as if it were not there."""
+    """Argon that is mapped to NULL is invisible to the model and to a field, `neutral` included."""
     atoms, model = water(3), toy_model(name)
-    les = run(tmp_path / "les", atoms, model, ranks=ranks)
+    field = ["fix f all efield/bec 0.3 -0.2 0.5 neutral yes", "run 0"]
+    les = run(tmp_path / "les", atoms, model, ranks=ranks, commands=field)
     rng = np.random.default_rng(1)
     argon = Atoms("Ar8", positions=rng.uniform(0, 9, (8, 3)), cell=atoms.cell, pbc=True)
     mixed = argon[:4] + atoms + argon[4:]
-    with_argon = run(
-        tmp_path / "mixed",
-        mixed,
-        toy_model("harmonic"),
-        ranks=ranks,
-        elements=["H", "O", "Ar"],
-        channels=1,
-        quantities="",
-        commands=["run 0"],
-        check=False,
-    )
-    assert (
-        with_argon.returncode != 0
-    )  # three types, two species: only hybrid/overlay may leave one out
+    coeff = f"{model} H O NULL"
+    options = {"ranks": ranks, "elements": ["H", "O", "Ar"]}
+    overlay = [
+        "pair_style hybrid/overlay les zero 4.0",
+        f"pair_coeff * * les {coeff}",
+        "pair_coeff * 3 zero",
+    ]
+    with_argon = run(tmp_path / "mixed", mixed, model, potential=overlay, commands=field, **options)
+    assert with_argon.energy == pytest.approx(les.energy, rel=1e-12)
+    is_water = mixed.numbers != 18
+    for name, column in with_argon.columns.items():
+        if name not in ("id", "x", "y", "z"):
+            reference = les.columns[name]
+            np.testing.assert_allclose(column[is_water], reference, rtol=0, atol=1e-10)
+            assert np.abs(column[~is_water]).max() == 0.0
 
-    script = (tmp_path / "mixed" / "in.lmp").read_text()
-    script = script.replace("pair_style les \n", "pair_style hybrid/overlay les zero 4.0\n")
-    script = "\n".join(
-        f"pair_coeff * * les {model} H O NULL\npair_coeff * 3 zero\n"
-        "compute les all les/atom q phi bec\n"
-        "compute pairs all pair les"
-        if line.startswith("pair_coeff")
-        else line
-        for line in script.splitlines()
-    )
-    columns = " ".join(f"c_les[{k}]" for k in range(1, 12))
-    script = script.replace("id x y z fx fy fz ", f"id x y z fx fy fz {columns} ")
-    (tmp_path / "mixed" / "in.lmp").write_text(script + "\n")
-    from lmp import launch
 
-    returncode, log = launch(tmp_path / "mixed" / "in.lmp", ranks)
-    assert returncode == 0, log
-    table = np.loadtxt((tmp_path / "mixed" / "atoms.dump").read_text().splitlines()[9:])
-    water_rows, argon_rows = table[4:-4], np.vstack([table[:4], table[-4:]])
-    assert np.abs(argon_rows[:, 4:]).max() == 0.0
-    forces = np.stack([les.columns[c] for c in ("fx", "fy", "fz")], axis=1)
-    np.testing.assert_allclose(water_rows[:, 4:7], forces, rtol=0, atol=1e-10)
-    np.testing.assert_allclose(water_rows[:, 7], les.columns["q0"], rtol=0, atol=1e-12)
-    for k in range(9):
-        np.testing.assert_allclose(water_rows[:, 9 + k], les.columns[f"bec{k}"], rtol=0, atol=1e-12)
+def test_plain_hybrid_is_warned_about(
+    water: Callable[..., Atoms], toy_model: Callable[..., Path], tmp_path: Path
+) -> None:
+    model = toy_model("linear")
+    log = {
+        style: run(
+            tmp_path / style,
+            water(2),
+            model,
+            potential=[f"pair_style {style} les", f"pair_coeff * * les {model} H O"],
+        ).log
+        for style in ("hybrid", "hybrid/overlay")
+    }
+    text = "WARNING: pair_style hybrid: a pair_coeff of another style for two types of the model"
+    assert text in log["hybrid"]
+    assert text not in log["hybrid/overlay"]

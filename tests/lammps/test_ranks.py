@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
+from generate import toy_models
 from lmp import Run, run
 from torch import Tensor
 
@@ -122,6 +123,83 @@ def test_parts_and_derivatives(
         assert_same(
             run(tmp_path / f"{ranks}", atoms, shipped(), ranks=ranks, style=f"born {form}"), one
         )
+
+
+class Halfway(torch.nn.Module):
+    """A network and one of the two methods by which a model brings its derivatives."""
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Not used."""
+        return x
+
+    @torch.jit.export
+    def latents(
+        self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
+    ) -> dict[str, Tensor]:
+        """Those of the network."""
+        return self.network(edge_vectors, edge_index, species, n_centers)
+
+
+class Keeping(Halfway):
+    """With `latents_keeping` alone."""
+
+    @torch.jit.export
+    def latents_keeping(
+        self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
+    ) -> tuple[dict[str, Tensor], list[Tensor]]:
+        """Nothing that could be differentiated."""
+        zeros = torch.zeros(n_centers, 1, dtype=edge_vectors.dtype)
+        return {"energy": zeros[:, 0], "charge": zeros}, [zeros]
+
+
+class PullingBack(Halfway):
+    """With `pull_back` alone."""
+
+    @torch.jit.export
+    def pull_back(self, kept: list[Tensor], charge_weights: Tensor, with_energy: bool) -> Tensor:
+        """Nothing."""
+        return charge_weights
+
+
+@pytest.mark.parametrize("kind", [Keeping, PullingBack])
+def test_one_of_two_methods_is_none(
+    kind: type[Halfway],
+    water: Callable[..., Atoms],
+    toy_model: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    """Such a model is differentiated by torch."""
+    atoms, good = water(2), toy_model("linear")
+    text = {"lammps_les.json": ""}
+    torch.jit.load(good, _extra_files=text)
+    network = toy_models()["linear"][0]
+    model = tmp_path / "model.pt"
+    torch.jit.save(torch.jit.script(kind(network)), model, _extra_files=text)
+    field = ["fix f all efield/bec 0.1 -0.2 0.3", "run 0"]
+    found, expected = (
+        run(tmp_path / name, atoms, path, commands=field)
+        for name, path in {"found": model, "expected": good}.items()
+    )
+    assert_same(found, expected)
+
+
+@pytest.mark.parametrize("threads", [None, "2"])
+def test_threads(
+    threads: str | None,
+    water: Callable[..., Atoms],
+    shipped: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    """OMP_NUM_THREADS, which the other runs of these tests set to 1."""
+    atoms, model = water(4), shipped()
+    one = run(tmp_path / "one", atoms, model)
+    other = run(tmp_path / "other", atoms, model, environment={"OMP_NUM_THREADS": threads})
+    assert f"using {threads or 1} OpenMP thread(s) per MPI task" in other.log
+    assert_same(other, one)
 
 
 @pytest.mark.parametrize("form", ["local", "phase"])

@@ -20,6 +20,7 @@ from toy_networks import (  # noqa: E402
     Raising,
     ToyNetwork,
     WithoutLayers,
+    WrongPullBack,
 )
 
 COULOMB_NORM = 90.475637892602  # 2 pi 14.399645, written out: tests do not repeat the formula
@@ -69,6 +70,7 @@ def toy_models() -> dict[str, tuple[ToyNetwork, dict[str, Any]]]:
         "raises": (Raising(WATER, distance=100.0), {}),
         "raises_when_close": (Raising(WATER, distance=0.8), {}),
         "non_finite": (NonFinite(WATER), {}),
+        "wrong_pull_back": (WrongPullBack(WATER), {}),
     }
 
 

@@ -177,6 +177,30 @@ class NonFinite(ToyNetwork):
         return {"energy": energy, "charge": zeros.unsqueeze(1)}
 
 
+class WrongPullBack(ToyNetwork):
+    """e_i = 0, q_i = 0; `pull_back` gives one number for each edge, where three are expected."""
+
+    def __init__(self, species: list[str], cutoff: float = 4.0) -> None:
+        super().__init__(species, cutoff, layers=1, channels=1)
+
+    def forward(
+        self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
+    ) -> dict[str, Tensor]:
+        """See the class."""
+        zeros = torch.zeros(n_centers, dtype=edge_vectors.dtype, device=edge_vectors.device)
+        return {"energy": zeros, "charge": zeros.unsqueeze(1)}
+
+    def keeping(
+        self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
+    ) -> tuple[dict[str, Tensor], list[Tensor]]:
+        """The same, and the edges."""
+        return self.forward(edge_vectors, edge_index, species, n_centers), [edge_vectors]
+
+    def pull_back(self, kept: list[Tensor], charge_weights: Tensor, with_energy: bool) -> Tensor:
+        """Zeros [k, E]."""
+        return kept[0].new_zeros(charge_weights.shape[0], kept[0].shape[0])
+
+
 class WithoutLayers(ToyNetwork):
     """e_i = 0, q_i = 0, two layers that cannot be differentiated apart."""
 
