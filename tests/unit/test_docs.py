@@ -1,7 +1,9 @@
 """README and docs agree with the code: syntax, links, commands, messages; their examples run."""
 
+import os
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +12,17 @@ import typer
 from ase import Atoms
 from ase.build import molecule
 from ase.calculators.lammps import Prism
-from lmp import launch, write_data
+from lmp import BIN, launch, write_data
 
+from lammps_les.analysis import spectra
 from lammps_les.cli import app
 from lammps_les.keys import LABELS
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 DOCS = sorted((ROOT / "docs").glob("**/*.md"))
-PAGES = [README, *DOCS]
+EXAMPLES = sorted((ROOT / "lammps_examples").glob("*/README.md"))
+PAGES = [README, *DOCS, *EXAMPLES]
 CPP = ROOT / "cpp" / "lammps"
 STYLES = {  # command: (page, source)
     "pair_style les": ("pair_les.md", "pair_les.cpp"),
@@ -135,9 +139,11 @@ def test_timing_line_in_page_names_the_parts_of_the_step() -> None:
     assert re.findall(r"([A-Za-z][A-Za-z -]*?) \d", line[1]) == re.findall(r'"([^"]+)"', names[1])
 
 
-def test_quoted_error_messages_are_in_the_code() -> None:
-    rows = re.findall(r"^\| `([^`]+)` \|", (ROOT / "docs" / "pair_les.md").read_text(), re.M)
-    assert len(rows) > 10
+@pytest.mark.parametrize("page", [page for page, _ in STYLES.values()])
+def test_quoted_error_messages_are_in_the_code(page: str) -> None:
+    errors = (ROOT / "docs" / page).read_text().split("\n## Errors\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `([^`]+)` \|", errors, re.M)
+    assert len(rows) > 4
     sources = [
         path.read_text()
         for room in ("lammps", "model", "kspace")
@@ -147,17 +153,22 @@ def test_quoted_error_messages_are_in_the_code() -> None:
     assert [row for row in rows if row not in text] == []
 
 
+def anchors(page: Path) -> set[str]:
+    """What links may name in a page, after the #."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.M)
+    return {h.lower().replace(" ", "-") for h in headings}
+
+
 def test_relative_links_lead_somewhere() -> None:
     seen, broken = 0, []
     for page in PAGES:
-        text = page.read_text()
-        headings = re.findall(r"^#+ (.*)$", text, re.M)
-        anchors = {"#" + h.lower().replace(" ", "-") for h in headings}
-        for link in re.findall(r"\]\(([^)]+)\)", text):
+        for link in re.findall(r"\]\(([^)]+)\)", page.read_text()):
             if not link.startswith("http"):
                 seen += 1
-                found = link in anchors if link.startswith("#") else (page.parent / link).is_file()
-                broken += [] if found else [f"{page.name}: {link}"]
+                name, _, anchor = link.partition("#")
+                target = page.parent / name if name else page
+                found = target.is_file() and (not anchor or anchor in anchors(target))
+                broken += [] if found else [f"{page}: {link}"]
     assert seen > 20
     assert broken == []
 
@@ -195,6 +206,23 @@ def test_options_in_pages_and_program_agree() -> None:
     # options named in running text
     everywhere = set(re.findall(r"--[a-z][\w-]*", page.read_text()))
     assert everywhere <= options["export"] | options["evaluate"] | options["info"]
+    assert options["evaluate"] - {"--help"} <= everywhere
+
+
+def test_factors_to_si_in_pages_are_those_of_the_package() -> None:
+    """LAMMPS's kcal/mol is 1/23.060549 eV; in units real times are in fs."""
+    metal, real = spectra.SIEMENS_PER_METER, spectra.SIEMENS_PER_METER * 23.060549 * 1000.0
+    ohm = spectra.absorption(np.ones(1))[0]
+    for name in ("conventions.md", "compute_les_current.md"):
+        page = (ROOT / "docs" / name).read_text()
+        assert f"{metal:.2f} S/m" in page
+        assert f"{real:.5e} S/m".replace("e+0", "e") in page
+    assert f"n alpha of {ohm:.3f} 1/cm" in (ROOT / "docs" / "compute_les_current.md").read_text()
+    area = f"{metal / 100.0:.5f}"  # e/A^2 in C/m^2
+    for page in (ROOT / "docs" / "conventions.md", ROOT / "docs" / "fix_efield_bec.md"):
+        assert set(re.findall(r"16\.02\d*", page.read_text())) == {area}
+    loop = (ROOT / "lammps_examples" / "hysteresis" / "in.hysteresis").read_text()
+    assert f"f_field[6]/vol*{area}" in loop
 
 
 def test_labels_in_training_page_and_code_agree() -> None:
@@ -215,7 +243,7 @@ def test_cmake_options_in_pages_are_those_of_the_build() -> None:
 
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory: pytest.TempPathFactory, toy_model) -> Path:
-    """Directory with the files that examples name: water.pt (a toy), water.data, water.xyz."""
+    """Directory with the files that examples name: water.pt (a toy), data and restart files."""
     folder = tmp_path_factory.mktemp("examples")
     shutil.copy(toy_model("linear"), folder / "water.pt")
     atoms = Atoms(cell=[8.0] * 3, pbc=True)
@@ -225,7 +253,11 @@ def workplace(tmp_path_factory: pytest.TempPathFactory, toy_model) -> Path:
         water.translate(4.0 * np.array(corner) + 1.5)
         atoms += water
     write_data(folder / "water.data", atoms, ["O", "H"], Prism(atoms.cell, pbc=True))
-    atoms.write(folder / "water.xyz", format="extxyz")
+    shutil.copytree(ROOT / "lammps_examples", folder / "lammps_examples")
+    fixes = "fix field all efield/bec 0.0 0.0 0.1\nrun 2\nwrite_restart water.restart\n"
+    (folder / "in.restart").write_text(PRELUDE + "fix 1 all nvt temp 300.0 300.0 0.1\n" + fixes)
+    returncode, log = launch(folder / "in.restart")
+    assert returncode == 0, log[-2000:]
     return folder
 
 
@@ -245,14 +277,28 @@ def test_lammps_example_runs_two_steps(text: str, workplace: Path) -> None:
     assert "WARNING" not in log
 
 
-def test_readme_input_has_ten_lines_and_runs_on_two_ranks(workplace: Path) -> None:
-    texts = re.findall(r"^```lammps\n(.*?)^```$", README.read_text(), re.M | re.S)
+def test_first_run_of_readme_runs_as_written_on_two_ranks(tmp_path: Path) -> None:
+    """Its commands and its input, with the model and the data that ship; fewer steps."""
+    section = README.read_text().split("\n## First run\n")[1].split("\n## ")[0]
+    commands = re.findall(r"^```bash\n(.*?)^```$", section, re.M | re.S)
+    texts = re.findall(r"^```lammps\n(.*?)^```$", section, re.M | re.S)
+    assert len(commands) == 1
     assert [len(text.splitlines()) for text in texts] == [10]
-    (workplace / "in.water").write_text(re.sub(r"^run \d+", "run 2", texts[0], flags=re.M))
-    returncode, log = launch(workplace / "in.water", ranks=2)
+    (tmp_path / "lammps_examples").symlink_to(ROOT / "lammps_examples")
+    for line in commands[0].splitlines():
+        environment = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}"}
+        subprocess.run(line.split(), cwd=tmp_path, env=environment, check=True)
+    (tmp_path / "in.water").write_text(re.sub(r"^run \d+", "run 20", texts[0], flags=re.M))
+    returncode, log = launch(tmp_path / "in.water", ranks=2)
     assert returncode == 0, log[-2000:]
-    assert "Loop time of" in log
+    assert "WARNING" not in log
     assert "on 2 procs" in log
+    first, last = (re.search(rf"^ +{step} .*", log, re.M) for step in (0, 20))
+    assert first
+    assert last
+    energies = [float(row[0].split()[2]) / 64 for row in (first, last)]
+    assert all(-14.8 < e < -14.5 for e in energies)  # eV a molecule: elements in the right order
+    assert float(last[0].split()[4]) > 0.0  # polarized along the field
 
 
 @pytest.mark.parametrize("text", blocks("python"))
