@@ -142,7 +142,7 @@ def one_atom(setting: str) -> list[str]:
         ),
         (
             {"style": "kspace mesh accuracy 1e-7 order 5"},
-            "pair_style les: a window of 5 points cannot reach the accuracy asked for; take a larger",
+            "pair_style les: a window of 5 points cannot reach the accuracy asked for; take a",
         ),
         (
             {
