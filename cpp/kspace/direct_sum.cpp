@@ -6,17 +6,13 @@
 // parts side by side). k and -k contribute alike: only n1 >= 0 is kept, with weight 2 for n1 > 0. Atoms are taken in tiles, so memory
 // does not grow with their number times the number of wave vectors.
 
-#include "long_range.h"
-
-#include <cmath>
+#include "wave_vectors.h"
 
 namespace les {
 
 namespace {
 
 using torch::Tensor;
-constexpr double TWO_PI = 2.0 * M_PI;
-constexpr double SHELL_TOLERANCE = 1e-6;    // relative; a shell that sits on the cutoff counts as inside
 
 // exp(2 pi i n s) of one tile of atoms on the three axes.
 struct Phases {
@@ -31,17 +27,15 @@ class DirectSum : public LongRangeSolver {
 
   void setup(const Tensor &cell) override
   {
-    const double kmax = TWO_PI / p_.dl * (1.0 + SHELL_TOLERANCE);
-    // k.a_m = 2 pi n_m, so |n_m| <= |k| |a_m| / 2 pi
-    const Tensor lengths = cell.norm(2, 1);
-    for (int m = 0; m < 3; m++) nmax_[m] = static_cast<int64_t>(std::floor(kmax * lengths[m].item<double>() / TWO_PI));
+    // k.a_m = 2 pi n_m, so |n_m| <= |k| |a_m| / 2 pi <= |a_m| / dl, and a little more for a shell on the cutoff
+    const Tensor most = (cell.norm(2, 1) / p_.dl * (1.0 + 1e-5)).floor();
+    for (int m = 0; m < 3; m++) nmax_[m] = static_cast<int64_t>(most[m].item<double>());
     const auto f64 = torch::dtype(torch::kFloat64);
     const auto grid = torch::meshgrid({axis(0, 0, f64), axis(1, -nmax_[1], f64), axis(2, -nmax_[2], f64)}, "ij");
-    triples_ = torch::stack({grid[0], grid[1], grid[2]}, -1).reshape({-1, 3});
-    const Tensor k2 = wave_vectors(cell).square().sum(-1);
-    const Tensor inside = (k2 <= kmax * kmax) & (triples_ != 0).any(-1);
-    weight_ = inside.to(torch::kFloat64) * torch::where(triples_.select(1, 0) > 0, 2.0, 1.0);
+    vectors_ = WaveVectors(p_, torch::stack({grid[0], grid[1], grid[2]}, -1).reshape({-1, 3}), cell);
+    weight_ = 1.0 + (vectors_.triples().select(1, 0) > 0).to(torch::kFloat64);
     n_vectors_ = static_cast<int64_t>(weight_.sum().item<double>());
+    influence_ = {};
     ready_ = true;
   }
 
@@ -53,12 +47,8 @@ class DirectSum : public LongRangeSolver {
     const auto type = charges.options();
     const int64_t n1 = nmax_[0] + 1, n2 = 2 * nmax_[1] + 1, n3 = 2 * nmax_[2] + 1, n12 = n1 * n2;
 
-    const double volume = std::abs(torch::det(cell).item<double>());
-    const Tensor k = wave_vectors(cell);    // [k, 3]
-    const Tensor k2 = k.square().sum(-1);
-    const Tensor f =
-        torch::where(weight_ > 0, weight_ * (p_.norm / volume) * torch::exp(-0.5 * p_.sigma * p_.sigma * k2) / k2,
-                     0.0);                                  // [k]
+    const Influence &influence = influence_of(cell, type);
+    const Tensor &fk = influence.f;
     const Tensor inverse = torch::inverse(cell).to(f64);    // r = s cell
     const Tensor fractional = positions.matmul(inverse);
 
@@ -79,7 +69,6 @@ class DirectSum : public LongRangeSolver {
     s = comm_.sum(s);
 
     // ---- potential and its gradient in fractional coordinates, at fixed S
-    const Tensor fk = f.view({n12, n3}).to(type);
     LongRange out;
     out.potential = torch::zeros({n, channels}, type);
     Tensor gradient = torch::zeros({n, 3}, f64);    // sum_c q_c dphi_c/ds
@@ -97,21 +86,15 @@ class DirectSum : public LongRangeSolver {
     // s = r inverse, so d/dr_b = sum_m inverse[b, m] d/ds_m
     out.forces = -gradient.matmul(inverse.t());
 
-    // ---- virial: sum_k f |S|^2 T_ab(k), T = delta - 2 k k (1/k^2 + sigma^2/2)
-    const Tensor kk = k.unsqueeze(2) * k.unsqueeze(1);
-    const Tensor bracket = torch::where(k2 > 0, 1.0 / k2 + 0.5 * p_.sigma * p_.sigma, 0.0);
-    const Tensor tensor = torch::eye(3, torch::kFloat64) - 2.0 * kk * bracket.view({-1, 1, 1});    // [k, 3, 3]
+    // ---- virial: sum_k f |S|^2 T_ab(k)
     out.virial = torch::zeros({3, 3}, torch::kFloat64);
     if (comm_.rank() == 0) {
       const Tensor power = s.to(torch::kCPU, torch::kFloat64).square().sum({0, 1}).view({-1});
-      out.virial = ((f * power).view({-1, 1, 1}) * tensor).sum(0);
+      out.virial = power.index_select(0, vectors_.inside()).matmul(influence.f_strain).view({3, 3});
     }
-    if (atom_virial) out.atom_virial = share_virial(fractional, q, s, f.view({-1, 1, 1}) * tensor, f64);
+    if (atom_virial) out.atom_virial = share_virial(fractional, q, s, influence.f_strain, f64);
 
-    if (p_.remove_self) {
-      const double factor = 2.0 * p_.self_factor * p_.norm / (p_.sigma * std::pow(TWO_PI, 1.5));
-      out.potential -= factor * q;
-    }
+    if (p_.remove_self) out.potential -= p_.self_factor * self_potential(p_) * q;
     out.energy = 0.5 * (q.to(torch::kFloat64) * out.potential.to(torch::kFloat64)).sum(1);
     return out;
   }
@@ -128,12 +111,31 @@ class DirectSum : public LongRangeSolver {
   int64_t nmax_[3] = {0, 0, 0};
   int64_t n_vectors_ = 0;
   bool ready_ = false;
-  Tensor triples_;    // [k, 3] f64, integer triples with n1 >= 0, n3 fastest
-  Tensor weight_;     // [k] f64: 0 outside the cutoff, 2 where -k is left out, else 1
+  WaveVectors vectors_;    // of the box of triples |n_m| <= nmax_m with n1 >= 0, n3 fastest
+  Tensor weight_;          // [k'] f64: 2 where -k is left out, else 1
 
-  Tensor wave_vectors(const Tensor &cell) const
+  // What depends on the cell alone: made anew when the cell changes.
+  struct Influence {
+    Tensor cell;
+    Tensor f;           // [n1 n2, n3] weight (N/V) f(k), zero outside the cutoff; type and device of the charges
+    Tensor f_strain;    // [k', 9] f64, times T_ab of WaveVectors; host
+  };
+  mutable Influence influence_;
+
+  const Influence &influence_of(const Tensor &cell, const torch::TensorOptions &type) const
   {
-    return TWO_PI * triples_.matmul(torch::inverse(cell).t());    // [k, 3]
+    if (influence_.cell.defined() && torch::equal(influence_.cell, cell)) return influence_;
+    const auto [weights, strain] = vectors_.weights(cell);
+    const Tensor f = weight_ * weights;
+    influence_ = {cell.clone(), in_box(f).to(type), f.unsqueeze(1) * strain};
+    return influence_;
+  }
+
+  // Values of the wave vectors inside [k'] in their places of the box, [n1 n2, n3].
+  Tensor in_box(const Tensor &values) const
+  {
+    const int64_t n12 = (nmax_[0] + 1) * (2 * nmax_[1] + 1), n3 = 2 * nmax_[2] + 1;
+    return torch::zeros({n12 * n3}, torch::kFloat64).index_copy_(0, vectors_.inside(), values).view({n12, n3});
   }
 
   template <class F> void for_tiles(int64_t n, F &&work) const
@@ -195,14 +197,14 @@ class DirectSum : public LongRangeSolver {
   }
 
   // W_i = sum_k f T Re[q_i conj(S) exp(i k.r_i)]: sums to the virial, since sum_i q_i exp(i k.r_i) = S.
-  Tensor share_virial(const Tensor &fractional, const Tensor &q, const Tensor &s, const Tensor &f_tensor,
+  Tensor share_virial(const Tensor &fractional, const Tensor &q, const Tensor &s, const Tensor &f_strain,
                       const torch::TensorOptions &f64) const
   {
-    const int64_t n = fractional.size(0), n12 = s.size(2), n3 = s.size(3);
+    const int64_t n = fractional.size(0);
     Tensor w = torch::zeros({n, 3, 3}, f64);
     for (int a = 0; a < 3; a++)
       for (int b = 0; b <= a; b++) {
-        const Tensor ft = f_tensor.select(1, a).select(1, b).reshape({n12, n3}).to(s.options());
+        const Tensor ft = in_box(f_strain.select(1, 3 * a + b)).to(s.options());
         for (int64_t c = 0; c < q.size(1); c++) {
           const Tensor back = with_axis3(ft * s[c][0], -ft * s[c][1]);
           for_tiles(n, [&](int64_t first, int64_t size) {

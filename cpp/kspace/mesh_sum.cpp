@@ -7,9 +7,8 @@
 // Each rank spreads its own atoms on the region around them; regions go to pencils (whole n3 lines), then transform by transform
 // to pencils on the other axes, and back. No rank holds more than its share.
 
-#include "long_range.h"
-
 #include "mesh_layout.h"
+#include "wave_vectors.h"
 #include "window.h"
 
 #include <torch/fft.h>
@@ -23,9 +22,7 @@ namespace les {
 namespace {
 
 using torch::Tensor;
-constexpr double TWO_PI = 2.0 * M_PI;
-constexpr double SHELL_TOLERANCE = 1e-6;    // as in the direct sum
-constexpr double SAFETY = 1.5;              // between the error estimated and the accuracy promised
+constexpr double SAFETY = 1.5;    // between the error estimated and the accuracy promised
 
 // What follows from the settings and the cell.
 struct MeshChoice {
@@ -128,15 +125,13 @@ class MeshSum : public LongRangeSolver {
       w[m] = window_->transform(n[m], mesh_[m]);
     }
     const auto grid = torch::meshgrid({n[0], n[1], n[2]}, "ij");
-    triples_ = torch::stack({grid[0], grid[1], grid[2]}, -1).reshape({-1, 3});
+    const Tensor triples = torch::stack({grid[0], grid[1], grid[2]}, -1).reshape({-1, 3});
+    vectors_ = WaveVectors(p_, triples, cell);
     const auto wgrid = torch::meshgrid({w[0], w[1], w[2]}, "ij");
-    window_squared_ = (wgrid[0] * wgrid[1] * wgrid[2]).square().reshape({-1});
-    const double kmax = TWO_PI / p_.dl * (1.0 + SHELL_TOLERANCE);
-    const Tensor k2 = wave_vectors(cell).square().sum(-1);
-    const Tensor inside = (k2 <= kmax * kmax) & (triples_ != 0).any(-1);
+    window_squared_ = (wgrid[0] * wgrid[1] * wgrid[2]).square().reshape({-1}).index_select(0, vectors_.inside());
+    n_spectrum_ = triples.size(0);
     // k and -k: the half that the real transform keeps stands for both, but for n3 = 0
-    weight_ = 1.0 + (triples_.select(1, 2) > 0).to(torch::kFloat64);
-    inside_ = inside.nonzero().select(1, 0);
+    weight_ = 1.0 + (vectors_.triples().select(1, 2) > 0).to(torch::kFloat64);
     influence_ = {};
   }
 
@@ -186,7 +181,7 @@ class MeshSum : public LongRangeSolver {
     out.forces = -gradient.matmul(inverse.t());
     remove_net_force(out.forces);
 
-    if (p_.remove_self) out.potential -= 2.0 * p_.self_factor * p_.norm / (p_.sigma * std::pow(TWO_PI, 1.5)) * q;
+    if (p_.remove_self) out.potential -= p_.self_factor * self_potential(p_) * q;
     out.energy = 0.5 * (q.to(torch::kFloat64) * out.potential.to(torch::kFloat64)).sum(1);
     return out;
   }
@@ -212,10 +207,10 @@ class MeshSum : public LongRangeSolver {
   Transfer to_lines2_, to_lines1_;       // of the spectrum; for slabs the second alone
   std::vector<int64_t> after3_shape_;    // of this rank's spectrum after the transform on axis 3
   // of this rank's part of the spectrum, host f64
-  Tensor triples_;           // [k, 3]
-  Tensor window_squared_;    // [k]
-  Tensor weight_;            // [k] 2 where -k is left out, else 1
-  Tensor inside_;            // [k'] i64, which are inside the cutoff
+  int64_t n_spectrum_ = 0;    // k
+  WaveVectors vectors_;
+  Tensor window_squared_;    // [k'] of those inside
+  Tensor weight_;            // [k'] 2 where -k is left out, else 1
 
   // What depends on the cell alone, on the device of the charges: made anew when the cell changes.
   struct Influence {
@@ -223,27 +218,21 @@ class MeshSum : public LongRangeSolver {
     Tensor green;           // [k] (N/V) f / w^2, zero outside the cutoff; type of the charges
     Tensor inside;          // [k'] i64, which are inside; and of these
     Tensor power_weight;    // [k'] f64, green times 2 where -k is left out
-    Tensor strain;          // [k', 9] f64, T_ab = delta - 2 k k (1/k^2 + sigma^2/2)
+    Tensor strain;          // [k', 9] f64, T_ab of WaveVectors
   };
   mutable Influence influence_;
 
   const Influence &influence_of(const Tensor &cell, const torch::TensorOptions &options) const
   {
     if (influence_.cell.defined() && torch::equal(influence_.cell, cell)) return influence_;
-    const double volume = std::abs(torch::det(cell).item<double>());
-    const Tensor k = wave_vectors(cell).index_select(0, inside_), k2 = k.square().sum(-1);
-    const Tensor f = (p_.norm / volume) * torch::exp(-0.5 * p_.sigma * p_.sigma * k2) / k2;
-    const Tensor green = f / window_squared_.index_select(0, inside_);
-    const Tensor bracket = (1.0 / k2 + 0.5 * p_.sigma * p_.sigma).view({-1, 1, 1});
-    const Tensor strain = torch::eye(3, k.options()) - 2.0 * bracket * k.unsqueeze(2) * k.unsqueeze(1);
+    const auto [f, strain] = vectors_.weights(cell);
+    const Tensor green = f / window_squared_;
     const auto f64 = options.dtype(torch::kFloat64);
-    influence_ = {cell.clone(), torch::zeros_like(weight_).index_copy_(0, inside_, green).to(options),
-                  inside_.to(options.device()), (green * weight_.index_select(0, inside_)).to(f64),
-                  strain.view({-1, 9}).to(f64)};
+    influence_ = {cell.clone(),
+                  torch::zeros({n_spectrum_}, torch::kFloat64).index_copy_(0, vectors_.inside(), green).to(options),
+                  vectors_.inside().to(options.device()), (green * weight_).to(f64), strain.to(f64)};
     return influence_;
   }
-
-  Tensor wave_vectors(const Tensor &cell) const { return TWO_PI * triples_.matmul(torch::inverse(cell).t()); }
 
   // Ranks without planes or lines take part with empty tensors, which the transforms themselves refuse.
   Tensor forward(const Tensor &rho) const

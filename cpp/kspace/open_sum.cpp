@@ -1,15 +1,12 @@
 // Pair sum for open boundaries. Every rank needs the charges of all ranks; it computes the rows of its own atoms.
 
-#include "long_range.h"
-
-#include <cmath>
+#include "wave_vectors.h"
 
 namespace les {
 
 namespace {
 
 using torch::Tensor;
-constexpr double TWO_PI = 2.0 * M_PI;
 
 class OpenSum : public LongRangeSolver {
  public:
@@ -50,7 +47,7 @@ class OpenSum : public LongRangeSolver {
       // half of each pair's r (x) F to either atom
       virial.narrow(0, first, size) += 0.5 * d.transpose(1, 2).matmul(pull);
     }
-    if (!p_.remove_self) phi += 2.0 * p_.norm / (p_.sigma * std::pow(TWO_PI, 1.5)) * q;
+    if (!p_.remove_self) phi += self_potential(p_) * q;
     out.energy = 0.5 * (q * phi).sum(1);
     out.potential = phi.to(charges.options());
     out.virial = virial.sum(0).to(torch::kCPU);

@@ -1,0 +1,38 @@
+// The wave vectors of the periodic sums: which of them the model has, and what each one weighs.
+#pragma once
+
+#include "long_range.h"
+
+#include <cmath>
+
+namespace les {
+
+constexpr double TWO_PI = 2.0 * M_PI;
+
+// dE/dq_i of the self-interaction, by q_i: eV per file unit squared.
+inline double self_potential(const LongRangeParameters &p) { return 2.0 * p.norm / (p.sigma * std::pow(TWO_PI, 1.5)); }
+
+// Integer triples n, k = 2 pi n cell^-1; those with 0 < |k| <= 2 pi/dl are inside. The choice stays when the cell changes.
+class WaveVectors {
+ public:
+  WaveVectors() = default;
+  // triples [k, 3] f64, any; `cell` [3, 3] f64, rows in A: where the choice is made.
+  WaveVectors(const LongRangeParameters &parameters, const torch::Tensor &triples, const torch::Tensor &cell);
+
+  const torch::Tensor &inside() const { return inside_; }      // [k'] i64: rows of `triples`
+  const torch::Tensor &triples() const { return triples_; }    // [k', 3] f64, those inside
+
+  // f64, on the host
+  struct Weights {
+    torch::Tensor f;    // [k'] (N/V) exp(-sigma^2 k^2/2)/k^2
+    torch::Tensor
+        strain;    // [k', 9] T_ab = delta - 2 k_a k_b (1/k^2 + sigma^2/2): -dE/d(strain) is the sum of f |S|^2 T
+  };
+  Weights weights(const torch::Tensor &cell) const;
+
+ private:
+  LongRangeParameters p_;
+  torch::Tensor inside_, triples_;
+};
+
+}    // namespace les
