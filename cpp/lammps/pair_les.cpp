@@ -159,16 +159,26 @@ void PairLES::load_model()
   if (!mallopt(M_MMAP_THRESHOLD, 256 << 20)) mallopt(M_MMAP_THRESHOLD, 32 << 20);    // the most that older ones take
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
 #endif
-  std::string failed;
+  std::string failed, bytes;
+  try {
+    if (comm->me == 0) bytes = les::read_model_file(m.path);    // thousands of ranks must not open it at once
+  } catch (const std::exception &e) {
+    failed = fmt::format("pair_coeff les: {}", e.what());
+  }
+  stop_together(failed);
+  int size = static_cast<int>(bytes.size());
+  MPI_Bcast(&size, 1, MPI_INT, 0, world);
+  bytes.resize(size);
+  MPI_Bcast(bytes.data(), size, MPI_CHAR, 0, world);
   try {
     const torch::Device device = les::choose_device(m.settings.device, world, universe->iworld * comm->nprocs);
-    m.model = std::make_unique<les::LesModel>(m.path, device);
+    m.model = std::make_unique<les::LesModel>(m.path, bytes, device);
     m.comm.set_gpu_aware(m.settings.gpu_aware == les::GpuAware::Yes ||
                          (m.settings.gpu_aware == les::GpuAware::Auto && les::MpiCommunicator::mpi_is_gpu_aware()));
   } catch (const std::exception &e) {
     failed = fmt::format("pair_coeff les: {}", e.what());
   }
-  stop_together(failed);    // the file may be missing on one node only
+  stop_together(failed);    // a GPU may be missing on one node only
   const les::Metadata &info = m.info();
   if (comm->me == 0)
     utils::logmesg(lmp,

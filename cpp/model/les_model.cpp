@@ -4,7 +4,9 @@
 #include <torch/csrc/jit/runtime/graph_executor.h>
 
 #include <filesystem>
+#include <fstream>
 #include <limits>
+#include <sstream>
 
 namespace les {
 
@@ -29,14 +31,20 @@ Cut cut_of(const c10::IValue &value)
 
 }    // namespace
 
-LesModel::LesModel(const std::string &path, torch::Device device) : device_(device)
+std::string read_model_file(const std::string &path)
 {
-  if (!std::filesystem::is_regular_file(path))
+  std::ifstream file(path, std::ios::binary);
+  if (!std::filesystem::is_regular_file(path) || !file)
     throw ModelFileError("model file " + path + " does not exist or is not a file; write one with 'lammps-les export'");
+  return {std::istreambuf_iterator<char>(file), {}};
+}
 
+LesModel::LesModel(const std::string &path, const std::string &bytes, torch::Device device) : device_(device)
+{
   torch::jit::ExtraFilesMap extra{{METADATA_FILE, ""}};
   try {
-    module_ = torch::jit::load(path, device, extra);
+    std::istringstream stream(bytes);
+    module_ = torch::jit::load(stream, device, extra);
   } catch (const std::exception &e) {
     throw ModelFileError("model file " + path +
                          " cannot be read as a TorchScript archive (truncated, or not written by "

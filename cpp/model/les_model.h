@@ -25,10 +25,14 @@ struct Latents {
   std::vector<Part> parts;
 };
 
+// All bytes of a model file. Throws ModelFileError where there is none.
+std::string read_model_file(const std::string &path);
+
 class LesModel {
  public:
-  // Throws ModelFileError for a file that is missing, truncated, foreign or of another version.
-  LesModel(const std::string &path, torch::Device device);
+  // `bytes`: of the file `path`, which is read no more; it names the file in messages. Throws ModelFileError for a file that is truncated,
+  // foreign or of another version.
+  LesModel(const std::string &path, const std::string &bytes, torch::Device device);
 
   const Metadata &metadata() const { return metadata_; }
   torch::ScalarType dtype() const { return dtype_; }
