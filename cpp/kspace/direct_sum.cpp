@@ -27,8 +27,8 @@ class DirectSum : public LongRangeSolver {
 
   void setup(const Tensor &cell) override
   {
-    // k.a_m = 2 pi n_m, so |n_m| <= |k| |a_m| / 2 pi <= |a_m| / dl, and a little more for a shell on the cutoff
-    const Tensor most = (cell.norm(2, 1) / p_.dl * (1.0 + 1e-5)).floor();
+    // k.a_m = 2 pi n_m, so |n_m| <= |k| |a_m| / 2 pi
+    const Tensor most = (cell.norm(2, 1) / p_.dl * (1.0 + SHELL_TOLERANCE)).floor();
     for (int m = 0; m < 3; m++) nmax_[m] = static_cast<int64_t>(most[m].item<double>());
     const auto f64 = torch::dtype(torch::kFloat64);
     const auto grid = torch::meshgrid({axis(0, 0, f64), axis(1, -nmax_[1], f64), axis(2, -nmax_[2], f64)}, "ij");

@@ -6,8 +6,6 @@ using torch::Tensor;
 
 namespace {
 
-constexpr double SHELL_TOLERANCE = 1e-6;    // relative; a shell that sits on the cutoff counts as inside
-
 Tensor vectors(const Tensor &triples, const Tensor &cell) { return TWO_PI * triples.matmul(torch::inverse(cell).t()); }
 
 }    // namespace

@@ -8,6 +8,7 @@
 namespace les {
 
 constexpr double TWO_PI = 2.0 * M_PI;
+constexpr double SHELL_TOLERANCE = 1e-6;    // relative; a shell that sits on the cutoff counts as inside
 
 // dE/dq_i of the self-interaction, by q_i: eV per file unit squared.
 inline double self_potential(const LongRangeParameters &p) { return 2.0 * p.norm / (p.sigma * std::pow(TWO_PI, 1.5)); }

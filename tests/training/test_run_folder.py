@@ -126,7 +126,6 @@ def test_a_run_can_be_gone_on_with_by_the_configuration_in_its_folder(folder):
     assert len(metrics(folder / "run")) == 3
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, so nothing is refused")
-def test_a_gpu_that_is_not_there(folder):
-    message = refused(write(folder, accelerator="gpu"))
+def test_gpus_that_are_not_there(folder):
+    message = refused(write(folder, accelerator="gpu", devices=1000))
     assert "error: training.accelerator, training.devices: " in message
