@@ -215,12 +215,13 @@ Tensor LesStep::born_rows(const Tensor &directions)
     if (latents.parts.empty()) return torch::zeros_like(edge_vectors);
     return model->pull_back(latents, {w.unsqueeze(1) * weights}, false, info().layers > 1)[0];
   };
-  response.in_layers = [&] {
+  response.by_layer = [&] {
     const int64_t k = directions.size(0), n_edges = edge_vectors.size(0);
     if (latents.parts.empty())
       return EdgeResponse{torch::zeros_like(edge_vectors), torch::zeros({n_edges, k, 3}, edge_vectors.options())};
     const Latents::Part &all = latents.parts.front();
-    return edge_response({all.charge.matmul(weights.to(all.charge.options())), all.edge_vectors, all.cuts}, directions);
+    return edge_response({all.charge.matmul(weights.to(all.charge.options())), all.cuts, all.taken, all.edge_vectors},
+                         directions);
   };
   // where the total charge is fixed, only charges without their mean are the network's
   const bool remove_mean = info().remove_mean || info().total_charge;

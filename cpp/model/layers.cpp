@@ -8,16 +8,17 @@ using torch::Tensor;
 
 namespace {
 
-// d(sum of weights outputs)/d(leaf) of each leaf, zero where nothing depends on it
+// d(sum of weights outputs)/d(leaf) of each leaf, undefined where nothing depends on it
 std::vector<Tensor> pulled(const Tensor &outputs, const Tensor &weights, const std::vector<Tensor> &leaves, bool last)
 {
-  std::vector<Tensor> gradients(leaves.size());
-  if (outputs.requires_grad() && outputs.numel() > 0)
-    gradients = torch::autograd::grad({outputs}, leaves, {weights}, /*retain_graph=*/!last, /*create_graph=*/false,
-                                      /*allow_unused=*/true);
-  for (size_t n = 0; n < leaves.size(); n++)
-    if (!gradients[n].defined()) gradients[n] = torch::zeros_like(leaves[n]);
-  return gradients;
+  if (!outputs.requires_grad() || outputs.numel() == 0) return std::vector<Tensor>(leaves.size());
+  return torch::autograd::grad({outputs}, leaves, {weights}, /*retain_graph=*/!last, /*create_graph=*/false,
+                               /*allow_unused=*/true);
+}
+
+Tensor zero_if_none(const Tensor &gradient, const Tensor &leaf)
+{
+  return gradient.defined() ? gradient : torch::zeros_like(leaf);
 }
 
 // Gradients of `own` and `sent` as one of `made`.
@@ -30,42 +31,70 @@ Tensor arrived(const Cut &cut, const Tensor &own, const Tensor &sent)
   return out.narrow(0, 0, rows);
 }
 
+// Gradients by what the layers take from the edges.
+struct Gathered {
+  std::vector<Tensor> tensors, gradients;
+
+  void add(const std::vector<Tensor> &taken, const std::vector<Tensor> &found)
+  {
+    for (size_t n = 0; n < taken.size(); n++)
+      if (found[n].defined()) {
+        tensors.push_back(taken[n]);
+        gradients.push_back(found[n]);
+      }
+  }
+
+  // [E, 3] f64: all of them pulled back to the edges
+  Tensor by_edges(const Tensor &edge_vectors, bool last) const
+  {
+    if (tensors.empty()) return torch::zeros_like(edge_vectors, torch::kFloat64);
+    return torch::autograd::grad(tensors, {edge_vectors}, gradients, /*retain_graph=*/!last)[0].to(torch::kFloat64);
+  }
+};
+
 }    // namespace
 
 EdgeResponse edge_response(const LayeredCharges &charges, const Tensor &directions)
 {
-  const int64_t count = directions.size(0), n_edges = charges.edge_vectors.back().size(0);
-  const auto f64 = charges.charges.options().dtype(torch::kFloat64).requires_grad(false);
-  EdgeResponse out{torch::zeros({n_edges, 3}, f64), torch::zeros({n_edges, count, 3}, f64)};
+  const int64_t count = directions.size(0);
+  Gathered by_taken;
+  std::vector<Gathered> by_taken_weighed(count);
   // what comes to a layer from above: as it is, and weighed by the displacement along each direction
   Tensor outputs = charges.charges, plain = torch::ones_like(charges.charges);
   std::vector<Tensor> weighed;
-  for (size_t layer = charges.edge_vectors.size(); layer-- > 0;) {
+  for (size_t layer = charges.taken.size(); layer-- > 0;) {
     const Cut *cut = layer > 0 ? &charges.cuts[layer - 1] : nullptr;
-    std::vector<Tensor> leaves{charges.edge_vectors[layer]};
+    const std::vector<Tensor> &taken = charges.taken[layer];
+    std::vector<Tensor> leaves = taken;
     if (cut) leaves.insert(leaves.end(), {cut->own, cut->sent});
+    const size_t own = taken.size(), sent = own + 1;
 
     const std::vector<Tensor> below = pulled(outputs, plain, leaves, weighed.empty());
-    out.total += below[0];
-    Tensor reach;    // [S, k]
-    if (cut) {
-      reach = cut->vector.matmul(directions.to(cut->vector.options()).t()).neg_();
-      plain = arrived(*cut, below[1], below[2]);
+    by_taken.add(taken, below);
+    std::vector<std::vector<Tensor>> below_weighed;
+    for (const Tensor &weights : weighed) {
+      below_weighed.push_back(pulled(outputs, weights, leaves, &weights == &weighed.back()));
+      by_taken_weighed[below_weighed.size() - 1].add(taken, below_weighed.back());
     }
-    const bool top = weighed.empty();
-    if (top) weighed.resize(count);
+    if (!cut) break;
+    const Tensor given = zero_if_none(below[sent], cut->sent);
+    const Tensor reach = cut->vector.matmul(directions.to(cut->vector.options()).t()).neg_();    // [S, k]
+    weighed.resize(count);
     for (int64_t k = 0; k < count; k++) {
-      Tensor own = cut ? torch::zeros_like(cut->own) : Tensor(), sent;
-      if (cut) sent = below[2] * reach.select(1, k).unsqueeze(1);
-      if (!top) {
-        const std::vector<Tensor> found = pulled(outputs, weighed[k], leaves, k + 1 == count);
-        out.moment.select(1, k) += found[0];
-        if (cut) own += found[1], sent += found[2];
-      }
-      if (cut) weighed[k] = arrived(*cut, own, sent);
+      const std::vector<Tensor> found = below_weighed.empty() ? std::vector<Tensor>(leaves.size()) : below_weighed[k];
+      Tensor more = given * reach.select(1, k).unsqueeze(1);
+      if (found[sent].defined()) more += found[sent];
+      weighed[k] = arrived(*cut, zero_if_none(found[own], cut->own), more);
     }
-    if (cut) outputs = cut->made;
+    plain = arrived(*cut, zero_if_none(below[own], cut->own), given);
+    outputs = cut->made;
   }
+
+  EdgeResponse out{by_taken.by_edges(charges.edge_vectors, count == 0), {}};
+  std::vector<Tensor> moments;
+  for (int64_t k = 0; k < count; k++)
+    moments.push_back(by_taken_weighed[k].by_edges(charges.edge_vectors, k + 1 == count));
+  out.moment = torch::stack(moments, 1);
   return out;
 }
 

@@ -5,6 +5,9 @@
 // it need not be known where a pull-back starts: where it passes from one layer to the next, along the edge (c, j), what comes for
 // Q_c is weighed by r_c - r_j = -r_cj, and goes on together with what comes unweighed. No image of an atom has to be told from
 // another one for that.
+//
+// What the layers take from the edges is mostly the same functions of them. The gradients by these are gathered over the layers, and
+// pulled back to the edges at the end, once for each of the 1 + k.
 #pragma once
 
 #include <torch/types.h>
@@ -18,11 +21,12 @@ struct Cut {
   torch::Tensor made, own, sent, row, vector;
 };
 
-// Charges with their graph, the layers of which can be differentiated apart.
+// Charges with their graph, the layers of which can be differentiated one by one.
 struct LayeredCharges {
-  torch::Tensor charges;                      // [n]
-  std::vector<torch::Tensor> edge_vectors;    // [E, 3] of each layer, each a leaf
-  std::vector<Cut> cuts;                      // between the layers
+  torch::Tensor charges;                            // [n]
+  std::vector<Cut> cuts;                            // between the layers
+  std::vector<std::vector<torch::Tensor>> taken;    // through these each layer, and no other one, depends on the edges
+  torch::Tensor edge_vectors;                       // [E, 3], on which they depend
 };
 
 // Response of all charges to each edge vector r_e, which runs from its center to its neighbor.

@@ -13,20 +13,31 @@ namespace les {
 namespace {
 
 const char *const METADATA_FILE = "lammps_les.json";
-const char *const IN_LAYERS = "latents_in_layers";
+const char *const BY_LAYER = "latents_by_layer";
 const char *const KEEPING = "latents_keeping";
 const char *const PULL_BACK = "pull_back";
 
 // First line of a torch exception: the rest is a C++ stack.
 std::string first_line(const std::string &text) { return text.substr(0, text.find('\n')); }
 
-Cut cut_of(const c10::IValue &value)
+// What tells the layers apart, from the results of the file's method.
+void tell_apart(const c10::ivalue::Tuple &results, size_t layers, Latents::Part &out)
 {
-  const std::vector<c10::IValue> parts = value.toTupleRef().elements().vec();
-  if (parts.size() != 5)
-    throw ModelFileError(std::string("the model's '") + IN_LAYERS + "' gives " + std::to_string(parts.size()) +
-                         " tensors between two layers, where 5 are expected; export it again");
-  return {parts[0].toTensor(), parts[1].toTensor(), parts[2].toTensor(), parts[3].toTensor(), parts[4].toTensor()};
+  const auto refuse = [](const std::string &what) {
+    throw ModelFileError(std::string("the model's '") + BY_LAYER + "' gives " + what + "; export it again");
+  };
+  if (results.elements().size() != 3)
+    refuse(std::to_string(results.elements().size()) + " results, where 3 are expected");
+  for (const c10::IValue &cut : results.elements()[1].toListRef()) {
+    const std::vector<c10::IValue> parts = cut.toTupleRef().elements().vec();
+    if (parts.size() != 5) refuse(std::to_string(parts.size()) + " tensors between two layers, where 5 are expected");
+    out.cuts.push_back(
+        {parts[0].toTensor(), parts[1].toTensor(), parts[2].toTensor(), parts[3].toTensor(), parts[4].toTensor()});
+  }
+  for (const c10::IValue &tensors : results.elements()[2].toListRef()) out.taken.push_back(tensors.toTensorVector());
+  if (out.cuts.size() + 1 != layers || out.taken.size() != layers)
+    refuse("results for " + std::to_string(out.taken.size()) + " layers with " + std::to_string(out.cuts.size()) +
+           " cuts between them, but the network has " + std::to_string(layers));
 }
 
 }    // namespace
@@ -65,8 +76,8 @@ LesModel::LesModel(const std::string &path, const std::string &bytes, torch::Dev
 
 void LesModel::check_tells_layers_apart() const
 {
-  if (!module_.find_method(IN_LAYERS))
-    throw ModelFileError("it has no method 'latents_in_layers', by which Born effective charges of networks of several "
+  if (!module_.find_method(BY_LAYER))
+    throw ModelFileError("it has no method 'latents_by_layer', by which Born effective charges of networks of several "
                          "layers are computed; export it again with 'lammps-les export'");
 }
 
@@ -77,32 +88,26 @@ int64_t LesModel::atoms_per_part() const
 }
 
 Latents::Part LesModel::evaluate(const torch::Tensor &edge_vectors, const torch::Tensor &edge_index,
-                                 const torch::Tensor &species, int64_t n_centers, bool apart) const
+                                 const torch::Tensor &species, int64_t n_centers, bool by_layer) const
 {
   // The profiling executor compiles anew whenever the number of edges changes, which it does nearly every step; memory
   // would grow and steps would stall. The plain interpreter does neither.
   torch::jit::GraphOptimizerEnabledGuard no_specialisation(false);
 
   Latents::Part out;
-  const torch::Tensor values = edge_vectors.to(dtype_);
-  for (int64_t layer = 0; layer < (apart ? metadata_.layers : 1); layer++)
-    out.edge_vectors.push_back(values.detach().requires_grad_(!pulls_back_));
+  out.edge_vectors = edge_vectors.to(dtype_).detach().requires_grad_(!pulls_back_);
   c10::IValue outputs;
   if (pulls_back_) {
-    const auto result = module_.get_method(KEEPING)({values, edge_index, species, n_centers}).toTuple();
+    const auto result = module_.get_method(KEEPING)({out.edge_vectors, edge_index, species, n_centers}).toTuple();
     outputs = result->elements()[0];
     out.kept = result->elements()[1];
-  } else if (apart) {
+  } else if (by_layer) {
     check_tells_layers_apart();
-    const auto result = module_.get_method(IN_LAYERS)({out.edge_vectors, edge_index, species, n_centers}).toTuple();
+    const auto result = module_.get_method(BY_LAYER)({out.edge_vectors, edge_index, species, n_centers}).toTuple();
     outputs = result->elements()[0];
-    for (const c10::IValue &cut : result->elements()[1].toListRef()) out.cuts.push_back(cut_of(cut));
-    if (out.cuts.size() + 1 != out.edge_vectors.size())
-      throw ModelFileError(std::string("the model's '") + IN_LAYERS + "' tells " + std::to_string(out.cuts.size() + 1) +
-                           " layers apart, but the network has " + std::to_string(metadata_.layers) +
-                           "; export it again");
+    tell_apart(*result, static_cast<size_t>(metadata_.layers), out);
   } else {
-    outputs = module_.get_method("latents")({out.edge_vectors[0], edge_index, species, n_centers});
+    outputs = module_.get_method("latents")({out.edge_vectors, edge_index, species, n_centers});
   }
   for (const auto &entry : outputs.toGenericDict()) {
     const auto key = entry.key().toStringRef();
@@ -120,13 +125,13 @@ Latents::Part LesModel::evaluate(const torch::Tensor &edge_vectors, const torch:
 }
 
 Latents LesModel::latents(const torch::Tensor &edge_vectors, const torch::Tensor &edge_index,
-                          const torch::Tensor &species, int64_t n_centers, bool apart) const
+                          const torch::Tensor &species, int64_t n_centers, bool by_layer) const
 {
   Latents out;
   const int64_t parts = (n_centers - 1) / atoms_per_part() + 1,
                 size = (n_centers - 1) / parts + 1;    // parts of even size
   if (parts == 1) {
-    out.parts.push_back(evaluate(edge_vectors, edge_index, species, n_centers, apart));
+    out.parts.push_back(evaluate(edge_vectors, edge_index, species, n_centers, by_layer));
   } else {
     // edges are sorted by center; of a neighbor a network of one layer wants to know only the species
     const auto center = edge_index[0].contiguous(), kinds = species.index_select(0, edge_index[1]);
@@ -156,7 +161,7 @@ torch::Tensor LesModel::pull_back(const Latents::Part &part, const torch::Tensor
   if (pulls_back_) {
     torch::jit::GraphOptimizerEnabledGuard no_specialisation(false);
     const auto out = module_.get_method(PULL_BACK)({part.kept, charge_weights, with_energy}).toTensor();
-    if (out.sizes() != torch::IntArrayRef({charge_weights.size(0), part.edge_vectors[0].size(0), 3}))
+    if (out.sizes() != torch::IntArrayRef({charge_weights.size(0), part.edge_vectors.size(0), 3}))
       throw ModelFileError("the model's 'pull_back' does not give [k, edges, 3]; export it again");
     return out;
   }
@@ -171,12 +176,12 @@ torch::Tensor LesModel::pull_back(const Latents::Part &part, const torch::Tensor
       outputs.push_back(part.charge);
       weights.push_back(charge_weights[k]);
     }
-    gradients.push_back(torch::zeros_like(part.edge_vectors[0]));
+    gradients.push_back(torch::zeros_like(part.edge_vectors));
     if (outputs.empty()) continue;
     const bool more = keep_graph || k + 1 < charge_weights.size(0);
-    for (const auto &gradient : torch::autograd::grad(outputs, part.edge_vectors, weights, more,
-                                                      /*create_graph=*/false, /*allow_unused=*/true))
-      if (gradient.defined()) gradients.back() += gradient;
+    const auto gradient = torch::autograd::grad(outputs, {part.edge_vectors}, weights, more, /*create_graph=*/false,
+                                                /*allow_unused=*/true)[0];
+    if (gradient.defined()) gradients.back() = gradient;
   }
   return torch::stack(gradients);
 }
@@ -186,13 +191,13 @@ std::vector<torch::Tensor> LesModel::pull_back(const Latents &latents, const std
 {
   const auto all = torch::stack(charge_weights).to(latents.charge.options());
   int64_t n_edges = 0;
-  for (const auto &part : latents.parts) n_edges += part.edge_vectors[0].size(0);
+  for (const auto &part : latents.parts) n_edges += part.edge_vectors.size(0);
   std::vector<torch::Tensor> out;
   for (size_t k = 0; k < charge_weights.size(); k++)
     out.push_back(torch::empty({n_edges, 3}, all.options().dtype(torch::kFloat64)));
   int64_t first = 0, edge = 0;
   for (const auto &part : latents.parts) {
-    const int64_t n = part.energy.size(0), n_here = part.edge_vectors[0].size(0);
+    const int64_t n = part.energy.size(0), n_here = part.edge_vectors.size(0);
     const auto of_part = pull_back(part, all.narrow(1, first, n), with_energy, keep_graph);    // [k, E, 3]
     for (size_t k = 0; k < out.size(); k++) out[k].narrow(0, edge, n_here).copy_(of_part[k]);
     first += n;

@@ -15,12 +15,12 @@ struct Latents {
 
   // The centers are evaluated in one or more parts, in order.
   struct Part {
-    std::vector<torch::Tensor>
-        edge_vectors;                // [E of the part, 3], what everything is differentiated by: one, or one for
-                                     // each layer
-    torch::Tensor energy, charge;    // with a graph from these leaves; or without,
+    torch::Tensor edge_vectors;      // [E of the part, 3], what everything is differentiated by
+    torch::Tensor energy, charge;    // with a graph from this leaf; or without,
     c10::IValue kept;                // and then this is what the file's own pull_back needs
-    std::vector<Cut> cuts;           // between layers that have leaves of their own
+    // where layers are told apart: what passes between them, and what each takes from the edges
+    std::vector<Cut> cuts;
+    std::vector<std::vector<torch::Tensor>> taken;
   };
   std::vector<Part> parts;
 };
@@ -39,12 +39,12 @@ class LesModel {
   torch::Device device() const { return device_; }
 
   // edge_vectors [E, 3] (any float type, cast to the model's), edge_index [2, E] (center, neighbor; sorted by center),
-  // species [n_all], all on the model's device. `apart`: each layer has leaves of its own, and the cuts between them are kept; for
-  // networks of several layers. Throws ModelFileError where the output breaks the contract.
+  // species [n_all], all on the model's device. `by_layer`: the layers of the charges are told apart; for
+  // networks of several of them. Throws ModelFileError where the output breaks the contract.
   Latents latents(const torch::Tensor &edge_vectors, const torch::Tensor &edge_index, const torch::Tensor &species,
-                  int64_t n_centers, bool apart) const;
+                  int64_t n_centers, bool by_layer) const;
 
-  // Throws ModelFileError for a file without the method that `apart` needs.
+  // Throws ModelFileError for a file without the method that `by_layer` needs.
   void check_tells_layers_apart() const;
 
   // d/d(edge_vectors) -> [E, 3] f64 of the sum of charges times weights [n_centers, channels], for each of the weights; with_energy:
@@ -63,7 +63,7 @@ class LesModel {
   // Networks of one layer are evaluated in parts of so many atoms: their intermediate tensors then stay in the cache of a CPU.
   int64_t atoms_per_part() const;
   Latents::Part evaluate(const torch::Tensor &edge_vectors, const torch::Tensor &edge_index,
-                         const torch::Tensor &species, int64_t n_centers, bool apart) const;
+                         const torch::Tensor &species, int64_t n_centers, bool by_layer) const;
   torch::Tensor pull_back(const Latents::Part &part, const torch::Tensor &charge_weights, bool with_energy,
                           bool keep_graph) const;
 };

@@ -42,10 +42,11 @@ py::dict long_range(const Tensor &positions, const Tensor &charges, const std::o
 using Cut = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor>;
 using Response = std::pair<Tensor, Tensor>;    // total and moment of les::EdgeResponse
 
-Response edge_response(const Tensor &charges, const std::vector<Tensor> &edge_vectors, const std::vector<Cut> &cuts)
+Response edge_response(const Tensor &charges, const std::vector<Cut> &cuts,
+                       const std::vector<std::vector<Tensor>> &taken, const Tensor &edge_vectors)
 {
-  TORCH_CHECK(cuts.size() + 1 == edge_vectors.size(), "edge_response: expected a cut between any two layers");
-  les::LayeredCharges layered{charges, edge_vectors, {}};
+  TORCH_CHECK(cuts.size() + 1 == taken.size(), "edge_response: expected a cut between any two layers");
+  les::LayeredCharges layered{charges, {}, taken, edge_vectors};
   for (const auto &[made, own, sent, row, vector] : cuts) layered.cuts.push_back({made, own, sent, row, vector});
   const les::EdgeResponse out = les::edge_response(layered, torch::eye(3, torch::kFloat64));
   return {out.total, out.moment};
@@ -53,7 +54,7 @@ Response edge_response(const Tensor &charges, const std::vector<Tensor> &edge_ve
 
 Tensor born(const Tensor &positions, int64_t n_owned, const Tensor &edge_vectors, const Tensor &edge_index,
             const Tensor &coupling_charges, const std::function<Tensor(Tensor)> &pull_back,
-            const std::optional<Tensor> &cell, const std::function<Response()> &in_layers, const std::string &form,
+            const std::optional<Tensor> &cell, const std::function<Response()> &by_layer, const std::string &form,
             int layers, bool remove_mean)
 {
   TORCH_CHECK(form == "local" || form == "phase", "born_effective_charges: form is 'local' or 'phase', not '", form,
@@ -64,12 +65,12 @@ Tensor born(const Tensor &positions, int64_t n_owned, const Tensor &edge_vectors
                                    cell.has_value(),
                                    cell ? *cell : torch::eye(3, torch::kFloat64),
                                    torch::eye(3, torch::kFloat64)};
-  const auto pulled_in_layers = [&] {
-    const auto [total, moment] = in_layers();
+  const auto pulled_by_layer = [&] {
+    const auto [total, moment] = by_layer();
     return les::EdgeResponse{total, moment};
   };
   return les::born_effective_charges(settings, {positions, n_owned, edge_vectors, edge_index}, coupling_charges,
-                                     {pull_back, pulled_in_layers}, serial);
+                                     {pull_back, pulled_by_layer}, serial);
 }
 
 }    // namespace
@@ -101,22 +102,21 @@ Args:
 Returns:
     dict of "energy" [n] eV (shares; their sum is the energy), "potential" [n, channels] = dE/dq, "forces" [n, 3] eV/A at fixed
     charges, "virial" [3, 3] eV = -dE/d(strain) at fixed charges, "atom_virial" [n, 3, 3].)");
-  m.def("edge_response", &edge_response, py::arg("charges"), py::arg("edge_vectors"), py::arg("cuts"),
+  m.def("edge_response", &edge_response, py::arg("charges"), py::arg("cuts"), py::arg("taken"), py::arg("edge_vectors"),
         py::call_guard<py::gil_scoped_release>(),
         R"(Response of the charges of a network of several layers to its edges; the graph is used up.
 
 Args:
     charges: [n], Q in e, with their graph.
-    edge_vectors: [E, 3] of each layer, leaves of that graph.
-    cuts: between the layers, as `latents_in_layers` of the model file gives them.
+    cuts, taken: what passes between the layers and enters each, as `latents_by_layer` of the model file gives them.
+    edge_vectors: [E, 3], on which `taken` depends.
 
 Returns:
     [E, 3] sum_c dQ_c/dr_e, and [E, 3, 3] sum_c (r_c - r_center)_a dQ_c/dr_eb; float64.)");
   m.def(
       "born_effective_charges", &born, py::arg("positions"), py::arg("n_owned"), py::arg("edge_vectors"),
       py::arg("edge_index"), py::arg("coupling_charges"), py::arg("pull_back"), py::arg("cell"), py::kw_only(),
-      py::arg("in_layers") = py::none(), py::arg("form") = "local", py::arg("layers") = 1,
-      py::arg("remove_mean") = true,
+      py::arg("by_layer") = py::none(), py::arg("form") = "local", py::arg("layers") = 1, py::arg("remove_mean") = true,
       R"(Born effective charges [n_all, 3, 3] in e, indices [atom, P, r]; rows of images are to be added to their owners.
 
 Args:
@@ -126,7 +126,7 @@ Args:
     edge_index: [2, E] int64, center and neighbor.
     coupling_charges: [n_owned] float64, sqrt(epsilon_inf) charge_unit charge_sign q, e.
     pull_back: function (weights [n_owned]) -> d(sum weights Q)/d(edge_vectors) [E, 3].
-    in_layers: function () -> what `edge_response` gives; for several layers, but not in the phase form of periodic systems.
+    by_layer: function () -> what `edge_response` gives; for several layers, but not in the phase form of periodic systems.
     cell: [3, 3] float64, or None for an open system.
     form: "local" or "phase".)");
 }

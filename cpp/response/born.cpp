@@ -74,7 +74,7 @@ void add_one_layer(Tensor &z, Tensor &q_response, const BornSettings &s, const A
 void add_layers(Tensor &z, Tensor &q_response, const BornSettings &s, const AtomsAndEdges &atoms,
                 const ChargeResponse &response)
 {
-  const EdgeResponse edges = response.in_layers();
+  const EdgeResponse edges = response.by_layer();
   add_products(z, atoms.edge_index[1], along(s, atoms.edge_vectors), edges.total, -1.0);
   add_rows(z, atoms.edge_index[1], edges.moment, 1.0);
   add_rows(z, atoms.edge_index[0], edges.moment, -1.0);

@@ -43,10 +43,10 @@ struct ChargeResponse {
   // weights [n_owned] -> d(sum_i weights_i Q_i)/d(edge_vectors) [E, 3] f64
   std::function<torch::Tensor(const torch::Tensor &weights)> pull_back;
   // several layers, wherever w is the displacement (`needs_layers`): along the directions of the settings, once
-  std::function<EdgeResponse()> in_layers;
+  std::function<EdgeResponse()> by_layer;
 };
 
-// Whether `in_layers` is asked for.
+// Whether `by_layer` is asked for.
 inline bool needs_layers(BornForm form, int layers, bool periodic)
 {
   return layers > 1 && !(form == BornForm::Phase && periodic);

@@ -185,11 +185,11 @@ class ExportedLayers(ExportedModel):
     """The same for a network of several layers, which can be differentiated apart."""
 
     @torch.jit.export
-    def latents_in_layers(
-        self, edge_vectors: list[Tensor], edge_index: Tensor, species: Tensor, n_centers: int
-    ) -> tuple[dict[str, Tensor], list[Cut]]:
-        """The same as ``latents``, and what passes between the layers of the charges."""
+    def latents_by_layer(
+        self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
+    ) -> tuple[dict[str, Tensor], list[Cut], list[list[Tensor]]]:
+        """The same; what passes between the layers of the charges, and what enters each."""
         # any network with the method, which nn.Module does not know
-        return self.network.in_layers(  # type: ignore[operator]
+        return self.network.by_layer(  # type: ignore[operator]
             edge_vectors, edge_index, species, n_centers
         )

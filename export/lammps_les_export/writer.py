@@ -22,8 +22,8 @@ def write_model(
     Args:
         path: file to write; replaced only when everything has gone well.
         network: scriptable module with attributes ``species`` (list of symbols), ``cutoff`` [A],
-            ``layers`` and ``channels``; with several layers also a method ``in_layers`` (that of
-            FORMAT.md's ``latents_in_layers``; without it Born effective charges cannot be had), and
+            ``layers`` and ``channels``; with several layers also a method ``by_layer`` (that of
+            FORMAT.md's ``latents_by_layer``; without it Born effective charges cannot be had), and
             with one layer, if it likes, ``keeping`` and ``pull_back`` (``latents_keeping`` and
             ``pull_back`` there; without them it is differentiated); not changed, a copy is brought
             to the ``dtype`` asked for.
@@ -58,7 +58,7 @@ def write_model(
         # views are written with their offset, and an empty one cannot be read again
         tensor.data = tensor.data.clone(memory_format=torch.contiguous_format)
     kind = ExportedModel
-    if metadata.layers > 1 and hasattr(network, "in_layers"):
+    if metadata.layers > 1 and hasattr(network, "by_layer"):
         kind = ExportedLayers
     elif metadata.layers == 1 and hasattr(network, "keeping") and hasattr(network, "pull_back"):
         kind = ExportedOneLayer

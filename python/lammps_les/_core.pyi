@@ -23,8 +23,9 @@ def long_range(
 ) -> dict[str, Tensor]: ...
 def edge_response(
     charges: Tensor,
-    edge_vectors: list[Tensor],
     cuts: Sequence[tuple[Tensor, ...]],
+    taken: Sequence[Sequence[Tensor]],
+    edge_vectors: Tensor,
 ) -> tuple[Tensor, Tensor]: ...
 def born_effective_charges(
     positions: Tensor,
@@ -35,7 +36,7 @@ def born_effective_charges(
     pull_back: Callable[[Tensor], Tensor],
     cell: Tensor | None,
     *,
-    in_layers: Callable[[], tuple[Tensor, Tensor]] | None = None,
+    by_layer: Callable[[], tuple[Tensor, Tensor]] | None = None,
     form: str = "local",
     layers: int = 1,
     remove_mean: bool = True,

@@ -377,7 +377,7 @@ def test_layers_that_cannot_be_told_apart(
         "current": {"commands": current},
     }.items():
         message = error_of(tmp_path / name, atoms, model, ranks=ranks, **options)
-        assert "has no method 'latents_in_layers', by which Born effective charges" in message
+        assert "has no method 'latents_by_layer', by which Born effective charges" in message
         assert "export it again with 'lammps-les export'" in message
         assert "step" not in message  # refused in init, not in the midst of a run
 

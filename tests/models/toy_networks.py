@@ -121,17 +121,19 @@ class LayeredCharges(ToyNetwork):
         self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
     ) -> dict[str, Tensor]:
         """See the class."""
-        return self.in_layers([edge_vectors], edge_index, species, n_centers)[0]
+        return self.by_layer(edge_vectors, edge_index, species, n_centers)[0]
 
-    def in_layers(
-        self, edge_vectors: list[Tensor], edge_index: Tensor, species: Tensor, n_centers: int
-    ) -> tuple[dict[str, Tensor], list[Cut]]:
-        """The same; what passes between layers is h, all of it sent and nothing kept."""
+    def by_layer(
+        self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
+    ) -> tuple[dict[str, Tensor], list[Cut], list[list[Tensor]]]:
+        """The same; between layers passes h, all sent and nothing kept; a layer takes vectors."""
         center, neighbor = edge_index[0], edge_index[1]
         h = self.strength[species]  # [n_all]
         cuts: list[Cut] = []
+        taken: list[list[Tensor]] = []
         for layer in range(self.layers):
-            vectors = edge_vectors[min(layer, len(edge_vectors) - 1)]
+            vectors = edge_vectors.view_as(edge_vectors)  # the layer's own
+            taken.append([vectors])
             window = self.squared_distance_and_window(vectors)[1]
             made = h.to(window.dtype)[:, None]
             sent = made[neighbor]
@@ -140,7 +142,7 @@ class LayeredCharges(ToyNetwork):
             h = torch.zeros_like(h, dtype=window.dtype).index_add(0, center, window * sent[:, 0])
         h = h[:n_centers]
         charge = self.base[species[:n_centers]] + self.slope * h
-        return {"energy": self.stiffness * h, "charge": charge.unsqueeze(1)}, cuts
+        return {"energy": self.stiffness * h, "charge": charge.unsqueeze(1)}, cuts, taken
 
 
 class Raising(ToyNetwork):

@@ -7,6 +7,12 @@ import math
 import pytest
 import torch
 
+from lammps_les import _core
+from lammps_les.electrostatics import (
+    EdgeResponse,
+    born_effective_charges_by_layer,
+    edge_response,
+)
 from lammps_les.models import (
     LesNetwork,
     MessageConfig,
@@ -192,7 +198,7 @@ def test_features_follow_the_formulas(name):
     module = build(config).representation
     positions, edge_index, species = cluster()
     vectors = positions[edge_index[1]] - positions[edge_index[0]]
-    features, _ = module([vectors], edge_index, species, len(species))
+    features = module(vectors, edge_index, species, len(species))[0]
     expected = slow_features(module, config, positions, edge_index, species)
     # the softening of unit vectors, 1e-9 A, is the one thing that the formulas do not have
     torch.testing.assert_close(features, expected, rtol=1e-7, atol=1e-9)
@@ -329,6 +335,37 @@ def test_script_gives_the_same_after_saving(name):
     torch.testing.assert_close(gradients[1], gradients[0], rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("name", ["shared messages", "full messages", "attenuated", "three layers"])
+def test_layers_one_by_one_respond_like_the_whole(name):
+    """sum_j (r_j - r_i)_a dQ_j/dr_ib from the cuts of a script, and from positions at once."""
+    network = build(REPRESENTATIONS[name])
+    positions, edge_index, species = cluster()
+    positions.requires_grad_()
+    q = evaluate(network, positions, edge_index, species)["charge"].sum(1)
+    [of_all] = torch.autograd.grad([q.sum()], [positions], retain_graph=True)
+    tensor = []
+    for axis in range(3):
+        r = positions.detach()[:, axis]
+        [weighed] = torch.autograd.grad([(q * r).sum()], [positions], retain_graph=True)
+        tensor.append(weighed - r[:, None] * of_all)
+    whole = torch.stack(tensor, 1)
+    assert whole.abs().max() > 1e-3
+
+    r = positions.detach()
+    vectors = (r[edge_index[1]] - r[edge_index[0]]).requires_grad_()
+    scripted = torch.jit.script(network)
+    with torch.jit.optimized_execution(False):
+        outputs, cuts, taken = scripted.by_layer(vectors, edge_index, species, len(species))
+    charges = outputs["charge"].sum(1)
+    responses = [
+        edge_response(charges, cuts, taken, vectors, False),
+        EdgeResponse(*_core.edge_response(charges, cuts, taken, vectors)),  # uses the graph up
+    ]
+    for response in responses:
+        found = born_effective_charges_by_layer(response, vectors, edge_index, len(species))
+        torch.testing.assert_close(found, whole, rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize("name", ["one layer", "nu 4", "full messages", "three layers"])
 def test_second_derivatives(name):
     network = build(REPRESENTATIONS[name])
@@ -384,7 +421,7 @@ def test_separate_representation_for_charges():
     positions, edge_index, species = cluster()
     out = evaluate(network, positions, edge_index, species)
     vectors = positions[edge_index[1]] - positions[edge_index[0]]
-    features, _ = network.charge_representation([vectors], edge_index, species, len(species))
+    features = network.charge_representation(vectors, edge_index, species, len(species))[0]
     assert torch.equal(out["charge"], network.charge_readout(features))
     assert_equal(evaluate(torch.jit.script(network), positions, edge_index, species), out)
     with pytest.raises(ValueError, match="layers 1 and 2"):

@@ -64,7 +64,7 @@ def test_layers_that_cannot_be_told_apart(toy_model):
     np.testing.assert_allclose(tensor, np.zeros((6, 3, 3)), rtol=0, atol=1e-14)
     structure.calc = LesCalculator(toy_model("no_layers"), born="local")
     assert structure.get_potential_energy() == 0.0
-    with pytest.raises(CalculationFailed, match="no method 'latents_in_layers', by which Born"):
+    with pytest.raises(CalculationFailed, match="no method 'latents_by_layer', by which Born"):
         structure.calc.get_property("born_effective_charges", structure)
 
 

@@ -1,7 +1,6 @@
 """One evaluation of a model file on a whole system in one process."""
 
 import math
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -71,23 +70,24 @@ def evaluate_system(
     center, neighbor = edge_index[0], edge_index[1]
 
     edges = r[neighbor] - r[center] + shifts @ lattice
-    # the local form differentiates the layers apart; in open systems both forms are alike in that
+    # the local form differentiates layers one by one; in open systems both forms do
     local = born is not None and not (periodic and is_phase_form(born))
-    apart = metadata.layers > 1 and local
-    if apart and not hasattr(model, "latents_in_layers"):
+    by_layers = metadata.layers > 1 and local
+    if by_layers and not hasattr(model, "latents_by_layer"):
         raise ModelFileError(
-            "it has no method 'latents_in_layers', by which Born effective charges of "
+            "it has no method 'latents_by_layer', by which Born effective charges of "
             "networks of several layers are computed; export it again with 'lammps-les export'"
         )
-    leaves = [edges.detach().requires_grad_() for _ in range(metadata.layers if apart else 1)]
-    typed = [leaf.to(metadata.torch_dtype) for leaf in leaves]
+    leaf = edges.detach().requires_grad_()
+    typed = leaf.to(metadata.torch_dtype)
     cuts: list[Cut] = []
+    taken: list[list[Tensor]] = []
     # compiled anew for each number of edges, memory would grow and calls would stall
     with torch.jit.optimized_execution(False):
-        if apart:
-            latent, cuts = model.latents_in_layers(typed, edge_index, kinds, n)
+        if by_layers:
+            latent, cuts, taken = model.latents_by_layer(typed, edge_index, kinds, n)
         else:
-            latent = model.latents(typed[0], edge_index, kinds, n)
+            latent = model.latents(typed, edge_index, kinds, n)
     energy, latent_charge = latent["energy"].double(), latent["charge"].double()
     sign = torch.tensor(metadata.charge_sign, dtype=torch.float64, device=device)
     charge = latent_charge
@@ -106,7 +106,7 @@ def evaluate_system(
         setup_cell=None if reference_cell is None else torch.from_numpy(reference_cell),
     )
     weighted = energy.sum() + (long_range["potential"] * charge).sum()
-    g = _gradient(weighted, leaves)
+    g = _gradient(weighted, leaf)
 
     atomic = [metadata.atomic_energies[symbol] for symbol in metadata.species]
     atomic_energies = torch.tensor(atomic, dtype=torch.float64, device=device)[kinds]
@@ -122,10 +122,10 @@ def evaluate_system(
         coupled = in_e(latent_charge, metadata.epsilon_inf)
 
         def pull_back(weights: Tensor) -> Tensor:
-            return _gradient((weights * coupled).sum(), leaves)
+            return _gradient((weights * coupled).sum(), leaf)
 
-        def in_layers() -> tuple[Tensor, Tensor]:
-            return _core.edge_response(coupled, leaves, cuts)
+        def by_layer() -> tuple[Tensor, Tensor]:
+            return _core.edge_response(coupled, cuts, taken, leaf)
 
         tensor = _core.born_effective_charges(
             r,
@@ -135,7 +135,7 @@ def evaluate_system(
             coupled.detach(),
             pull_back,
             lattice.cpu() if periodic else None,
-            in_layers=in_layers,
+            by_layer=by_layer,
             form=born,
             layers=metadata.layers,
             remove_mean=metadata.remove_mean or metadata.total_charge is not None,
@@ -152,10 +152,9 @@ def evaluate_system(
     )
 
 
-def _gradient(output: Tensor, leaves: Sequence[Tensor]) -> Tensor:
-    """Sum of the derivatives of a scalar with respect to several leaves [E, 3]."""
-    zero = torch.zeros_like(leaves[0])
+def _gradient(output: Tensor, leaf: Tensor) -> Tensor:
+    """Derivative of a scalar with respect to a leaf, zero where it does not depend on it."""
     if not output.requires_grad:
-        return zero
-    gradients = torch.autograd.grad([output], leaves, retain_graph=True, allow_unused=True)
-    return sum((gradient for gradient in gradients if gradient is not None), zero)
+        return torch.zeros_like(leaf)
+    (gradient,) = torch.autograd.grad([output], [leaf], retain_graph=True, allow_unused=True)
+    return torch.zeros_like(leaf) if gradient is None else gradient

@@ -7,7 +7,7 @@ from lammps_les.electrostatics.born_effective_charges import (
 from lammps_les.electrostatics.layers import (
     Cut,
     EdgeResponse,
-    born_effective_charges_in_layers,
+    born_effective_charges_by_layer,
     edge_response,
 )
 from lammps_les.electrostatics.long_range import (
@@ -33,7 +33,7 @@ __all__ = [
     "LongRangeResponse",
     "UnfoldedGraph",
     "born_effective_charges",
-    "born_effective_charges_in_layers",
+    "born_effective_charges_by_layer",
     "born_effective_charges_one_layer",
     "coupling_charges",
     "edge_response",

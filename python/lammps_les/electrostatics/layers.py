@@ -48,49 +48,85 @@ class EdgeResponse(NamedTuple):
 
 
 def edge_response(
-    charges: Tensor, cuts: Sequence[Cut], edge_vectors: Sequence[Tensor], create_graph: bool
+    charges: Tensor,
+    cuts: Sequence[Cut],
+    taken: Sequence[Sequence[Tensor]],
+    edge_vectors: Tensor,
+    create_graph: bool,
 ) -> EdgeResponse:
     """Pull charges back through the layers.
 
     Args:
         charges: [N], Q in e, with their graph.
         cuts: between the layers, in their order.
-        edge_vectors: [E, 3] of each layer, in A; all alike, and each a leaf of the graph.
+        taken: of each layer, the tensors through which it, and no other one, depends on the edges.
+        edge_vectors: [E, 3] in A, on which these depend.
         create_graph: keep the result differentiable, for training on it.
     """
-    last = edge_vectors[-1]
-    total = torch.zeros_like(last)
-    moment = torch.zeros([last.size(0), 3, 3], dtype=last.dtype, device=last.device)
     # what comes to a layer from above: as it is, and weighed by the displacement along each axis
     outputs, plain, weighed = charges, torch.ones_like(charges), list[Tensor]()
-    for vectors, cut in zip(reversed(edge_vectors), [*reversed(cuts), None], strict=True):
-        leaves = [vectors] if cut is None else [vectors, cut.own, cut.sent]
+    by_taken = _Gathered([], [])
+    by_taken_weighed = [_Gathered([], []) for _ in range(3)]
+    for own_tensors, cut in zip(reversed(taken), [*reversed(cuts), None], strict=True):
+        leaves = [*own_tensors] if cut is None else [*own_tensors, cut.own, cut.sent]
         below = _pulled(outputs, plain, leaves, create_graph)
-        total = total + below[0]
+        by_taken.add(own_tensors, below)
         below_weighed = [_pulled(outputs, weights, leaves, create_graph) for weights in weighed]
-        if below_weighed:
-            moment = moment + torch.stack([found[0] for found in below_weighed], 1)
+        for gathered, found in zip(by_taken_weighed, below_weighed, strict=False):
+            gathered.add(own_tensors, found)
         if cut is None:
             break
-        outputs, plain = cut.made, _arrived(cut, below[1], below[2])
-        reach = [-cut.vector[:, axis, None] * below[2] for axis in range(3)]
+        sent = _zero_if_none(below[-1], cut.sent)
+        outputs, plain = cut.made, _arrived(cut, _zero_if_none(below[-2], cut.own), sent)
+        reach = [-cut.vector[:, axis, None] * sent for axis in range(3)]
         if below_weighed:
             weighed = [
-                _arrived(cut, found[1], found[2] + sent)
-                for found, sent in zip(below_weighed, reach, strict=True)
+                _arrived(
+                    cut,
+                    _zero_if_none(found[-2], cut.own),
+                    _zero_if_none(found[-1], cut.sent) + more,
+                )
+                for found, more in zip(below_weighed, reach, strict=True)
             ]
         else:
-            weighed = [_arrived(cut, torch.zeros_like(cut.own), sent) for sent in reach]
-    return EdgeResponse(total, moment)
+            weighed = [_arrived(cut, torch.zeros_like(cut.own), more) for more in reach]
+    moments = [gathered.by_edges(edge_vectors, create_graph) for gathered in by_taken_weighed]
+    return EdgeResponse(by_taken.by_edges(edge_vectors, create_graph), torch.stack(moments, 1))
+
+
+class _Gathered(NamedTuple):
+    """Gradients by what all layers take from the edges, to be pulled back to them once."""
+
+    tensors: list[Tensor]
+    gradients: list[Tensor]
+
+    def add(self, tensors: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> None:
+        for tensor, gradient in zip(tensors, gradients, strict=False):
+            if gradient is not None and tensor.requires_grad:
+                self.tensors.append(tensor)
+                self.gradients.append(gradient)
+
+    def by_edges(self, edge_vectors: Tensor, create_graph: bool) -> Tensor:
+        """[E, 3]."""
+        if not self.tensors:
+            return torch.zeros_like(edge_vectors)
+        (found,) = torch.autograd.grad(
+            self.tensors,
+            [edge_vectors],
+            self.gradients,
+            retain_graph=True,
+            create_graph=create_graph,
+        )
+        return found
 
 
 def _pulled(
     outputs: Tensor, weights: Tensor, leaves: list[Tensor], create_graph: bool
-) -> list[Tensor]:
-    """d(sum of weights outputs)/d(leaf) of each leaf, zero where nothing depends on it."""
+) -> Sequence[Tensor | None]:
+    """d(sum of weights outputs)/d(leaf) of each leaf, None where nothing depends on it."""
     if not outputs.requires_grad:
-        return [torch.zeros_like(leaf) for leaf in leaves]
-    gradients = torch.autograd.grad(
+        return [None] * len(leaves)
+    return torch.autograd.grad(
         [outputs],
         leaves,
         [weights],
@@ -98,10 +134,10 @@ def _pulled(
         create_graph=create_graph,
         allow_unused=True,
     )
-    return [
-        torch.zeros_like(leaf) if gradient is None else gradient
-        for leaf, gradient in zip(leaves, gradients, strict=True)
-    ]
+
+
+def _zero_if_none(gradient: Tensor | None, leaf: Tensor) -> Tensor:
+    return torch.zeros_like(leaf) if gradient is None else gradient
 
 
 def _arrived(cut: Cut, own: Tensor, sent: Tensor) -> Tensor:
@@ -112,7 +148,7 @@ def _arrived(cut: Cut, own: Tensor, sent: Tensor) -> Tensor:
     return torch.cat([kept, given[:rows]], 1)
 
 
-def born_effective_charges_in_layers(
+def born_effective_charges_by_layer(
     response: EdgeResponse, edge_vectors: Tensor, edge_index: Tensor, n_atoms: int
 ) -> Tensor:
     """Sum over j of (r_j - r_i)_a dQ_j/dr_ib, j over images: the local form without its diagonal.

@@ -30,8 +30,13 @@ class EdgeBasis(NamedTuple):
     sizes: list[int]
 
 
+def edge_functions(basis: EdgeBasis) -> list[Tensor]:
+    """The tensors of a basis, all of which depend on the edge vectors."""
+    return [basis.distance, basis.step, basis.factor, basis.sines, basis.angular]
+
+
 def first_atoms(basis: EdgeBasis, n: int) -> EdgeBasis:
-    """The basis of the first n atoms."""
+    """The basis of the first n atoms, in tensors of its own, none of which depends on another."""
     return EdgeBasis(
         basis.distance[:n],
         basis.step[:n],

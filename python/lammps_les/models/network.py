@@ -111,41 +111,37 @@ class LesNetwork(nn.Module):
         Returns:
             "energy" [n_centers] in eV and "charge" [n_centers, channels] in file units.
         """
-        return self.in_layers([edge_vectors], edge_index, species, n_centers, total_charge)[0]
+        return self.by_layer(edge_vectors, edge_index, species, n_centers, total_charge)[0]
 
     @torch.jit.export
-    def in_layers(
+    def by_layer(
         self,
-        edge_vectors: list[Tensor],
+        edge_vectors: Tensor,
         edge_index: Tensor,
         species: Tensor,
         n_centers: int,
         total_charge: Tensor | None = None,
-    ) -> tuple[dict[str, Tensor], list[Cut]]:
-        """The same, so that the layers can be differentiated apart.
+    ) -> tuple[dict[str, Tensor], list[Cut], list[list[Tensor]]]:
+        """The same, so that the layers of the charges can be differentiated one by one.
 
-        Args:
-            edge_vectors: one tensor for each layer, all alike; or one for all.
-            edge_index: as above.
-            species: as above.
-            n_centers: as above.
-            total_charge: as above.
+        Arguments as above.
 
         Returns:
-            as above; and what passes between the layers of the charges, in their order.
+            as above; what passes between the layers, in their order; and for each layer the tensors
+            through which it, and no other one, depends on the edge vectors.
         """
-        features, cuts = self.representation(
+        features, cuts, taken = self.representation(
             edge_vectors, edge_index, species, n_centers, total_charge
         )
         energy = self.energy_readout(features)[:, 0]
         charge = torch.zeros([n_centers, 0], dtype=energy.dtype, device=energy.device)
         if self.charge_readout is not None:
             if self.charge_representation is not None:
-                features, cuts = self.charge_representation(
+                features, cuts, taken = self.charge_representation(
                     edge_vectors, edge_index, species, n_centers, total_charge
                 )
             charge = self.charge_readout(features)
-        return {"energy": energy, "charge": charge}, cuts
+        return {"energy": energy, "charge": charge}, cuts, taken
 
     @torch.jit.export
     def keeping(

@@ -9,6 +9,7 @@ from lammps_les.electrostatics.layers import Cut
 from lammps_les.models.basis import (
     SOFTENING,
     EdgeBasis,
+    edge_functions,
     first_atoms,
     mix,
     pull_back_mix,
@@ -121,17 +122,16 @@ class CaceRepresentation(nn.Module):
 
     def forward(
         self,
-        edge_vectors: list[Tensor],
+        edge_vectors: Tensor,
         edge_index: Tensor,
         species: Tensor,
         n_centers: int,
         total_charge: Tensor | None = None,
-    ) -> tuple[Tensor, list[Cut]]:
+    ) -> tuple[Tensor, list[Cut], list[list[Tensor]]]:
         """Invariants of atoms 0 ... n_centers-1.
 
         Args:
-            edge_vectors: one tensor [E, 3], r_cj = x_j - x_c [A]; or one for each layer, all alike,
-                so that the layers can be differentiated apart.
+            edge_vectors: [E, 3], r_cj = x_j - x_c [A].
             edge_index: [2, E] center, neighbor; sorted by center.
             species: [n_all] species index.
             n_centers: atoms asked for.
@@ -140,20 +140,19 @@ class CaceRepresentation(nn.Module):
 
         Returns:
             [n_centers, n_features], in the order (layer, invariant, sender a, receiver b, radial
-            m), the last one fastest; and what passes between the layers, in their order.
+            m), the last one fastest; what passes between the layers, in their order; and for each
+            layer the tensors through which it, and no other one, depends on the edge vectors.
         """
-        first = self.first_layer(edge_vectors[0], edge_index, species, n_centers, total_charge)
-        env, vectors, basis, a = first.env, first.vectors, first.basis, first.a
+        first = self.first_layer(edge_vectors, edge_index, species, n_centers, total_charge)
+        env, vectors, a = first.env, first.vectors, first.a
         features = self.to_features(a)
         earlier = features[:, :0]
         cuts: list[Cut] = []
+        taken = [edge_functions(first.basis)]
         for index, layer in enumerate(self.messages):
             n = n_centers if index == self.layers - 2 else a.size(3)
-            if len(edge_vectors) > 1:
-                vectors = pad_vectors(env, edge_vectors[index + 1], self.cutoff)
-                basis = self.edge_basis(vectors[:, :n])
-            else:
-                basis = first_atoms(basis, n)
+            basis = first_atoms(first.basis, n)
+            taken.append(edge_functions(basis))
             a, earlier, cut = layer(
                 a,
                 features,
@@ -168,7 +167,7 @@ class CaceRepresentation(nn.Module):
             )
             features = self.to_features(a)
             cuts.append(cut)
-        return torch.cat([earlier, features], 1), cuts
+        return torch.cat([earlier, features], 1), cuts, taken
 
     def first_layer(
         self,
@@ -191,7 +190,7 @@ class CaceRepresentation(nn.Module):
             receiver_table = (receiver_table + states[:, None, None] * receiver_slope).flatten(0, 1)
         env = pad_edges(edge_index, species, n_centers, self.layers)
         vectors = pad_vectors(env, edge_vectors, self.cutoff)
-        basis = self.edge_basis(vectors)
+        basis = first_atoms(self.edge_basis(vectors), vectors.size(1))
         receiver = receiver_table[env.row_species].t().contiguous()  # [K, n]
         mixing = self.mixing_by_component()
 

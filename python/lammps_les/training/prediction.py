@@ -24,7 +24,7 @@ from lammps_les.electrostatics import (
     Cut,
     LongRangeParameters,
     born_effective_charges,
-    born_effective_charges_in_layers,
+    born_effective_charges_by_layer,
     edge_response,
     unfold,
 )
@@ -85,13 +85,9 @@ def predict(
     """
     want_gradient = FORCES.name in wanted or STRESS.name in wanted
     want_born = BORN_EFFECTIVE_CHARGES.name in wanted and physics.charge_sign != ()
-    apart = want_born and not is_phase_form(physics.born)  # layers to be differentiated apart
-    edges = [
-        batch.edge_vectors.detach().requires_grad_(want_gradient or want_born)
-        for _ in range(physics.layers if apart else 1)
-    ]
+    edges = batch.edge_vectors.detach().requires_grad_(want_gradient or want_born)
     charge_of_atom = batch.total_charges[batch.frame_of_atom]  # of its frame
-    latent, cuts = network.in_layers(
+    latent, cuts, taken = network.by_layer(
         edges, batch.edge_index, batch.species, len(batch.species), charge_of_atom
     )
     energies, charges = latent["energy"], latent["charge"]
@@ -124,7 +120,7 @@ def predict(
         result[DIPOLE.name] = batch.per_frame(neutral[:, None] * batch.positions)
     if want_born:
         result[BORN_EFFECTIVE_CHARGES.name] = _born_effective_charges(
-            network, latent["charge"], edges, cuts, batch, physics, create_graph
+            network, latent["charge"], edges, cuts, taken, batch, physics, create_graph
         )
     return result
 
@@ -132,8 +128,9 @@ def predict(
 def _born_effective_charges(
     network: LesNetwork,
     charges: Tensor,
-    edges: list[Tensor],
+    edges: Tensor,
     cuts: list[Cut],
+    taken: list[list[Tensor]],
     batch: Batch,
     physics: Physics,
     create_graph: bool,
@@ -150,10 +147,10 @@ def _born_effective_charges(
     signs = torch.tensor(physics.charge_sign, dtype=charges.dtype, device=charges.device)
     coupling = coupling_charges(charges, physics.charge_unit, signs, physics.epsilon_inf)
     if physics.layers == 1:
-        tensor = _born_one_layer(coupling, edges[0], batch, physics, create_graph)
+        tensor = _born_one_layer(coupling, edges, batch, physics, create_graph)
     elif not is_phase_form(physics.born):
-        response = edge_response(coupling, cuts, edges, create_graph)
-        tensor = _diagonal(coupling, batch, physics) + born_effective_charges_in_layers(
+        response = edge_response(coupling, cuts, taken, edges, create_graph)
+        tensor = _diagonal(coupling, batch, physics) + born_effective_charges_by_layer(
             response, batch.edge_vectors, batch.edge_index, len(coupling)
         )
     else:
@@ -167,24 +164,23 @@ def _born_effective_charges(
 def _pull_back(
     outputs: list[Tensor],
     weights: list[Tensor],
-    edges: list[Tensor],
+    edges: Tensor,
     create_graph: bool,
     retain: bool,
 ) -> Tensor:
-    """d(sum of weights outputs)/d(edges) at fixed weights, [E, 3], in all layers together."""
-    zero = torch.zeros_like(edges[0])
+    """d(sum of weights outputs)/d(edges) at fixed weights, [E, 3]."""
     pairs = [(o, w) for o, w in zip(outputs, weights, strict=True) if o.requires_grad and o.numel()]
     if not pairs:
-        return zero
-    gradients = torch.autograd.grad(
+        return torch.zeros_like(edges)
+    (gradient,) = torch.autograd.grad(
         [o for o, _ in pairs],
-        edges,
+        [edges],
         [w for _, w in pairs],
         create_graph=create_graph,
         retain_graph=retain,
         allow_unused=True,
     )
-    return sum((gradient for gradient in gradients if gradient is not None), zero)
+    return torch.zeros_like(edges) if gradient is None else gradient
 
 
 def _with_total_charge(charges: Tensor, batch: Batch, physics: Physics) -> Tensor:
@@ -245,7 +241,7 @@ def _born_one_layer(
 ) -> Tensor:
     """Born effective charges of all frames by one pull-back; both forms of FORMAT.md."""
     center, neighbor = batch.edge_index
-    h = _pull_back([coupling], [torch.ones_like(coupling)], [edges], create_graph, create_graph)
+    h = _pull_back([coupling], [torch.ones_like(coupling)], edges, create_graph, create_graph)
     weight = -batch.edge_vectors
     phase = is_phase_form(physics.born)
     if phase:
