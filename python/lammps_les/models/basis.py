@@ -38,13 +38,18 @@ def edge_functions(basis: EdgeBasis) -> list[Tensor]:
 def first_atoms(basis: EdgeBasis, n: int) -> EdgeBasis:
     """The basis of the first n atoms, in tensors of its own, none of which depends on another."""
     return EdgeBasis(
-        basis.distance[:n],
-        basis.step[:n],
-        basis.factor[:n],
-        basis.sines[:n],
-        basis.angular[:n],
+        _first(basis.distance, n),
+        _first(basis.step, n),
+        _first(basis.factor, n),
+        _first(basis.sines, n),
+        _first(basis.angular, n),
         basis.sizes,
     )
+
+
+def _first(values: Tensor, n: int) -> Tensor:
+    # a view has a cheaper derivative than a slice
+    return values.view_as(values) if values.size(0) == n else values[:n]
 
 
 def sum_neighbors(basis: EdgeBasis, weights: Tensor) -> Tensor:
@@ -62,16 +67,17 @@ def sum_neighbors(basis: EdgeBasis, weights: Tensor) -> Tensor:
     n_orders, c = weights.size(0), weights.size(1)
     weights = weights * basis.factor
     if n_orders == 1:
-        right = weights[0].transpose(0, 1).contiguous()[:, :, None] * basis.sines[:, None]
+        right = weights[0].transpose(0, 1).contiguous().unsqueeze(2) * basis.sines.unsqueeze(1)
         # gradients come back transposed; that of the flat view puts them in order once
         right = right.reshape(-1).view(n, c * n_bessel, width).transpose(1, 2)
         out = torch.bmm(basis.angular, right)  # [n, l, (c b)]
         return out.view(-1).view(n, n_angular, c, n_bessel).permute(1, 2, 3, 0)
     parts = []
+    of_order = torch.unbind(weights)
     for order, angular in enumerate(torch.split(basis.angular, basis.sizes, 1)):
         rows = angular.size(1) * n_bessel
-        left = (angular[:, :, None] * basis.sines[:, None]).view(n, rows, width)
-        parts.append(torch.bmm(left, weights[order].permute(1, 2, 0)))
+        left = (angular.unsqueeze(2) * basis.sines.unsqueeze(1)).view(n, rows, width)
+        parts.append(torch.bmm(left, of_order[order].permute(1, 2, 0)))
     out = torch.cat(parts, 1)  # [n, (l b), c]
     return out.view(-1).view(n, n_angular, n_bessel, c).permute(1, 3, 2, 0)
 
@@ -138,7 +144,7 @@ def mix(summed: Tensor, receiver: Tensor, mixing: Tensor) -> Tensor:
     k, n = receiver.shape
     n_angular, channels, n_bessel, n_radial = mixing.shape
     pairs = summed.contiguous().view(n_angular, k, summed.size(1) // k, n_bessel, n)
-    pairs = pairs * receiver[:, None, :]  # [l, a, b, b, n]
+    pairs = pairs * receiver.unsqueeze(1)  # [l, a, b, b, n]
     mixed = torch.bmm(
         mixing.reshape(n_angular * channels, n_bessel, n_radial).transpose(1, 2),
         pairs.view(n_angular * channels, n_bessel, n),

@@ -87,13 +87,13 @@ class Triple(nn.Module):
 
     def forward(self, a: list[Tensor]) -> Tensor:
         """A basis by order, each [components, F], to [1, F]."""
-        pairs = (a[self.p][:, None] * a[self.q]).view(self.table.size(1), a[0].size(1))
+        pairs = (a[self.p].unsqueeze(1) * a[self.q]).view(self.table.size(1), a[0].size(1))
         return (a[self.p + self.q] * (self.table @ pairs)).sum(0, keepdim=True)
 
     def pull_back(self, a: list[Tensor], g: Tensor, out: list[Tensor]) -> None:
         """Add g times the derivative by A, see :meth:`Invariants.pull_back`."""
         p, q, total = self.p, self.q, self.p + self.q
-        pairs = (a[p][:, None] * a[q]).view(self.table.size(1), a[0].size(1))
+        pairs = (a[p].unsqueeze(1) * a[q]).view(self.table.size(1), a[0].size(1))
         out[total].addcmul_(self.table @ pairs, g)
         _add_factors(self.table.t() @ a[total], a, p, q, g, out)
 
@@ -115,16 +115,16 @@ class Quadruple(nn.Module):
     def forward(self, a: list[Tensor]) -> Tensor:
         """A basis by order, each [components, F], to [1, F]."""
         n = a[0].size(1)
-        first = (a[self.p][:, None] * a[self.p + self.s]).view(self.first.size(1), n)
-        second = (a[self.q][:, None] * a[self.q + self.s]).view(self.second.size(1), n)
+        first = (a[self.p].unsqueeze(1) * a[self.p + self.s]).view(self.first.size(1), n)
+        second = (a[self.q].unsqueeze(1) * a[self.q + self.s]).view(self.second.size(1), n)
         return ((self.first @ first) * (self.second @ second)).sum(0, keepdim=True)
 
     def pull_back(self, a: list[Tensor], g: Tensor, out: list[Tensor]) -> None:
         """Add g times the derivative by A, see :meth:`Invariants.pull_back`."""
         n = a[0].size(1)
         p, q, s = self.p, self.q, self.s
-        first = (a[p][:, None] * a[p + s]).view(self.first.size(1), n)
-        second = (a[q][:, None] * a[q + s]).view(self.second.size(1), n)
+        first = (a[p].unsqueeze(1) * a[p + s]).view(self.first.size(1), n)
+        second = (a[q].unsqueeze(1) * a[q + s]).view(self.second.size(1), n)
         _add_factors(self.first.t() @ (self.second @ second), a, p, p + s, g, out)
         _add_factors(self.second.t() @ (self.first @ first), a, q, q + s, g, out)
 
@@ -135,7 +135,7 @@ def _add_factors(
     # of g sum_ij pairs_ij A_p,i A_q,j at fixed pairs [(i j), F]
     pairs = pairs.view(a[p].size(0), a[q].size(0), a[p].size(1))
     out[p].addcmul_((pairs * a[q]).sum(1), g)
-    out[q].addcmul_((pairs * a[p][:, None]).sum(0), g)
+    out[q].addcmul_((pairs * a[p].unsqueeze(1)).sum(0), g)
 
 
 class Invariants(nn.Module):

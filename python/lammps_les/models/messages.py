@@ -38,9 +38,9 @@ class InvariantMessage(nn.Module):
         rows, k = embedding.shape
         h = self.perceptron(features).view(rows, self.n_orders, self.n_channels)
         if self.n_channels == 1:
-            h = h * embedding[:, None, :]
+            h = h * embedding.unsqueeze(1)
         else:
-            h = h.view(rows, self.n_orders, k, k) * embedding[:, None, :, None]
+            h = h.view(rows, self.n_orders, k, k) * embedding.view(rows, 1, k, 1)
         return h.reshape(rows, self.size)
 
     def forward(self, sent: Tensor, basis: EdgeBasis) -> Tensor:
@@ -87,10 +87,10 @@ class AttenuatedMessage(nn.Module):
         blocks = torch.split(sent, [count * per_angular for count in basis.sizes], 2)
         parts = []
         for order, block in enumerate(blocks):
-            decay = torch.exp(-basis.distance[..., None] * self.kappa[order])
-            decay = decay * (self.prefactor[order] * basis.step[..., None])  # [n, m, (c b)]
+            decay = torch.exp(-basis.distance.unsqueeze(2) * self.kappa[order])
+            decay = decay * (self.prefactor[order] * basis.step.unsqueeze(2))  # [n, m, (c b)]
             block = block.reshape(n, width, basis.sizes[order], per_angular)
-            parts.append((block * decay[:, :, None, :]).sum(1))
+            parts.append((block * decay.unsqueeze(2)).sum(1))
         out = torch.cat(parts, 1).view(n, n_angular, self.channels, per_angular // self.channels)
         return out.permute(1, 2, 3, 0)
 
@@ -144,11 +144,12 @@ class MessageLayer(nn.Module):
             sent.append(table)
         made = torch.cat(own + sent, 1)
         n_own = sum([part.size(1) for part in own])
+        kept, given = torch.split(made, [n_own, made.size(1) - n_own], 1)
         row = neighbor.reshape(-1)
-        others = torch.cat([made[:, n_own:], torch.zeros_like(made[:1, n_own:])])
+        others = torch.cat([given, given.new_zeros([1, given.size(1)])])
         return Cut(
             made,
-            made[: neighbor.size(0), :n_own],
+            kept[: neighbor.size(0)],
             others.index_select(0, row),
             row,
             vectors.detach().flatten(1).t(),
@@ -190,18 +191,19 @@ class MessageLayer(nn.Module):
         n, width = basis.distance.shape
         n_angular, channels, _, n_radial = mixing.shape
         sent = cut.sent.view(n, width, cut.sent.size(1))
+        first, rest = sent, sent
+        if self.invariant is not None and self.attenuated is not None:
+            sizes = [self.invariant.size, sent.size(2) - self.invariant.size]
+            first, rest = torch.split(sent, sizes, 2)
         terms: list[Tensor] = []
-        first = 0
         if self.invariant is not None:
-            first = self.invariant.size
-            summed = self.invariant(sent[:, :, :first], basis)
-            terms.append(mix(summed, receiver, mixing))
+            terms.append(mix(self.invariant(first, basis), receiver, mixing))
         if self.attenuated is not None:
-            terms.append(self.attenuated(sent[:, :, first:], basis))
+            terms.append(self.attenuated(rest, basis))
         out = torch.stack(terms).sum(0) * self.norm
         if self.memory is not None:
             n_table = n_angular * channels * n_radial
-            table = own[:, own.size(1) - n_table :].t().view(n_angular, channels, n_radial, n)
+            own, table = torch.split(own, [own.size(1) - n_table, n_table], 1)
+            table = table.t().view(n_angular, channels, n_radial, n)
             out = out + self.memory[order].transpose(2, 3) * table
-            own = own[:, : own.size(1) - n_table]
         return out, own, cut

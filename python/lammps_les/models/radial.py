@@ -46,7 +46,7 @@ class BesselBasis(nn.Module):
 
     def forward(self, distance: Tensor) -> tuple[Tensor, Tensor]:
         """The sines [n, size, m] and their common factor [n, m] at ``distance`` [n, m]."""
-        sines = torch.sin(self.frequencies[:, None] * distance[:, None])
+        sines = torch.sin(self.frequencies.unsqueeze(1) * distance.unsqueeze(1))
         return sines, self.prefactor / distance
 
     def slopes(self, distance: Tensor, step: Tensor, step_slope: Tensor, sines: Tensor) -> Tensor:
