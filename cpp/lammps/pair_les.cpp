@@ -218,9 +218,28 @@ void PairLES::check_input()
                    "pair_style les must see bonded neighbors; use 'special_bonds lj/coul 1 1 1' or atom_style atomic");
 }
 
+// Elements in a wrong order at pair_coeff make a run that looks like one. Isotopes are allowed, so this only warns.
+void PairLES::compare_masses() const
+{
+  if (!atom->mass || comm->me != 0) return;
+  const les::Metadata &info = impl->info();
+  std::string off;
+  for (int type = 1; type <= atom->ntypes; type++) {
+    if (!knows_type(type) || !atom->mass_setflag[type]) continue;
+    const auto known = info.atomic_masses.find(info.species[impl->species_of_type[type]]);
+    if (known == info.atomic_masses.end() || std::abs(atom->mass[type] / known->second - 1.0) < 0.05) continue;
+    off += fmt::format("{} type {} has mass {:.6g}, {} has {:.6g}", off.empty() ? "" : ";", type, atom->mass[type],
+                       known->first, known->second);
+  }
+  if (!off.empty())
+    error->warning(
+        FLERR, "pair les: are the elements of pair_coeff in the order of the atom types?{} (isotopes are fine)", off);
+}
+
 void PairLES::init_style()
 {
   check_input();
+  compare_masses();
   Impl &m = *impl;
   const les::Metadata &info = m.info();
   const int layers = info.layers;

@@ -56,6 +56,7 @@ class PairLES : public Pair {
   void check_evaluated(const char *what);
   void fetch_charges(const char *what);
   void check_input();
+  void compare_masses() const;
   bool add_to_lammps();
   void evaluate_response(const double (*directions)[3], int count);
   std::string failure(const char *doing, const std::string &reason) const;

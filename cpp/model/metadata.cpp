@@ -86,6 +86,7 @@ Metadata parse_metadata(const std::string &text, const std::string &path)
   reader.get("epsilon_inf", m.epsilon_inf);
   reader.get("remove_mean", m.remove_mean);
   reader.get("atomic_energies", m.atomic_energies);
+  if (json.contains("atomic_masses")) reader.get("atomic_masses", m.atomic_masses);
   reader.get("provenance", m.provenance);
 
   reader.require(!m.species.empty(), "names no species");
@@ -97,6 +98,8 @@ Metadata parse_metadata(const std::string &text, const std::string &path)
   reader.require(m.sigma > 0.0 && m.dl > 0.0, "has sigma or dl that is not positive");
   reader.require(m.charge_unit > 0.0, "has a charge_unit that is not positive");
   reader.require(m.open_shift >= 0.0, "has a negative open_shift");
+  for (const auto &[symbol, mass] : m.atomic_masses)
+    reader.require(mass > 0.0, "has an atomic mass that is not positive, of " + symbol);
   for (const double sign : m.charge_sign)
     reader.require(sign == 1.0 || sign == -1.0, "has a charge sign that is neither +1 nor -1");
   reader.require(std::set<std::string>(m.species.begin(), m.species.end()).size() == m.species.size(),

@@ -35,6 +35,7 @@ struct Metadata {
   double epsilon_inf = 1.0;
   bool remove_mean = true;
   std::map<std::string, double> atomic_energies;    // eV
+  std::map<std::string, double> atomic_masses;      // g/mol; may lack symbols
   std::map<std::string, std::string> provenance;
 };
 

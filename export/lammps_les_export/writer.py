@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from ase.data import atomic_masses, atomic_numbers
 from torch import nn
 
 from lammps_les.model_file import METADATA_FILE, Metadata, ModelFileError, parse_metadata
@@ -27,7 +28,7 @@ def write_model(
             with one layer, if it likes, ``keeping`` and ``pull_back`` (``latents_keeping`` and
             ``pull_back`` there; without them it is differentiated); not changed, a copy is brought
             to the ``dtype`` asked for.
-        metadata: the fields of FORMAT.md.
+        metadata: the fields of FORMAT.md; where ``atomic_masses`` is absent, elements get theirs.
 
     Returns:
         the metadata as written.
@@ -37,6 +38,10 @@ def write_model(
     """
     if not isinstance(metadata, Metadata):
         metadata = parse_metadata(dict(metadata), f"metadata for {path}")
+    if not metadata.atomic_masses:
+        elements = [symbol for symbol in metadata.species if symbol in atomic_numbers]
+        masses = {symbol: float(atomic_masses[atomic_numbers[symbol]]) for symbol in elements}
+        metadata = metadata.model_copy(update={"atomic_masses": masses})
     for name in ("species", "cutoff", "layers", "channels"):
         of_network = getattr(network, name)
         if name == "species":

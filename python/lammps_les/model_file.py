@@ -44,6 +44,7 @@ class Metadata(BaseModel):
     epsilon_inf: _Positive
     remove_mean: bool
     atomic_energies: dict[str, _Finite]
+    atomic_masses: dict[str, _Positive] = Field(default_factory=dict)
     provenance: dict[str, str]
 
     @model_validator(mode="after")

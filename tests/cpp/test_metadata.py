@@ -26,12 +26,14 @@ VALID = {
     "epsilon_inf": 1.8,
     "remove_mean": True,
     "atomic_energies": {"H": 0.0, "O": -1.0},
+    "atomic_masses": {"O": 16.0},
     "provenance": dict.fromkeys(
         ("source", "sha256", "program", "version", "date", "citation"), "x"
     ),
 }
 
 OPTIONAL = ("open_shift", "total_charge")
+ABSENT = (*OPTIONAL, "atomic_masses")
 
 BAD = [
     {"format_version": 2},
@@ -64,6 +66,9 @@ BAD = [
     {"epsilon_inf": 0.0},
     {"remove_mean": "yes"},
     {"atomic_energies": {"H": 0.0}},
+    {"atomic_masses": {"H": -1.0}},
+    {"atomic_masses": {"H": "1"}},
+    {"atomic_masses": 1.0},
     {"provenance": {}},
     *({field: None} for field in VALID if field not in OPTIONAL),
 ]
@@ -75,6 +80,9 @@ def test_valid() -> None:
     without_shift = {k: v for k, v in VALID.items() if k != "open_shift"}
     _core.check_metadata(json.dumps(without_shift))
     assert parse_metadata(without_shift, "model.pt").open_shift == 0.0
+    without_masses = {k: v for k, v in VALID.items() if k != "atomic_masses"}
+    _core.check_metadata(json.dumps(without_masses))
+    assert parse_metadata(without_masses, "model.pt").atomic_masses == {}
     without_charge = {k: v for k, v in VALID.items() if k != "total_charge"}
     for fields in (without_charge, VALID | {"total_charge": None}, VALID | {"total_charge": -2}):
         _core.check_metadata(json.dumps(fields))
@@ -90,7 +98,7 @@ def test_refused_by_both(change: dict) -> None:
         parse_metadata(fields, "model.pt")
 
 
-@pytest.mark.parametrize("field", [f for f in VALID if f not in OPTIONAL])
+@pytest.mark.parametrize("field", [f for f in VALID if f not in ABSENT])
 def test_missing_field_is_named_by_both(field: str) -> None:
     fields = {k: v for k, v in VALID.items() if k != field}
     with pytest.raises(RuntimeError, match=f"lacks the metadata field '{field}'"):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from ase import Atoms
-from lmp import run
+from lmp import launch, run
 
 Toy = Callable[..., Path]
 Water = Callable[..., Atoms]
@@ -272,8 +272,6 @@ def test_excluded_bonded_neighbors(water: Water, toy_model: Toy, tmp_path: Path)
     (folder / "data.lmp").write_text(
         head + "Atoms # bond\n\n" + "\n".join(f"{r[0]} 1 {' '.join(r[1:])}" for r in rows) + "\n"
     )
-    from lmp import launch
-
     returncode, log = launch(folder / "in.lmp")
     assert returncode != 0
     assert "use 'special_bonds lj/coul 1 1 1' or atom_style atomic" in log
@@ -399,6 +397,31 @@ def test_one_rank_fails_in_mid_run(water: Water, toy_model: Toy, tmp_path: Path)
     assert "toy network: raised on purpose" in message
 
 
+def test_elements_in_a_wrong_order_are_warned_about(
+    water: Water, toy_model: Toy, tmp_path: Path
+) -> None:
+    """The masses of the data file are those of H and O."""
+    model = toy_model("linear")
+    text = "WARNING: pair les: are the elements of pair_coeff in the order of the atom types?"
+    run(tmp_path, water(2, spacing=4.0), model)
+    script = tmp_path / "in.lmp"
+    returncode, log = launch(script)
+    assert returncode == 0, log
+    assert text not in log
+    right = script.read_text()
+    assert f"pair_coeff * * {model} H O" in right
+    script.write_text(right.replace(f"{model} H O", f"{model} O H"))
+    returncode, log = launch(script, 2)
+    assert returncode == 0, log
+    assert log.count(text) == 1
+    assert "type 1 has mass 1.008, O has 15.999; type 2 has mass 15.999, H has 1.008" in log
+    # deuterium
+    script.write_text(right.replace("pair_coeff", "mass 1 2.014\npair_coeff"))
+    returncode, log = launch(script)
+    assert returncode == 0, log
+    assert "types? type 1 has mass 2.014, H has 1.008 (isotopes are fine)" in log
+
+
 def test_plain_efield_is_warned_about(water: Water, toy_model: Toy, tmp_path: Path) -> None:
     atoms = water(2, spacing=4.0)
     before = ["atom_style charge"]
@@ -417,8 +440,6 @@ def test_plain_efield_is_warned_about(water: Water, toy_model: Toy, tmp_path: Pa
     (tmp_path / "in.lmp").write_text(
         text.replace("run 0", "fix a all efield 0 0 1\nfix b all efield/bec 0 0 1\nrun 0")
     )
-    from lmp import launch
-
     returncode, log = launch(tmp_path / "in.lmp")
     assert returncode == 0, log
     assert "WARNING: fix a efield acts on atom charges, which pair_style les does not use" in log

@@ -35,6 +35,10 @@ SCHEMA_OF = {
     '`"float32"` or `"float64"`': {"type": "string", "enum": ["float32", "float64"]},
     "list of `channels` numbers, each +1 or -1": {"type": "array", "items": {"type": "number"}},
     "object, symbol -> number": {"type": "object", "additionalProperties": {"type": "number"}},
+    "object, symbol -> number > 0": {
+        "type": "object",
+        "additionalProperties": {"type": "number", "exclusiveMinimum": 0.0},
+    },
     "object of strings": {"type": "object", "additionalProperties": {"type": "string"}},
 }
 
@@ -68,7 +72,8 @@ def test_types_are_those_of_the_table_in_format_md(name, kind):
     assert {key: schema.get(key) for key in expected} == expected
 
 
-REQUIRED = [n for n in Metadata.model_fields if n not in ("open_shift", "total_charge")]
+OPTIONAL = ("open_shift", "total_charge", "atomic_masses")
+REQUIRED = [n for n in Metadata.model_fields if n not in OPTIONAL]
 
 
 @pytest.mark.parametrize("name", REQUIRED)
@@ -100,6 +105,7 @@ def test_missing_field_is_refused(name):
             {"total_charge": 0.0, "channels": 2, "charge_sign": [1.0, 1.0]},
             "charges of one channel can be shifted to a total charge; the model has 2 channels",
         ),
+        ({"atomic_masses": {"H": 0.0}}, "field 'atomic_masses.H': Input should be greater than 0"),
         ({"atomic_energies": {"H": 0.0}}, "atomic_energies: no value for O"),
         ({"provenance": {"source": "x"}}, "provenance: no value for sha256"),
     ],
@@ -109,10 +115,9 @@ def test_wrong_value_is_refused(change, message):
         parse_metadata({**valid_fields(), **change}, "model file x.pt")
 
 
-def test_open_shift_and_total_charge_may_be_absent():
-    fields = valid_fields()
-    fields.pop("open_shift")
-    fields.pop("total_charge", None)
+def test_what_may_be_absent():
+    fields = {name: value for name, value in valid_fields().items() if name not in OPTIONAL}
+    assert parse_metadata(fields, "x").atomic_masses == {}
     assert parse_metadata(fields, "x").open_shift == 0.0
     assert parse_metadata(fields, "x").total_charge is None
     assert parse_metadata(fields | {"total_charge": -1}, "x").total_charge == -1.0

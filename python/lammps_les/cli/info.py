@@ -18,6 +18,7 @@ UNITS = {
     "charge_unit": "e / (file unit)",
     "total_charge": "e",
     "atomic_energies": "eV",
+    "atomic_masses": "g/mol",
 }
 
 
