@@ -251,10 +251,14 @@ def test_wrong_input_is_one_line(tmp_path, toy_model):
     (tmp_path / "broken.xyz").write_text("hello\n")
     helium = tmp_path / "helium.xyz"
     ase.io.write(helium, Atoms("He"), format="extxyz")
+    fine, broken = Atoms("H", info={"energy": 1.0}), Atoms("H", info={"energy": float("nan")})
+    nan = tmp_path / "nan.xyz"
+    ase.io.write(nan, [fine, broken], format="extxyz")
     cases = {
         (toy_model("linear"), tmp_path / "none.xyz"): "cannot be read as structures",
         (toy_model("linear"), tmp_path / "broken.xyz"): "cannot be read as structures",
         (tmp_path / "none.pt", helium): "none.pt does not exist",
+        (toy_model("linear"), nan): "structure 1 of those compared: label 'energy': energy holds a",
         (toy_model("linear"), helium): "has species H O; the structure has He",
         (toy_model("linear"), helium, "--epsilon-inf", "-1"): "epsilon_inf must be positive",
     }

@@ -165,15 +165,19 @@ def compare(
         r_first: the file gives Born effective charges as [atom, r component, P component].
 
     Raises:
-        ValueError: a label that was asked for by name is in no structure, or has a wrong size.
+        ValueError: a label that was asked for by name is in no structure; one has a wrong size or
+            is not finite (the message counts the structures from 0).
     """
     keys = keys or {}
     found: set[str] = set()
     comparison = Comparison()
-    for atoms in structures:
+    for n, atoms in enumerate(structures):
         reference = {}
         for quantity in LABELS:
-            value = label(atoms, quantity, keys.get(quantity.name), r_first)
+            try:
+                value = label(atoms, quantity, keys.get(quantity.name), r_first)
+            except ValueError as error:
+                raise ValueError(f"structure {n} of those compared: {error}") from None
             if value is not None:
                 reference[quantity.name] = value
         found |= reference.keys()

@@ -25,7 +25,8 @@ def label(
         the value, or None where the file has none under any of the names.
 
     Raises:
-        ValueError: the value has a number of elements that does not fit the quantity.
+        ValueError: the value has a number of elements that does not fit the quantity, or is not
+            finite.
     """
     for name in (key,) if key else quantity.aliases:
         for place in _places(atoms):
@@ -60,6 +61,8 @@ def _shaped(
         raise ValueError(
             f"label '{name}': expected {quantity.name} of shape {shape}, got {value.shape}"
         )
+    if not np.isfinite(value).all():
+        raise ValueError(f"label '{name}': {quantity.name} holds a value that is not finite")
     value = value.reshape(shape)
     if quantity is BORN_EFFECTIVE_CHARGES and r_first:
         value = value.transpose(0, 2, 1)

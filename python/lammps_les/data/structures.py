@@ -129,9 +129,6 @@ def _problem(atoms: Atoms, labels: Mapping[str, np.ndarray], max_force: float) -
             return "it is periodic but has no cell of three lattice vectors"
         if not np.isfinite(atoms.cell.array).all():
             return "the cell is not finite"
-    for name, value in labels.items():
-        if not np.isfinite(value).all():
-            return f"{name} holds a value that is not finite"
     if FORCES.name in labels:
         largest = float(np.abs(labels[FORCES.name]).max())
         if largest > max_force:
