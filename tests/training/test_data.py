@@ -69,7 +69,7 @@ def test_the_frame_that_is_named_is_that_of_the_file(tmp_path):
     good = labelled(waters("triclinic", 1, 2))
     write(path, [good, good, good, good, broken("nan"), good])
     for frames in ("::2", "4:", ":5", "-3:", "::-1", "-2", "4"):
-        with pytest.raises(ValueError, match=r"data\.xyz, frame 4: energy holds"):
+        with pytest.raises(ValueError, match=r"data\.xyz, frame 4: label 'energy': energy holds"):
             read_labelled(path, index=frames)
     found = {
         frames: [s.where.split()[-1] for s in read_labelled(path, index=frames)]
