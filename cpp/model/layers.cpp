@@ -90,7 +90,7 @@ EdgeResponse edge_response(const LayeredCharges &charges, const Tensor &directio
     outputs = cut->made;
   }
 
-  EdgeResponse out{by_taken.by_edges(charges.edge_vectors, count == 0), {}};
+  EdgeResponse out{by_taken.by_edges(charges.edge_vectors, false), {}};
   std::vector<Tensor> moments;
   for (int64_t k = 0; k < count; k++)
     moments.push_back(by_taken_weighed[k].by_edges(charges.edge_vectors, k + 1 == count));

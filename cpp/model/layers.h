@@ -36,7 +36,7 @@ struct EdgeResponse {
   torch::Tensor moment;
 };
 
-// directions [k, 3]: D. The graph is used up.
+// directions [k, 3]: D, k >= 1. The graph is used up.
 EdgeResponse edge_response(const LayeredCharges &charges, const torch::Tensor &directions);
 
 }    // namespace les

@@ -35,6 +35,9 @@ void tell_apart(const c10::ivalue::Tuple &results, size_t layers, Latents::Part 
         {parts[0].toTensor(), parts[1].toTensor(), parts[2].toTensor(), parts[3].toTensor(), parts[4].toTensor()});
   }
   for (const c10::IValue &tensors : results.elements()[2].toListRef()) out.taken.push_back(tensors.toTensorVector());
+  for (const auto &tensors : out.taken)
+    for (const auto &tensor : tensors)
+      if (!tensor.requires_grad()) refuse("tensors without a graph for what a layer takes from the edge vectors");
   if (out.cuts.size() + 1 != layers || out.taken.size() != layers)
     refuse("results for " + std::to_string(out.taken.size()) + " layers with " + std::to_string(out.cuts.size()) +
            " cuts between them, but the network has " + std::to_string(layers));

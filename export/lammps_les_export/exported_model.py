@@ -182,7 +182,7 @@ class ExportedOneLayer(ExportedModel):
 
 
 class ExportedLayers(ExportedModel):
-    """The same for a network of several layers, which can be differentiated apart."""
+    """The same for a network of several layers, which can be differentiated one by one."""
 
     @torch.jit.export
     def latents_by_layer(

@@ -38,8 +38,8 @@ def write_model(
     """
     if not isinstance(metadata, Metadata):
         metadata = parse_metadata(dict(metadata), f"metadata for {path}")
-    if not metadata.atomic_masses:
-        elements = [symbol for symbol in metadata.species if symbol in atomic_numbers]
+    if "atomic_masses" not in metadata.model_fields_set:
+        elements = [symbol for symbol in metadata.species if atomic_numbers.get(symbol, 0) > 0]
         masses = {symbol: float(atomic_masses[atomic_numbers[symbol]]) for symbol in elements}
         metadata = metadata.model_copy(update={"atomic_masses": masses})
     for name in ("species", "cutoff", "layers", "channels"):

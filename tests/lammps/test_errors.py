@@ -380,6 +380,22 @@ def test_layers_that_cannot_be_told_apart(
         assert "step" not in message  # refused in init, not in the midst of a run
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("no_cut", "gives results for 1 layers with 0 cuts between them, but the network has 2"),
+        ("no_graph", "gives tensors without a graph for what a layer takes from the edge vectors"),
+    ],
+)
+def test_layers_told_apart_wrongly(
+    name: str, text: str, water: Water, toy_model: Toy, tmp_path: Path
+) -> None:
+    options = {"ranks": 2, "quantities": "bec"}
+    message = error_of(tmp_path, water(2, spacing=4.0), toy_model(name), **options)
+    assert f"the model's 'latents_by_layer' {text}" in message
+    assert "export it again" in message
+
+
 def test_one_rank_fails_in_mid_run(water: Water, toy_model: Toy, tmp_path: Path) -> None:
     """Atoms of one rank come too close after some steps: all ranks end with its message."""
     atoms = water(2, spacing=4.0)

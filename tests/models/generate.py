@@ -20,6 +20,7 @@ from toy_networks import (  # noqa: E402
     Raising,
     ToyNetwork,
     WithoutLayers,
+    WrongLayers,
     WrongPullBack,
 )
 
@@ -67,6 +68,8 @@ def toy_models() -> dict[str, tuple[ToyNetwork, dict[str, Any]]]:
             {"remove_mean": False},
         ),
         "no_layers": (WithoutLayers(WATER), {}),
+        "no_cut": (WrongLayers(WATER, n_cuts=0), {}),
+        "no_graph": (WrongLayers(WATER, n_cuts=1), {}),
         "raises": (Raising(WATER, distance=100.0), {}),
         "raises_when_close": (Raising(WATER, distance=0.8), {}),
         "non_finite": (NonFinite(WATER), {}),

@@ -204,7 +204,7 @@ class WrongPullBack(ToyNetwork):
 
 
 class WithoutLayers(ToyNetwork):
-    """e_i = 0, q_i = 0, two layers that cannot be differentiated apart."""
+    """e_i = 0, q_i = 0, two layers that cannot be differentiated one by one."""
 
     def __init__(self, species: list[str], cutoff: float = 3.0) -> None:
         super().__init__(species, cutoff, layers=2, channels=1)
@@ -215,3 +215,21 @@ class WithoutLayers(ToyNetwork):
         """See the class."""
         zeros = torch.zeros(n_centers, dtype=edge_vectors.dtype, device=edge_vectors.device)
         return {"energy": zeros, "charge": zeros.unsqueeze(1)}
+
+
+class WrongLayers(WithoutLayers):
+    """The same, and a ``by_layer`` that breaks FORMAT.md: no cut, or a layer without graph."""
+
+    def __init__(self, species: list[str], n_cuts: int) -> None:
+        super().__init__(species)
+        self.n_cuts = n_cuts
+
+    def by_layer(
+        self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
+    ) -> tuple[dict[str, Tensor], list[Cut], list[list[Tensor]]]:
+        """See the class."""
+        out = self.forward(edge_vectors, edge_index, species, n_centers)
+        made = out["charge"][:, :0]
+        cut = Cut(made, made, made[edge_index[0]], edge_index[0], edge_vectors.detach())
+        taken = [[edge_vectors.view_as(edge_vectors)], [edge_vectors.detach()]]
+        return out, [cut for _ in range(self.n_cuts)], taken[: self.n_cuts + 1]

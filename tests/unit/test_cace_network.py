@@ -335,35 +335,55 @@ def test_script_gives_the_same_after_saving(name):
     torch.testing.assert_close(gradients[1], gradients[0], rtol=0, atol=0)
 
 
+def by_layer(network, vectors, edge_index, species, n_centers):
+    """sum_j (r_j - r_i)_a dQ_j/dr_ib of a script of the network, from its cuts, twice."""
+    scripted = torch.jit.script(network)
+    with torch.jit.optimized_execution(False):
+        outputs, cuts, taken = scripted.by_layer(vectors, edge_index, species, n_centers)
+    charges = outputs["charge"].sum(1)
+    responses = [
+        edge_response(charges, cuts, taken, vectors, False),
+        EdgeResponse(*_core.edge_response(charges, cuts, taken, vectors)),  # uses the graph up
+    ]
+    return [
+        born_effective_charges_by_layer(response, vectors, edge_index, len(species))
+        for response in responses
+    ]
+
+
+@pytest.mark.parametrize("n_centers", [9, 3])
+@pytest.mark.parametrize("separate", [False, True])
 @pytest.mark.parametrize("name", ["shared messages", "full messages", "attenuated", "three layers"])
-def test_layers_one_by_one_respond_like_the_whole(name):
-    """sum_j (r_j - r_i)_a dQ_j/dr_ib from the cuts of a script, and from positions at once."""
-    network = build(REPRESENTATIONS[name])
+def test_layers_one_by_one_respond_like_the_whole(name, separate, n_centers):
+    """The same from positions at once; also where only some atoms are asked for, as with ghosts."""
+    others = {"charge_representation": REPRESENTATIONS[name]} if separate else {}
+    network = build(REPRESENTATIONS[name], **others)
     positions, edge_index, species = cluster()
     positions.requires_grad_()
-    q = evaluate(network, positions, edge_index, species)["charge"].sum(1)
+    q = evaluate(network, positions, edge_index, species, n_centers)["charge"].sum(1)
     [of_all] = torch.autograd.grad([q.sum()], [positions], retain_graph=True)
     tensor = []
     for axis in range(3):
         r = positions.detach()[:, axis]
-        [weighed] = torch.autograd.grad([(q * r).sum()], [positions], retain_graph=True)
+        [weighed] = torch.autograd.grad([(q * r[:n_centers]).sum()], [positions], retain_graph=True)
         tensor.append(weighed - r[:, None] * of_all)
     whole = torch.stack(tensor, 1)
     assert whole.abs().max() > 1e-3
 
     r = positions.detach()
     vectors = (r[edge_index[1]] - r[edge_index[0]]).requires_grad_()
-    scripted = torch.jit.script(network)
-    with torch.jit.optimized_execution(False):
-        outputs, cuts, taken = scripted.by_layer(vectors, edge_index, species, len(species))
-    charges = outputs["charge"].sum(1)
-    responses = [
-        edge_response(charges, cuts, taken, vectors, False),
-        EdgeResponse(*_core.edge_response(charges, cuts, taken, vectors)),  # uses the graph up
-    ]
-    for response in responses:
-        found = born_effective_charges_by_layer(response, vectors, edge_index, len(species))
+    for found in by_layer(network, vectors, edge_index, species, n_centers):
         torch.testing.assert_close(found, whole, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["full messages", "three layers"])
+def test_layers_without_edges_do_not_respond(name):
+    none = torch.zeros([2, 0], dtype=torch.int64)
+    vectors = torch.zeros([0, 3], dtype=torch.float64, requires_grad=True)
+    for n in (0, 3):
+        species = torch.zeros(n, dtype=torch.int64)
+        for found in by_layer(build(REPRESENTATIONS[name]), vectors, none, species, n):
+            assert torch.equal(found, torch.zeros(n, 3, 3).double())
 
 
 @pytest.mark.parametrize("name", ["one layer", "nu 4", "full messages", "three layers"])

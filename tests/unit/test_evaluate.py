@@ -111,6 +111,20 @@ def test_index_order_of_the_file(tmp_path, toy_model):
     assert table(text)["born effective charges"][1] > 1e-3
 
 
+def test_a_label_that_boundaries_take_the_meaning_from_is_not_looked_at(tmp_path, toy_model):
+    """Programs write a stress for molecules too, and it may be anything."""
+    model = toy_model("linear")
+    atoms = Atoms("OH", [[0, 0, 0], [0, 0, 1.0]])
+    atoms.calc = LesCalculator(model)
+    energy = atoms.get_potential_energy()
+    atoms.calc = SinglePointCalculator(atoms, energy=energy, stress=np.full(6, np.nan))
+    ase.io.write(tmp_path / "open.xyz", atoms, format="extxyz")
+    code, text = run(model, tmp_path / "open.xyz", "-o", tmp_path / "a")
+    assert code == 0, text
+    assert table(text)["energy per atom"][1] < 1e-7
+    assert "stress" not in table(text)
+
+
 def test_form_of_the_born_charges(tmp_path, toy_model):
     model = toy_model("linear")
     data = labeled(tmp_path / "data.xyz", model)

@@ -7,7 +7,7 @@ import numpy as np
 from ase import Atoms
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from lammps_les.keys import BORN_EFFECTIVE_CHARGES, QUADRUPOLE, STRESS, Quantity
+from lammps_les.keys import BORN_EFFECTIVE_CHARGES, DIPOLE, QUADRUPOLE, STRESS, Quantity
 
 
 def label(
@@ -39,6 +39,11 @@ def label(
 def has_label(atoms: Atoms, key: str) -> bool:
     """Whether a file gives a structure something under a name, whatever it may mean."""
     return any(key in place for place in _places(atoms))
+
+
+def without_meaning(atoms: Atoms) -> tuple[Quantity, ...]:
+    """Quantities that a structure with such boundaries does not have, whatever a file says."""
+    return (DIPOLE, QUADRUPOLE) if atoms.pbc.any() else (STRESS,)
 
 
 def label_shape(quantity: Quantity, n_atoms: int) -> tuple[int, ...]:

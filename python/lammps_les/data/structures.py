@@ -11,8 +11,8 @@ from ase import Atoms
 from ase.data import chemical_symbols
 from ase.io.formats import string2index
 
-from lammps_les.data.labels import label
-from lammps_les.keys import DIPOLE, FORCES, LABELS, QUADRUPOLE, STRESS, TOTAL_CHARGE
+from lammps_les.data.labels import label, without_meaning
+from lammps_les.keys import FORCES, LABELS, TOTAL_CHARGE
 
 
 class Labelled(NamedTuple):
@@ -103,7 +103,7 @@ def _numbered(path: Path, index: str) -> Iterable[tuple[int, Atoms]]:
 
 def _labels(atoms: Atoms, keys: Mapping[str, str], r_first: bool) -> dict[str, np.ndarray]:
     """Reference values, without those that have no meaning under the boundaries."""
-    without = (DIPOLE, QUADRUPOLE) if atoms.pbc.any() else (STRESS,)
+    without = without_meaning(atoms)
     values = {
         q.name: label(atoms, q, keys.get(q.name), r_first) for q in LABELS if q not in without
     }

@@ -6,6 +6,9 @@ lead from c to i the displacement adds up, so it need not be known where a pull-
 it passes from one layer to the next, along the edge (c, j), what comes for Q_c is weighed by
 r_c - r_j = -r_cj, and goes on together with what comes unweighed. No image of an atom has to be
 told from another one for that.
+
+What the layers take from the edges is mostly the same functions of them. The gradients by these are
+gathered over the layers, and pulled back to the edges at the end, once for each of the 1 + 3.
 """
 
 from collections.abc import Sequence
@@ -72,7 +75,7 @@ def edge_response(
         below = _pulled(outputs, plain, leaves, create_graph)
         by_taken.add(own_tensors, below)
         below_weighed = [_pulled(outputs, weights, leaves, create_graph) for weights in weighed]
-        for gathered, found in zip(by_taken_weighed, below_weighed, strict=False):
+        for gathered, found in zip(by_taken_weighed, below_weighed, strict=False):  # none on top
             gathered.add(own_tensors, found)
         if cut is None:
             break
@@ -101,8 +104,8 @@ class _Gathered(NamedTuple):
     gradients: list[Tensor]
 
     def add(self, tensors: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> None:
-        for tensor, gradient in zip(tensors, gradients, strict=False):
-            if gradient is not None and tensor.requires_grad:
+        for tensor, gradient in zip(tensors, gradients, strict=False):  # those of a cut follow
+            if gradient is not None:
                 self.tensors.append(tensor)
                 self.gradients.append(gradient)
 

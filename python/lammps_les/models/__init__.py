@@ -1,8 +1,8 @@
 """Short-range networks that also predict latent charges.
 
 They run as TorchScript, which makes a slice of every ``:`` in an index, also of one that takes
-everything; its derivative fills a tensor with zeros and copies into it. So where gradients pass,
-they are written with ``unsqueeze``, ``split`` and ``unbind``.
+everything; its derivative fills a tensor with zeros and copies into it. So where large
+gradients pass, they are written with ``unsqueeze``, ``split`` and ``unbind``.
 """
 
 from lammps_les.models.config import (

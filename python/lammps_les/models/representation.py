@@ -31,6 +31,7 @@ class FirstLayer(NamedTuple):
         embedding: [n, K] of the elements as senders.
         vectors: [3, n, m] padded edge vectors [A].
         basis: functions of them.
+        taken: the tensors through which this layer depends on them.
         weights: [K, n, m] embedding of the neighbors.
         receiver: [K, n] embedding as receivers.
         mixing: [l, c, b, m] of the radial functions.
@@ -41,6 +42,7 @@ class FirstLayer(NamedTuple):
     embedding: Tensor
     vectors: Tensor
     basis: EdgeBasis
+    taken: list[Tensor]
     weights: Tensor
     receiver: Tensor
     mixing: Tensor
@@ -148,7 +150,7 @@ class CaceRepresentation(nn.Module):
         features = self.to_features(a)
         earlier = features[:, :0]
         cuts: list[Cut] = []
-        taken = [edge_functions(first.basis)]
+        taken = [first.taken]
         for index, layer in enumerate(self.messages):
             n = n_centers if index == self.layers - 2 else a.size(3)
             basis = first_atoms(first.basis, n)
@@ -190,14 +192,23 @@ class CaceRepresentation(nn.Module):
             receiver_table = (receiver_table + states[:, None, None] * receiver_slope).flatten(0, 1)
         env = pad_edges(edge_index, species, n_centers, self.layers)
         vectors = pad_vectors(env, edge_vectors, self.cutoff)
-        basis = first_atoms(self.edge_basis(vectors), vectors.size(1))
+        basis = self.edge_basis(vectors)
+        own = first_atoms(basis, vectors.size(1))
         receiver = receiver_table[env.row_species].t().contiguous()  # [K, n]
         mixing = self.mixing_by_component()
 
         weights = sender.t()[:, env.neighbor_species]  # [K, n, m]
-        a = mix(sum_neighbors(basis, weights[None]), receiver, mixing)  # [l, c, m, n]
+        a = mix(sum_neighbors(own, weights[None]), receiver, mixing)  # [l, c, m, n]
         return FirstLayer(
-            env, sender[env.row_species], vectors, basis, weights, receiver, mixing, a
+            env,
+            sender[env.row_species],
+            vectors,
+            basis,
+            edge_functions(own),
+            weights,
+            receiver,
+            mixing,
+            a,
         )
 
     @torch.jit.export
