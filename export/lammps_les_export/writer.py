@@ -28,7 +28,7 @@ def write_model(
             with one layer, if it likes, ``keeping`` and ``pull_back`` (``latents_keeping`` and
             ``pull_back`` there; without them it is differentiated); not changed, a copy is brought
             to the ``dtype`` asked for.
-        metadata: the fields of FORMAT.md; where ``atomic_masses`` is absent, elements get theirs.
+        metadata: the fields of FORMAT.md; where ``atomic_masses`` is empty, elements get theirs.
 
     Returns:
         the metadata as written.
@@ -38,7 +38,7 @@ def write_model(
     """
     if not isinstance(metadata, Metadata):
         metadata = parse_metadata(dict(metadata), f"metadata for {path}")
-    if "atomic_masses" not in metadata.model_fields_set:
+    if not metadata.atomic_masses:  # run folders do not settle them
         elements = [symbol for symbol in metadata.species if atomic_numbers.get(symbol, 0) > 0]
         masses = {symbol: float(atomic_masses[atomic_numbers[symbol]]) for symbol in elements}
         metadata = metadata.model_copy(update={"atomic_masses": masses})

@@ -143,6 +143,7 @@ def test_export_by_name(tmp_path, monkeypatch):
     exported = read_metadata("model.pt").model_dump()
     assert exported.pop("dtype") == "float64"
     assert exported.pop("provenance")["sha256"] == CONFIG["metadata"]["provenance"]["sha256"]
+    assert exported.pop("atomic_masses") == {"H": 1.008, "O": 15.999}
     for name, value in exported.items():
         assert value == CONFIG["metadata"].get(name)
     result = CliRunner().invoke(app, ["export", "ice", "-o", "ice.pt"])
