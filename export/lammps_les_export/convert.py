@@ -1,6 +1,7 @@
 """From a trained network, however it is stored, to a model file."""
 
 import datetime
+import math
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -150,7 +151,7 @@ def _at_total_charge(
                 f"trained on {listed or 'unknown ones'} e; choose with --total-charge"
             )
         given = trained[0]
-    elif given not in trained:
+    elif not any(math.isclose(given, charge, abs_tol=1e-6) for charge in trained):
         notes.append(f"the network was trained on a total charge of {listed} e, not {given:g}")
     if exact:
         metadata = {**metadata, "total_charge": float(given)}

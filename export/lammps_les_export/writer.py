@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,12 +44,16 @@ def write_model(
         masses = {symbol: float(atomic_masses[atomic_numbers[symbol]]) for symbol in elements}
         metadata = metadata.model_copy(update={"atomic_masses": masses})
     for name in ("species", "cutoff", "layers", "channels"):
-        of_network = getattr(network, name)
+        of_network, stated = getattr(network, name), getattr(metadata, name)
         if name == "species":
             of_network = list(of_network)
-        if of_network != getattr(metadata, name):
+        if name == "cutoff":  # a network may hold it in its own type
+            same = math.isclose(float(of_network), stated, rel_tol=1e-6)
+        else:
+            same = of_network == stated
+        if not same:
             raise ModelFileError(
-                f"metadata for {path}: field '{name}' is {getattr(metadata, name)!r}, "
+                f"metadata for {path}: field '{name}' is {stated!r}, "
                 f"but the network has {of_network!r}"
             )
     if getattr(network, "needs_total_charge", False):

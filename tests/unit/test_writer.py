@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from generate import toy_metadata, toy_models
@@ -253,3 +254,13 @@ def test_writing_leaves_the_network_alone(tmp_path):
     assert network.base.dtype == torch.float64
     assert read_metadata(tmp_path / "m.pt").dtype == "float32"
     assert [file.name for file in tmp_path.iterdir()] == ["m.pt"]
+
+
+def test_a_cutoff_that_a_network_holds_in_single_precision(tmp_path):
+    network = toy_models()["linear"][0].double()
+    network.cutoff = float(np.float32(2.29))
+    metadata = toy_metadata(network, "float64")
+    written = write_model(tmp_path / "m.pt", network, {**metadata, "cutoff": 2.29})
+    assert written.cutoff == 2.29
+    with pytest.raises(ModelFileError, match=r"field 'cutoff' is 2\.2901, but the network has"):
+        write_model(tmp_path / "m.pt", network, {**metadata, "cutoff": 2.2901})

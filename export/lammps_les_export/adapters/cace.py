@@ -18,7 +18,9 @@ from ase.data import chemical_symbols
 from lammps_les.models import LesNetwork, NetworkConfig
 from lammps_les.units import CACE_CHARGE_UNIT, NORM_CACE, NORM_COULOMB, NORM_LES_2025
 from lammps_les_export.adapters.cace_network import (
+    Part,
     UnsupportedModelError,
+    agree,
     expect,
     read_readout,
     read_representation,
@@ -271,11 +273,8 @@ def _les_wrapper(module: Stub, representation: Stub) -> _LongRange:
     expect(ewald, "use_epsilon_r_scaling", False, default=False)
     born = les.get("bec")
     settings = _sum_settings(ewald) | {"remove_mean": bool(born.get("remove_mean"))}
-    suggested = (
-        {"epsilon_inf": float(born.get("epsilon_factor"))}
-        if born.get("epsilon_factor") != 1.0
-        else {}
-    )
+    epsilon_inf = float(born.get("epsilon_factor"))
+    suggested = {} if agree(epsilon_inf, 1.0) else {"epsilon_inf": epsilon_inf}
     return _LongRange(
         settings,
         les.get("atomwise"),
@@ -303,7 +302,7 @@ def _sum_settings(module: Stub) -> dict[str, Any]:
 
 def _charge_unit(norm: float) -> float:
     for known, unit in _CHARGE_UNITS.items():
-        if math.isclose(norm, known, rel_tol=1e-6):
+        if agree(norm, known):
             return unit
     raise UnsupportedModelError(
         f"CACE checkpoint not supported: the long-range sum has the norm {norm}; the size of its "
@@ -316,7 +315,7 @@ def _suggestions(polarizations: list[Stub], found: _LongRange) -> dict[str, Any]
     suggested: dict[str, Any] = {}
     for module in polarizations:
         expect(module, "charge_key", found.charge_key)
-        factor = module.get("normalization_factor") / found.settings["charge_unit"]
+        factor = float(module.get("normalization_factor")) / found.settings["charge_unit"]
         found.settings["remove_mean"] = bool(module.get("remove_mean"))
         suggested["epsilon_inf"] = factor**2
         suggested["charge_sign"] = [math.copysign(1.0, factor)] * int(
@@ -325,12 +324,22 @@ def _suggestions(polarizations: list[Stub], found: _LongRange) -> dict[str, Any]
     return suggested
 
 
+def _rounded_alike(part: Part, other: Part) -> Part:
+    """The numbers of a part, those that agree with the other's up to rounding equal to them."""
+    numbers = {
+        name: getattr(other.config, name)
+        for name in ("cutoff", "average_neighbors")
+        if agree(getattr(part.config, name), getattr(other.config, name))
+    }
+    return replace(part, config=replace(part.config, **numbers))
+
+
 def _network(short_range: _ShortRange, long_range: _LongRange | None) -> LesNetwork:
     main = read_representation(short_range.representation)
     channels, charge, separate = 0, None, None
     if long_range is not None:
         channels = int(long_range.charge_readout.get("n_out"))
-        separate = read_representation(long_range.charge_representation)
+        separate = _rounded_alike(read_representation(long_range.charge_representation), main)
         refuse_unless(
             separate.numbers == main.numbers,
             f"the two representations list the elements {main.numbers} and {separate.numbers}",

@@ -38,21 +38,30 @@ def refuse_unless(condition: bool, reason: str) -> None:
         raise UnsupportedModelError(f"CACE checkpoint not supported: {reason}")
 
 
+def agree(a: Any, b: Any) -> bool:
+    """Whether two numbers are one, up to the precision of float32.
+
+    A checkpoint holds some numbers as they were typed, others (buffers) rounded to its type, and
+    few decimals survive that: 5.29 becomes 5.2899999618.
+    """
+    return math.isclose(float(a), float(b), rel_tol=1e-6)
+
+
 def expect(module: Stub, name: str, value: Any, default: Any = _MISSING) -> None:
     """Refuse the model unless an attribute has the one value that is supported.
 
     Args:
         module: part of the checkpoint.
         name: attribute.
-        value: floats are compared to 1e-6.
+        value: numbers are compared to 1e-6, whether they are stored plain or as a tensor.
         default: what older versions, which lack the attribute, did.
     """
     found = module.get(name) if default is _MISSING else module.get(name, default)
-    if isinstance(value, float) and isinstance(found, (int, float)):
-        same = math.isclose(found, value, rel_tol=1e-6)
+    if isinstance(value, float) and isinstance(found, (int, float, Tensor)):
+        same = agree(found, value)
     else:
         same = found == value
-    refuse_unless(same, f"{module.kind} has {name} = {found!r}, supported is {value!r}")
+    refuse_unless(bool(same), f"{module.kind} has {name} = {found!r}, supported is {value!r}")
 
 
 @dataclass(frozen=True)
@@ -106,7 +115,7 @@ def read_representation(cace: Stub) -> Part:
     )
     for module in (radial, step):
         refuse_unless(
-            float(module.get("cutoff")) == cutoff, f"{module.kind} has another cutoff than {cutoff}"
+            agree(module.get("cutoff"), cutoff), f"{module.kind} has another cutoff than {cutoff}"
         )
     power = float(step.get("p"))
     refuse_unless(power.is_integer() and power >= 2, f"polynomial cutoff of order {power}")
