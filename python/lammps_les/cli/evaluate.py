@@ -85,14 +85,10 @@ def evaluate(
     from lammps_les.analysis.comparison import compare
     from lammps_les.analysis.parity import plot_parity
     from lammps_les.calculators import LesCalculator
+    from lammps_les.data.reading import read_frames
 
     calculator = LesCalculator(model, born=born.value, epsilon_inf=epsilon_inf, device=device)
-    try:
-        structures = list(ase.io.iread(data, f"::{every}"))
-    except Exception as error:  # ASE's readers raise anything
-        raise ValueError(f"{data} cannot be read as structures: {error}") from None
-    if not structures:
-        raise ValueError(f"{data} holds no structures")
+    structures = [atoms for _, atoms in read_frames(data, f"::{every}")]
     keys = {
         ENERGY.name: energy_key,
         FORCES.name: forces_key,

@@ -43,14 +43,9 @@ def parse_atomic_energies(text: str | None) -> dict[str, float] | None:
 
 def read_structures(path: Path, at_most: int = 20) -> list[Atoms]:
     """Read structures with ASE, evenly chosen where there are more than ``at_most``."""
-    import ase.io
+    from lammps_les.data.reading import read_frames
 
-    try:
-        frames = list(ase.io.iread(path, ":"))
-    except Exception as error:  # ASE's readers raise anything
-        raise ValueError(f"{path} cannot be read as structures: {error}") from None
-    if not frames:
-        raise ValueError(f"{path} holds no structures")
+    frames = [atoms for _, atoms in read_frames(path)]
     return frames[:: -(-len(frames) // at_most)]
 
 

@@ -1,17 +1,15 @@
 """Reading labelled structures, and refusing those from which nothing good can be learned."""
 
-import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-import ase.io
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
-from ase.io.formats import string2index
 
 from lammps_les.data.labels import label, without_meaning
+from lammps_les.data.reading import read_frames
 from lammps_les.keys import FORCES, LABELS, TOTAL_CHARGE
 
 
@@ -65,17 +63,9 @@ def read_labelled(
         ValueError: the file cannot be read or holds nothing; a frame is broken. The message names
             file and frame.
     """
-    path, keys = Path(path), keys or {}
-    if not path.is_file():
-        raise ValueError(f"data file {path} does not exist")
-    try:
-        frames = list(_numbered(path, index))
-    except Exception as error:  # ASE's readers raise anything
-        raise ValueError(f"{path} cannot be read as structures: {error}") from None
-    if not frames:
-        raise ValueError(f"{path} holds no structures (asked for frames {index})")
+    keys = keys or {}
     found = []
-    for n, atoms in frames:
+    for n, atoms in read_frames(path, index):
         where = f"{name or path}, frame {n}"
         try:
             labels = _labels(atoms, keys, r_first)
@@ -86,19 +76,6 @@ def read_labelled(
             raise ValueError(f"{where}: {problem}")
         found.append(Labelled(atoms, labels, weight, where))
     return found
-
-
-def _numbered(path: Path, index: str) -> Iterable[tuple[int, Atoms]]:
-    """Frames of a file that an index of ASE chooses, each with its number in the file from 0 on."""
-    chosen = string2index(index)
-    if isinstance(chosen, str):  # a question to a database
-        return enumerate(ase.io.read(path, index))
-    if isinstance(chosen, int):
-        chosen = slice(chosen, chosen + 1 or None)
-    begin, end, step = (n or 0 for n in (chosen.start, chosen.stop, chosen.step))
-    if min(begin, end, step) < 0:  # from the end
-        return list(enumerate(ase.io.read(path, ":")))[chosen]
-    return zip(itertools.count(begin, step or 1), ase.io.read(path, chosen), strict=False)
 
 
 def _labels(atoms: Atoms, keys: Mapping[str, str], r_first: bool) -> dict[str, np.ndarray]:
