@@ -18,6 +18,11 @@ LongRangeParameters LesStep::parameters() const
 
 double LesStep::epsilon_inf() const { return settings.epsilon_inf > 0.0 ? settings.epsilon_inf : info().epsilon_inf; }
 
+BornForm LesStep::born_form() const
+{
+  return settings.born.value_or(info().bec_form == "phase" ? BornForm::Phase : BornForm::Local);
+}
+
 std::string LesStep::choose_solver(bool periodic, const Tensor &box, double n_atoms)
 {
   solver_.reset();
@@ -225,7 +230,7 @@ Tensor LesStep::born_rows(const Tensor &directions)
   };
   // where the total charge is fixed, only charges without their mean are the network's
   const bool remove_mean = info().remove_mean || info().total_charge;
-  const BornSettings born{settings.born, info().layers, remove_mean, periodic_, cell, directions};
+  const BornSettings born{born_form(), info().layers, remove_mean, periodic_, cell, directions};
   const AtomsAndEdges atoms{positions, graph.n_owned(), edge_vectors, edge_index};
   Tensor rows = born_effective_charges(born, atoms, coupling, response, comm);
   if (info().total_charge && !info().remove_mean) {

@@ -11,6 +11,7 @@
 #include "mpi_communicator.h"
 
 #include <chrono>
+#include <optional>
 
 namespace les {
 
@@ -20,8 +21,8 @@ enum class GpuAware { Auto, Yes, No };
 
 struct Settings {
   DeviceChoice device;
-  BornForm born = BornForm::Local;
-  double epsilon_inf = 0.0;    // 0: as the model file says
+  std::optional<BornForm> born;    // without it that of the model file
+  double epsilon_inf = 0.0;        // 0: as the model file says
   KspaceChoice kspace = KspaceChoice::Auto;
   MeshSettings mesh;
   bool check = false;    // compare the mesh with the direct sum once a run
@@ -76,6 +77,7 @@ class LesStep {
   const Metadata &info() const { return model->metadata(); }
   LongRangeParameters parameters() const;
   double epsilon_inf() const;
+  BornForm born_form() const;
 
   // Choose the solver of a run; wave vectors and mesh follow at its first step. Returns a line for the log (may be empty).
   // Throws where the settings ask for what cannot be.
@@ -125,7 +127,7 @@ class LesStep {
   torch::Tensor charge_weights_;    // [n_owned, channels] dE/d(charge of the network)
 
   std::pair<torch::Tensor, double> system_sum(const torch::Tensor &values) const;
-  bool needs_layers() const { return les::needs_layers(settings.born, info().layers, periodic_); }
+  bool needs_layers() const { return les::needs_layers(born_form(), info().layers, periodic_); }
   torch::Tensor coupling_weights() const;    // [channels] of the coupling charges, e per file unit
 };
 

@@ -187,6 +187,11 @@ void PairLES::load_model()
                    "  sigma {} A, dl {} A, norm {} eV A, epsilon_inf {}\n",
                    m.path, m.known_species(), info.layers, info.cutoff, info.channels, info.dtype,
                    m.model->device().str(), info.sigma, info.dl, info.norm, m.epsilon_inf());
+  if (comm->me == 0 && info.channels > 0)
+    utils::logmesg(lmp, "  Born effective charges in the {} form, {}\n",
+                   m.born_form() == les::BornForm::Local ? "local" : "phase",
+                   m.settings.born ? fmt::format("as pair_style says; that of the model file is {}", info.bec_form)
+                                   : "that of the model file");
 }
 
 /* ---------------------------------------------------------------------- */

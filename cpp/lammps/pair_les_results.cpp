@@ -16,8 +16,7 @@ void PairLES::check_born()
 {
   Impl &m = *impl;
   try {
-    if (les::needs_layers(m.settings.born, m.info().layers, domain->xperiodic != 0))
-      m.model->check_tells_layers_apart();
+    if (les::needs_layers(m.born_form(), m.info().layers, domain->xperiodic != 0)) m.model->check_tells_layers_apart();
   } catch (const std::exception &e) {
     error->all(FLERR, "pair les: model file {}: {}", m.path, e.what());
   }

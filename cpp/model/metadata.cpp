@@ -85,6 +85,8 @@ Metadata parse_metadata(const std::string &text, const std::string &path)
     reader.get("total_charge", m.total_charge.emplace());
   reader.get("epsilon_inf", m.epsilon_inf);
   reader.get("remove_mean", m.remove_mean);
+  if (json.contains("bec_form")) reader.get("bec_form", m.bec_form);
+  if (json.contains("bec_fitted")) reader.get("bec_fitted", m.bec_fitted);
   reader.get("atomic_energies", m.atomic_energies);
   if (json.contains("atomic_masses")) reader.get("atomic_masses", m.atomic_masses);
   reader.get("provenance", m.provenance);
@@ -94,6 +96,8 @@ Metadata parse_metadata(const std::string &text, const std::string &path)
   reader.require(m.layers >= 1, "has layers < 1");
   reader.require(m.dtype == "float32" || m.dtype == "float64",
                  "has dtype '" + m.dtype + "' (float32 or float64 expected)");
+  reader.require(m.bec_form == "local" || m.bec_form == "phase",
+                 "has bec_form '" + m.bec_form + "' (local or phase expected)");
   reader.require(m.channels >= 0, "has a negative number of charge channels");
   reader.require(m.sigma > 0.0 && m.dl > 0.0, "has sigma or dl that is not positive");
   reader.require(m.charge_unit > 0.0, "has a charge_unit that is not positive");

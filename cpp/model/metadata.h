@@ -34,6 +34,8 @@ struct Metadata {
   std::optional<double> total_charge;    // e, of the whole system: the charges are shifted to it
   double epsilon_inf = 1.0;
   bool remove_mean = true;
+  std::string bec_form = "local";    // or "phase": form of the Born effective charges that the charges were trained for
+  bool bec_fitted = false;           // Born effective charges were among the labels, so they settle how channels couple
   std::map<std::string, double> atomic_energies;    // eV
   std::map<std::string, double> atomic_masses;      // g/mol; may lack symbols
   std::map<std::string, std::string> provenance;

@@ -14,6 +14,7 @@ from lammps_les import __version__, pretrained
 from lammps_les.model_file import (
     FORMAT_VERSION,
     METADATA_FILE,
+    BecForm,
     Metadata,
     ModelFileError,
 )
@@ -80,6 +81,8 @@ def export_model(
     structures: Sequence[Atoms] | None = None,
     atomic_energies: Mapping[str, float] | None = None,
     total_charge: float | None = None,
+    bec_form: BecForm | None = None,
+    bec_fitted: bool = False,
 ) -> Conversion:
     """Write a trained network as a model file.
 
@@ -97,6 +100,9 @@ def export_model(
         total_charge: e, of the systems that the model file is for; only for a network that depends
             on it, by an exact constraint or an embedding. Without it that of the training data,
             where there is only one.
+        bec_form: form of the Born effective charges, ``local`` or ``phase``; without it that of
+            the source: for a checkpoint ``phase`` if it gives them itself, else ``local``.
+        bec_fitted: they were among the labels of the training; a run folder knows by itself.
 
     Raises:
         ModelFileError: the source cannot be used, or a decision cannot be made.
@@ -111,10 +117,16 @@ def export_model(
             notes.append("epsilon_inf is not known and set to 1; Born charges scale as its root")
         else:
             notes.append(f"epsilon_inf {epsilon_inf:g} taken from {Path(source).name}")
+    own_form = imported.metadata["bec_form"]
+    if imported.metadata["channels"] > 0 and (bec_form or own_form) == "phase":
+        source_of = "asked for" if bec_form else f"as in {Path(source).name}"
+        notes.append(f"Born effective charges in the phase form, {source_of}")
     fields = {
         **imported.metadata,
         "format_version": FORMAT_VERSION,
         "dtype": dtype,
+        "bec_form": bec_form or own_form,
+        "bec_fitted": bec_fitted or imported.metadata.get("bec_fitted", False),
         "epsilon_inf": float(epsilon_inf),
         "charge_sign": _charge_signs(imported, charge_sign, structures, notes),
         "atomic_energies": _atomic_energies(

@@ -46,6 +46,7 @@ class ExportedModel(nn.Module):
         self.epsilon_inf = float(metadata.epsilon_inf)
         self.total_charge = metadata.total_charge
         self.remove_mean = metadata.remove_mean
+        self.bec_form = str(metadata.bec_form)
         energies = [metadata.atomic_energies[symbol] for symbol in metadata.species]
         self.register_buffer("atomic_energies", torch.tensor(energies, dtype=torch.float64))
         signs = torch.tensor(metadata.charge_sign, dtype=torch.float64)
@@ -67,7 +68,7 @@ class ExportedModel(nn.Module):
         edge_index: Tensor,
         edge_shifts: Tensor,
         compute_bec: bool = False,
-        born: str = "local",
+        born: str | None = None,
     ) -> dict[str, Tensor]:
         """Energy, forces, stress, charges and Born effective charges of a whole system.
 
@@ -76,7 +77,8 @@ class ExportedModel(nn.Module):
         do not call this under ``torch.no_grad``.
         """
         periodic = is_periodic(pbc)
-        is_phase_form(born)  # refuses other names, also where no tensor is asked for
+        form = self.bec_form if born is None else born
+        is_phase_form(form)  # refuses other names, also where no tensor is asked for
         parameters = LongRangeParameters(
             self.sigma, self.dl, self.norm, self.remove_self, self.self_factor, self.open_shift
         )
@@ -121,11 +123,11 @@ class ExportedModel(nn.Module):
                     cell,
                     periodic,
                     remove_mean,
-                    born,
+                    form,
                 )
             else:
                 result["bec"] = self._unfolded_bec(
-                    positions, species, cell, periodic, edge_index, edge_shifts, remove_mean, born
+                    positions, species, cell, periodic, edge_index, edge_shifts, remove_mean, form
                 )
             if total_charge is not None and not self.remove_mean:
                 share = math.sqrt(self.epsilon_inf) * total_charge / max(1, n)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 FORMAT_VERSION = 1
 METADATA_FILE = "lammps_les.json"
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
+BecForm = Literal["local", "phase"]
 PROVENANCE_KEYS = ("source", "sha256", "program", "version", "date", "citation")
 
 _Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
@@ -43,6 +44,8 @@ class Metadata(BaseModel):
     total_charge: _Finite | None = None
     epsilon_inf: _Positive
     remove_mean: bool
+    bec_form: BecForm = "local"
+    bec_fitted: bool = False
     atomic_energies: dict[str, _Finite]
     atomic_masses: dict[str, _Positive] = Field(default_factory=dict)
     provenance: dict[str, str]

@@ -25,6 +25,8 @@ VALID = {
     "charge_sign": [-1.0],
     "epsilon_inf": 1.8,
     "remove_mean": True,
+    "bec_form": "phase",
+    "bec_fitted": True,
     "atomic_energies": {"H": 0.0, "O": -1.0},
     "atomic_masses": {"O": 16.0},
     "provenance": dict.fromkeys(
@@ -33,7 +35,7 @@ VALID = {
 }
 
 OPTIONAL = ("open_shift", "total_charge")
-ABSENT = (*OPTIONAL, "atomic_masses")
+ABSENT = (*OPTIONAL, "atomic_masses", "bec_form", "bec_fitted")
 
 BAD = [
     {"format_version": 2},
@@ -65,6 +67,10 @@ BAD = [
     {"total_charge": 0.0, "channels": 2, "charge_sign": [1.0, 1.0]},
     {"epsilon_inf": 0.0},
     {"remove_mean": "yes"},
+    {"bec_form": "finite"},
+    {"bec_form": 1},
+    {"bec_fitted": 1},
+    {"bec_fitted": "yes"},
     {"atomic_energies": {"H": 0.0}},
     {"atomic_masses": {"H": -1.0}},
     {"atomic_masses": {"H": "1"}},
@@ -83,6 +89,10 @@ def test_valid() -> None:
     without_masses = {k: v for k, v in VALID.items() if k != "atomic_masses"}
     _core.check_metadata(json.dumps(without_masses))
     assert parse_metadata(without_masses, "model.pt").atomic_masses == {}
+    without_form = {k: v for k, v in VALID.items() if k not in ("bec_form", "bec_fitted")}
+    _core.check_metadata(json.dumps(without_form))
+    assert parse_metadata(without_form, "model.pt").bec_form == "local"
+    assert parse_metadata(without_form, "model.pt").bec_fitted is False
     without_charge = {k: v for k, v in VALID.items() if k != "total_charge"}
     for fields in (without_charge, VALID | {"total_charge": None}, VALID | {"total_charge": -2}):
         _core.check_metadata(json.dumps(fields))

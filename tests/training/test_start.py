@@ -77,10 +77,10 @@ def test_energies_of_atoms_are_fitted_with_the_sign_that_the_start_states(tmp_pa
     assert prepared.atomic_energies == pytest.approx({"H": -3.6, "O": -1.8}, abs=1e-6)
 
 
-def shipped_with_sign(folder: Path, sign: float) -> None:
+def shipped_with_sign(folder: Path, sign: float, **changes: object) -> None:
     """The model that ships as ``start``; -1 makes oxygen negative."""
     network, metadata = pretrained.load("water_rpbe-d3")
-    fields = metadata.model_dump() | {"charge_sign": [sign], "provenance": PROVENANCE}
+    fields = metadata.model_dump() | {"charge_sign": [sign], "provenance": PROVENANCE} | changes
     save_folder(folder / "start", network.config, network.state_dict(), fields, {})
 
 
@@ -110,6 +110,26 @@ def test_fine_tuning_on_energies_keeps_the_sign_of_its_start(tmp_path, sign):
         assert "charge sign +1 is that of start" in remarks[0]
         assert "would make it -1" in remarks[0]
         assert "charges.sign" in remarks[0]
+
+
+def test_form_of_born_charges_is_that_of_the_start_unless_given(tmp_path):
+    shipped_with_sign(tmp_path, -1.0, bec_form="phase", bec_fitted=True)
+    structures = [teacher_labels(waters("triclinic", 2, seed)) for seed in range(3)]
+    prepared = started(tmp_path, structures, init_from="start")
+    assert prepared.physics.born == "phase"
+    assert prepared.bec_fitted
+    local = started(tmp_path, structures, init_from="start", charges={"born": "local"})
+    assert local.physics.born == "local"
+    fresh = started(tmp_path, structures)
+    assert fresh.physics.born == "local"
+    assert not fresh.bec_fitted
+    weights = {"forces": 1.0, "born_effective_charges": 0.1}
+    assert started(tmp_path, structures, loss={"weights": weights}).bec_fitted
+    for atoms in structures:
+        del atoms.arrays["BEC"]
+    structures[0].arrays["BEC"] = np.zeros((len(structures[0]), 9))
+    held_out = {"split": {"training": [1, 2], "validation": [0], "test": []}}
+    assert not started(tmp_path, structures, data=held_out).bec_fitted
 
 
 def test_epsilon_inf_that_nobody_gave_is_remarked_on(tmp_path):

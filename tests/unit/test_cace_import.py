@@ -105,6 +105,34 @@ def test_metadata(shared, name, expected):
     assert imported.network.charge_representation is None
 
 
+@pytest.mark.parametrize("periodic", [True, False])
+def test_form_of_a_model_that_gives_its_own_polarization(periodic):
+    """exp(i k.r) of the smallest k where it is periodic, else the dipole."""
+    kind = "cace.modules.polarization.Polarization"
+    polarization = type("Polarization", (Stub,), {"kind": kind, "__slots__": ()})()
+    attributes = {"charge_key": "q", "remove_mean": True, "pbc": periodic}
+    polarization.__setstate__({**attributes, "normalization_factor": 1.0})
+    readout = type("Atomwise", (Stub,), {"kind": "", "__slots__": ()})()
+    readout.__setstate__({"n_out": 1})
+    settings = {"charge_unit": 1.0, "bec_form": "local"}
+    found = cace._LongRange(settings, readout, readout, "q", "cace-lr", {})
+    assert cace._suggestions([], found) == {}
+    assert settings["bec_form"] == "local"
+    cace._suggestions([polarization], found)
+    assert settings["bec_form"] == ("phase" if periodic else "local")
+
+
+def test_only_the_fine_tuned_checkpoint_has_the_phase_form(shared):
+    forms = {
+        path.stem: read_cace(path).metadata["bec_form"]
+        for path in (shared / "checkpoints").glob("cace-*.pth")
+    }
+    assert [name for name, form in forms.items() if form == "phase"] == [
+        "cace-lr_superionic_2gcc_finetuned"
+    ]
+    assert len(forms) == 9
+
+
 def test_sign_and_dielectric_constant_of_a_fine_tuned_model(shared):
     imported = read_cace(checkpoint(shared, "cace-lr_superionic_2gcc_finetuned"))
     assert imported.suggested["charge_sign"] == [-1.0]

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
+from generate import toy_metadata, toy_models
 from typer.testing import CliRunner
 
 from lammps_les.analysis.errors import energy_shifts, errors_of
@@ -13,6 +14,7 @@ from lammps_les.calculators import LesCalculator
 from lammps_les.cli import app
 from lammps_les.data.labels import label
 from lammps_les.keys import BORN_EFFECTIVE_CHARGES, DIPOLE, ENERGY, QUADRUPOLE, STRESS
+from lammps_les_export import write_model
 
 CELL = np.array([[4.3, 0.0, 0.0], [0.9, 5.1, 0.0], [-1.2, 0.4, 4.8]])
 
@@ -123,6 +125,22 @@ def test_a_label_that_boundaries_take_the_meaning_from_is_not_looked_at(tmp_path
     assert code == 0, text
     assert table(text)["energy per atom"][1] < 1e-7
     assert "stress" not in table(text)
+
+
+def test_form_of_the_born_charges_is_that_of_the_file(tmp_path):
+    network = toy_models()["linear"][0]
+    models = {}
+    for form in ("local", "phase"):
+        models[form] = tmp_path / f"{form}.pt"
+        write_model(models[form], network, toy_metadata(network, "float64", bec_form=form))
+    data = labeled(tmp_path / "data.xyz", models["phase"])
+    code, text = run(models["phase"], data, "-o", tmp_path / "a")
+    assert code == 0
+    assert table(text)["born effective charges"][1] < 1e-7
+    for arguments in ([models["local"], data], [models["phase"], data, "--born", "local"]):
+        code, text = run(*arguments, "-o", tmp_path / "a")
+        assert code == 0
+        assert table(text)["born effective charges"][1] > 1e-3
 
 
 def test_form_of_the_born_charges(tmp_path, toy_model):

@@ -33,6 +33,7 @@ SCHEMA_OF = {
     "boolean": {"type": "boolean"},
     "list of strings": {"type": "array", "items": {"type": "string"}},
     '`"float32"` or `"float64"`': {"type": "string", "enum": ["float32", "float64"]},
+    '`"local"` or `"phase"`': {"type": "string", "enum": ["local", "phase"]},
     "list of `channels` numbers, each +1 or -1": {"type": "array", "items": {"type": "number"}},
     "object, symbol -> number": {"type": "object", "additionalProperties": {"type": "number"}},
     "object, symbol -> number > 0": {
@@ -72,7 +73,7 @@ def test_types_are_those_of_the_table_in_format_md(name, kind):
     assert {key: schema.get(key) for key in expected} == expected
 
 
-OPTIONAL = ("open_shift", "total_charge", "atomic_masses")
+OPTIONAL = ("open_shift", "total_charge", "bec_form", "bec_fitted", "atomic_masses")
 REQUIRED = [n for n in Metadata.model_fields if n not in OPTIONAL]
 
 

@@ -45,6 +45,7 @@ _NO_CHARGES = {
     "remove_self": False,
     "self_factor": 1.0,
     "remove_mean": True,
+    "bec_form": "local",
 }
 _MODULES = "cace.modules."
 _IGNORED = {_MODULES + name for name in ("forces.Forces", "grad.Grad", "polarization.Dephase")}
@@ -256,7 +257,11 @@ def _long_range(module: Stub, readouts: list[Stub], representation: Stub) -> _Lo
     refuse_unless(
         len(matching) == 1, f"no readout gives the charges {charge_key!r} of the long-range sum"
     )
-    settings = _sum_settings(module) | {"remove_mean": True, "open_shift": _CACE_OPEN_SHIFT}
+    settings = _sum_settings(module) | {
+        "remove_mean": True,
+        "bec_form": "local",
+        "open_shift": _CACE_OPEN_SHIFT,
+    }
     if settings["remove_self"]:
         # the original takes the sum over channels from each of them
         settings["self_factor"] = float(matching[0].get("n_out"))
@@ -272,7 +277,11 @@ def _les_wrapper(module: Stub, representation: Stub) -> _LongRange:
         expect(les, name, False, default=False)
     expect(ewald, "use_epsilon_r_scaling", False, default=False)
     born = les.get("bec")
-    settings = _sum_settings(ewald) | {"remove_mean": bool(born.get("remove_mean"))}
+    settings = _sum_settings(ewald) | {
+        "remove_mean": bool(born.get("remove_mean")),
+        # the library has the phase form only; a model that does not ask for it was not fitted to it
+        "bec_form": "phase" if module.get("compute_bec", False) else "local",
+    }
     epsilon_inf = float(born.get("epsilon_factor"))
     suggested = {} if agree(epsilon_inf, 1.0) else {"epsilon_inf": epsilon_inf}
     return _LongRange(
@@ -311,12 +320,17 @@ def _charge_unit(norm: float) -> float:
 
 
 def _suggestions(polarizations: list[Stub], found: _LongRange) -> dict[str, Any]:
-    """Sign and epsilon_inf of the factor by which the model makes its own polarization."""
+    """Sign and epsilon_inf of the factor by which the model makes its own polarization.
+
+    A model that has one gives Born effective charges itself: with ``pbc`` from the exponentials
+    exp(i k.r) of the smallest k, the phase form.
+    """
     suggested: dict[str, Any] = {}
     for module in polarizations:
         expect(module, "charge_key", found.charge_key)
         factor = float(module.get("normalization_factor")) / found.settings["charge_unit"]
         found.settings["remove_mean"] = bool(module.get("remove_mean"))
+        found.settings["bec_form"] = "phase" if module.get("pbc") else "local"
         suggested["epsilon_inf"] = factor**2
         suggested["charge_sign"] = [math.copysign(1.0, factor)] * int(
             found.charge_readout.get("n_out")

@@ -34,7 +34,8 @@ class LesCalculator(Calculator):
     Args:
         model: model file (FORMAT.md).
         field: uniform electric field in V/A, three numbers, or None.
-        born: form of the Born effective charges, ``local`` or ``phase``.
+        born: form of the Born effective charges, ``local`` or ``phase``; default: that of the
+            model file.
         neutral: remove the mean field force, so that the field does not move the center of the
             atoms; the sum of the Born effective charges of a LES model is not zero.
         epsilon_inf: replaces the value of the model file.
@@ -66,7 +67,7 @@ class LesCalculator(Calculator):
         self,
         model: str | Path,
         field: Sequence[float] | None = None,
-        born: str = "local",
+        born: str | None = None,
         neutral: bool = True,
         epsilon_inf: float | None = None,
         device: str = "cpu",
@@ -74,7 +75,7 @@ class LesCalculator(Calculator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if born not in ("local", "phase"):
+        if born not in (None, "local", "phase"):
             raise CalculatorSetupError(f"born must be 'local' or 'phase', got {born!r}")
         if field is not None and np.shape(field) != (3,):
             raise CalculatorSetupError(f"field must be three numbers in V/A, got {field!r}")
@@ -92,7 +93,7 @@ class LesCalculator(Calculator):
                 raise CalculatorSetupError(f"epsilon_inf must be positive, got {epsilon_inf}")
             self.metadata = self.metadata.model_copy(update={"epsilon_inf": float(epsilon_inf)})
         self.field = None if field is None else np.asarray(field, dtype=float)
-        self.born = born
+        self.born = born or self.metadata.bec_form
         self.neutral = neutral
         self.device = device
 

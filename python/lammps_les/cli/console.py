@@ -1,5 +1,6 @@
 """What the subcommands share: output, and short errors without a traceback."""
 
+import enum
 import functools
 import warnings
 from collections.abc import Callable
@@ -15,6 +16,14 @@ from lammps_les import __version__
 
 output = Console()
 errors = Console(stderr=True)
+
+
+class BecForm(str, enum.Enum):
+    """Forms of the Born effective charges."""
+
+    local = "local"
+    phase = "phase"
+
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")

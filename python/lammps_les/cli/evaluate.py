@@ -8,7 +8,7 @@ import typer
 from rich.progress import Progress
 from rich.table import Table
 
-from lammps_les.cli.console import errors, note, output, short_errors
+from lammps_les.cli.console import BecForm, errors, note, output, short_errors
 from lammps_les.keys import (
     BORN_EFFECTIVE_CHARGES,
     DIPOLE,
@@ -25,13 +25,6 @@ class BecOrder(str, enum.Enum):
 
     p_first = "P-first"
     r_first = "r-first"
-
-
-class BornForm(str, enum.Enum):
-    """Forms of the Born effective charges."""
-
-    local = "local"
-    phase = "phase"
 
 
 def _key_option(aliases: tuple[str, ...]) -> typer.models.OptionInfo:
@@ -59,8 +52,11 @@ def evaluate(
         BecOrder, typer.Option(help="Which index of a Born effective charge the file has first.")
     ] = BecOrder.p_first,
     born: Annotated[
-        BornForm, typer.Option(help="Form of the predicted Born effective charges.")
-    ] = BornForm.local,
+        BecForm | None,
+        typer.Option(
+            help="Form of the predicted Born effective charges (default: that of the model file)."
+        ),
+    ] = None,
     epsilon_inf: Annotated[
         float | None, typer.Option(help="Replaces the value of the model file.")
     ] = None,
@@ -87,7 +83,9 @@ def evaluate(
     from lammps_les.calculators import LesCalculator
     from lammps_les.data.reading import read_frames
 
-    calculator = LesCalculator(model, born=born.value, epsilon_inf=epsilon_inf, device=device)
+    calculator = LesCalculator(
+        model, born=born.value if born else None, epsilon_inf=epsilon_inf, device=device
+    )
     structures = [atoms for _, atoms in read_frames(data, f"::{every}")]
     keys = {
         ENERGY.name: energy_key,

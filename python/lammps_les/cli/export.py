@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from ase import Atoms
 
-from lammps_les.cli.console import note, output, short_errors
+from lammps_les.cli.console import BecForm, note, output, short_errors
 
 
 class Dtype(str, enum.Enum):
@@ -90,6 +90,21 @@ def export(
             "of the training data)."
         ),
     ] = None,
+    bec_form: Annotated[
+        BecForm | None,
+        typer.Option(
+            help="Form of the Born effective charges (default: the one the network was trained to "
+            "give, else local)."
+        ),
+    ] = None,
+    bec_fitted: Annotated[
+        bool,
+        typer.Option(
+            "--bec-fitted",
+            help="Born effective charges were among the labels of the training; a checkpoint "
+            "cannot say so.",
+        ),
+    ] = False,
 ) -> None:
     """Turn a trained network into a model file for LAMMPS and ASE.
 
@@ -109,6 +124,8 @@ def export(
         structures=read_structures(structures) if structures else None,
         atomic_energies=parse_atomic_energies(atomic_energies),
         total_charge=total_charge,
+        bec_form=None if bec_form is None else bec_form.value,
+        bec_fitted=bec_fitted,
     )
     for text in conversion.notes:
         note(text)

@@ -143,7 +143,7 @@ class ChargesConfig(Section):
         sign: of each channel, or ``auto``: from Born charges in the data, else that of
             ``init_from``, else the more electronegative species negative.
         remove_mean: whether the mean charge is removed in the polarization.
-        born: form of the Born effective charges in the loss.
+        born: form of the Born effective charges, in the loss and in the model file.
         total_charge: ``off``; ``penalty`` (a loss on the sum of charges of each frame, weight
             ``loss.weights.total_charge``; frames without a label have total charge 0); ``exact``
             (the charges of the one channel are shifted alike to sum to it, in the model file too).

@@ -11,11 +11,12 @@ from lammps_les.data.atomic_energies import fit_atomic_energies, isolated_atomic
 from lammps_les.data.frames import Frame, join, make_frame
 from lammps_les.data.splits import PARTS
 from lammps_les.data.structures import Labelled, check_species
-from lammps_les.keys import ENERGY
+from lammps_les.keys import BORN_EFFECTIVE_CHARGES, ENERGY
 from lammps_les.model_file import DTYPES
 from lammps_les.models import LesNetwork
 from lammps_les.training.charge_signs import settle_signs
 from lammps_les.training.config import NO_CITATION, RunConfig
+from lammps_les.training.losses import used_quantities
 from lammps_les.training.parts import check_labels, read_data
 from lammps_les.training.prediction import Physics, predict
 from lammps_les.training.start import initial_network
@@ -34,6 +35,7 @@ class Prepared:
             them; else empty.
         structures: by part of the data.
         frames: the same as tensors.
+        bec_fitted: whether Born effective charges are fitted here, or were in the initial network.
         citation: of data and method, that of the initial network included.
         notes: one sentence for each decision that the configuration left open.
     """
@@ -45,6 +47,7 @@ class Prepared:
     total_charges: list[float]
     structures: dict[str, list[Labelled]]
     frames: dict[str, list[Frame]]
+    bec_fitted: bool
     citation: str
     notes: list[str]
 
@@ -84,7 +87,22 @@ def prepare(config: RunConfig, folder: Path) -> Prepared:
         c for c in (config.citation, suggested.get("citation")) if c not in (None, NO_CITATION)
     ]
     citation = "; ".join(dict.fromkeys(given)) or NO_CITATION
-    return Prepared(network, physics, energies, decided, charges, parts, frames, citation, notes)
+    bec = BORN_EFFECTIVE_CHARGES.name
+    fitted = bec in used_quantities(config.loss) and any(
+        bec in structure.labels for structure in parts["training"]
+    )
+    return Prepared(
+        network=network,
+        physics=physics,
+        atomic_energies=energies,
+        sign_decided=decided,
+        total_charges=charges,
+        structures=parts,
+        frames=frames,
+        bec_fitted=fitted or suggested.get("bec_fitted", False),
+        citation=citation,
+        notes=notes,
+    )
 
 
 def _atomic_energies(

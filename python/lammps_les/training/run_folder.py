@@ -43,7 +43,7 @@ def resolved(config: RunConfig, folder: Path) -> dict[str, Any]:
         for name in ("network", "long_range"):
             del content[name]
         # unset means: as init_from has it
-        for name in ("remove_mean", "total_charge"):
+        for name in ("remove_mean", "born", "total_charge"):
             if name not in config.charges.model_fields_set:
                 del content["charges"][name]
         path = folder / config.init_from
@@ -127,6 +127,8 @@ def write_trained(
         "total_charge": prepared.total_charges[0] if physics.exact_total_charge else None,
         "epsilon_inf": physics.epsilon_inf,
         "remove_mean": physics.remove_mean,
+        "bec_form": physics.born,
+        "bec_fitted": prepared.bec_fitted,
         "atomic_energies": prepared.atomic_energies,
         "provenance": {
             "source": f"{WEIGHTS}, trained on "
@@ -194,8 +196,7 @@ def evaluate_parts(
         for each part rows of quantity, unit, RMSE, MAE, R2 and number of values.
     """
     calculators = {
-        charge: LesCalculator(file, born=config.charges.born)
-        for charge, file in model_files(folder, prepared).items()
+        charge: LesCalculator(file) for charge, file in model_files(folder, prepared).items()
     }
     found = {}
     for part, structures in prepared.structures.items():

@@ -34,8 +34,8 @@ def initial_network(
         notes: gets a sentence where epsilon_inf is not known.
 
     Returns:
-        network, physics, and for ``init_from`` what the source suggests (``ImportedModel``) and its
-        ``citation``.
+        network, physics, and for ``init_from`` what the source suggests (``ImportedModel``), its
+        ``citation`` and ``bec_fitted``.
 
     Raises:
         ValueError: a network that cannot be, or a source that is refused.
@@ -85,6 +85,7 @@ def _loaded(config: RunConfig, folder: Path) -> tuple[LesNetwork, Physics, dict[
     imported = import_model(path if path.exists() else config.init_from)
     meta, suggested = imported.metadata, dict(imported.suggested)
     suggested["citation"] = meta["provenance"]["citation"]
+    suggested["bec_fitted"] = meta.get("bec_fitted", False)
     charges, given = config.charges, config.charges.model_fields_set
     physics = Physics(
         long_range=LongRangeParameters(
@@ -99,7 +100,7 @@ def _loaded(config: RunConfig, folder: Path) -> tuple[LesNetwork, Physics, dict[
         charge_sign=(1.0,) * meta["channels"],
         epsilon_inf=charges.epsilon_inf or suggested.get("epsilon_inf") or 1.0,
         remove_mean=charges.remove_mean if "remove_mean" in given else meta["remove_mean"],
-        born=charges.born,
+        born=charges.born if "born" in given else meta.get("bec_form", "local"),
         layers=meta["layers"],
         exact_total_charge=(
             charges.total_charge == "exact"
