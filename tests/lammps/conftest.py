@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from ase import Atoms
 from ase.build import molecule
+from gpu import LIBRARY
 
 from lammps_les_export import write_model
 from lammps_les_export.adapters.cace import read_cace
@@ -69,3 +71,22 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         return target
 
     return path
+
+
+@pytest.fixture(scope="session")
+def fake_cuda() -> dict[str, str]:
+    """Environment in which torch has a CUDA device that is not there; skips where it has CUDA."""
+    if torch.version.cuda:
+        pytest.skip("torch has CUDA, so there is no fake device and nothing is counted")
+    assert LIBRARY.is_file(), f"{LIBRARY} does not exist; 'make setup' builds it"
+    return {"LD_PRELOAD": str(LIBRARY)}
+
+
+@pytest.fixture(scope="session")
+def gpu(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Environment in which `device cuda` works: on the real device, if torch has CUDA."""
+    if torch.version.cuda is None:
+        return request.getfixturevalue("fake_cuda")
+    if not torch.cuda.is_available():
+        pytest.skip("torch has CUDA, but there is no GPU here")
+    return {}
