@@ -46,5 +46,6 @@ if(nlohmann_json_FOUND)
   target_compile_definitions(les_json INTERFACE LES_JSON_NAMESPACE=nlohmann)
 else()
   target_include_directories(les_json SYSTEM INTERFACE ${LES_LAMMPS_INCLUDE})
-  target_compile_definitions(les_json INTERFACE LES_JSON_NAMESPACE=nlohmann_lmp)
+  # that of 2026 wants to be included by way of LAMMPS's json.h, which says so by LMP_JSON_H
+  target_compile_definitions(les_json INTERFACE LES_JSON_NAMESPACE=nlohmann_lmp LMP_JSON_H)
 endif()

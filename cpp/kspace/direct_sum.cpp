@@ -89,7 +89,7 @@ class DirectSum : public LongRangeSolver {
     // ---- virial: sum_k f |S|^2 T_ab(k)
     out.virial = torch::zeros({3, 3}, torch::kFloat64);
     if (comm_.rank() == 0) {
-      const Tensor power = s.to(torch::kCPU, torch::kFloat64).square().sum({0, 1}).view({-1});
+      const Tensor power = s.to(torch::kCPU, torch::kFloat64).square().sum(torch::IntArrayRef({0, 1})).view({-1});
       out.virial = power.index_select(0, vectors_.inside()).matmul(influence.f_strain).view({3, 3});
     }
     if (atom_virial) out.atom_virial = share_virial(fractional, q, s, influence.f_strain, f64);
