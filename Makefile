@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
 CPP := $(shell find cpp tests -name '*.h' -o -name '*.cpp')
 
-.PHONY: setup demo test bench lint wheel clean
+.PHONY: setup demo test bench check-builds lint wheel clean
 
 setup: $(VENV)/.installed
 
@@ -33,6 +33,10 @@ bench: setup
 	$(BIN)/python benchmarks/kspace.py
 	$(BIN)/python benchmarks/network.py
 	$(BIN)/python benchmarks/training/throughput.py
+
+# compile only, against what docs/building.md says: TORCH="folders of unpacked wheels" LAMMPS="source trees or installed prefixes"
+check-builds: setup
+	$(BIN)/python cmake/check_builds.py --torch $(TORCH) --lammps $(LAMMPS)
 
 lint: setup
 	$(BIN)/ruff check .
