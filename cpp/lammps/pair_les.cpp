@@ -198,7 +198,10 @@ void PairLES::load_model()
 
 void PairLES::check_input()
 {
-  if (force->newton_pair == 0) error->all(FLERR, "pair_style les requires newton pair on");
+  if (force->newton_pair == 0)
+    error->all(FLERR,
+               "pair_style les requires newton pair on: remove 'newton off', or start a KOKKOS run with '-sf kk -pk "
+               "kokkos newton on neigh half'");
   if (atom->tag_enable == 0) error->all(FLERR, "pair_style les requires atom IDs (atom_modify id yes)");
   if (strcmp(update->unit_style, "metal") != 0 && strcmp(update->unit_style, "real") != 0)
     error->all(FLERR, "pair_style les works in units metal or real, not {}", update->unit_style);
