@@ -56,6 +56,11 @@ def import_model(path: str | Path) -> ImportedModel:
         raise ModelFileError(
             f"model {path} does not exist; those that come with lammps-les are: {known}"
         )
+    if path.suffix == ".ckpt":
+        raise ModelFileError(
+            f"{path} is a checkpoint of a training; export its run folder, {path.parent}: the best "
+            "weights are taken, whether the training has ended or not"
+        )
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             if any(name.endswith(f"/extra/{METADATA_FILE}") for name in archive.namelist()):
@@ -64,6 +69,11 @@ def import_model(path: str | Path) -> ImportedModel:
 
 
 def _from_folder(folder: Path) -> ImportedModel:
+    if not (folder / pretrained.CONFIG).is_file():
+        raise ModelFileError(
+            f"{folder} holds no trained network ({pretrained.CONFIG} is missing); expected the run "
+            "folder of a training"
+        )
     network, metadata = pretrained.load_folder(folder)
     decided = ("charge_sign", "epsilon_inf", "atomic_energies")
     suggested = metadata.model_dump(include=set(decided))

@@ -128,7 +128,10 @@ def test_a_run_is_neither_overwritten_nor_resumed_as_another(workplace):
     assert "holds a run already" in " ".join(result.output.split())
     (workplace / "changed.yaml").write_text(yaml.safe_dump(settings(seed=9)))
     changed = str(workplace / "changed.yaml")
-    for folder, message in (("whole", "section seed"), ("nowhere", "no run that could be")):
+    for folder, message in (
+        ("whole", "seed (4 in the run, 9 now)"),
+        ("nowhere", "no run that could be"),
+    ):
         result = CliRunner().invoke(
             app, ["train", changed, "-o", str(workplace / folder), "--resume"]
         )

@@ -47,6 +47,9 @@ def short_errors(command: Callable[_P, _R]) -> Callable[_P, _R]:
         ) as error:
             errors.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
             raise typer.Exit(1) from None
+        except KeyboardInterrupt:
+            errors.print("[bold red]interrupted[/]")
+            raise typer.Exit(130) from None
 
     return run
 

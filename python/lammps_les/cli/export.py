@@ -110,24 +110,27 @@ def export(
 
     Example: [bold]lammps-les export water.pth -o water.pt --epsilon-inf 1.83[/]
     """
+    from lammps_les.training.unfinished import trained_folder
     from lammps_les_export.convert import export_model
 
     target = target or model.with_suffix(".pt")
     if target == model:
         raise ValueError(f"{target} would overwrite the network; choose a name with -o")
-    conversion = export_model(
-        model,
-        target,
-        dtype=dtype.value,
-        epsilon_inf=epsilon_inf,
-        charge_sign=parse_charge_sign(charge_sign),
-        structures=read_structures(structures) if structures else None,
-        atomic_energies=parse_atomic_energies(atomic_energies),
-        total_charge=total_charge,
-        bec_form=None if bec_form is None else bec_form.value,
-        bec_fitted=bec_fitted,
-    )
-    for text in conversion.notes:
+    notes: list[str] = []
+    with trained_folder(model, notes) as source:
+        conversion = export_model(
+            source,
+            target,
+            dtype=dtype.value,
+            epsilon_inf=epsilon_inf,
+            charge_sign=parse_charge_sign(charge_sign),
+            structures=read_structures(structures) if structures else None,
+            atomic_energies=parse_atomic_energies(atomic_energies),
+            total_charge=total_charge,
+            bec_form=None if bec_form is None else bec_form.value,
+            bec_fitted=bec_fitted,
+        )
+    for text in [*notes, *conversion.notes]:
         note(text)
     metadata = conversion.metadata
     output.print(

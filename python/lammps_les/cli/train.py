@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from lammps_les.cli.console import errors, note, output, short_errors
@@ -35,13 +36,18 @@ def train(
         typer.echo(template(config), nl=False)
         return
     from lammps_les.training.config_file import read_config
+    from lammps_les.training.interruption import Interrupted
     from lammps_les.training.run import train as run_training
     from lammps_les.training.run_folder import CONFIG
 
     settings = read_config(config)
     if folder is None:
         folder = config.parent if resume and config.name == CONFIG else config.with_suffix("")
-    outcome = run_training(settings, config.parent, folder, resume, errors, note=note)
+    try:
+        outcome = run_training(settings, config.parent, folder, resume, errors, note=note)
+    except Interrupted as interrupted:
+        errors.print(f"[bold red]{escape(str(interrupted))}[/]", soft_wrap=True)
+        raise typer.Exit(128 + interrupted.signal) from None
     if outcome is None:  # not the first of several processes
         return
     for part, rows in outcome.errors.items():
@@ -52,3 +58,5 @@ def train(
             table.add_row(quantity, unit, f"{rmse:.5g}", f"{mae:.5g}", f"{r2:.5f}")
         output.print(table)
     output.print(f"wrote {folder}", highlight=False, soft_wrap=True, markup=False)
+    if outcome.signal is not None:
+        raise typer.Exit(128 + outcome.signal)

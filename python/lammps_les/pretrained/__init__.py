@@ -5,6 +5,7 @@ from pathlib import Path
 from lammps_les.model_file import Metadata
 from lammps_les.models import LesNetwork
 from lammps_les.pretrained.folder import (
+    CONFIG,
     WEIGHTS,
     load_folder,
     save_folder,
@@ -12,6 +13,7 @@ from lammps_les.pretrained.folder import (
 )
 
 __all__ = [
+    "CONFIG",
     "WEIGHTS",
     "folder",
     "load",

@@ -42,6 +42,7 @@ class Checkpoint(ModelCheckpoint):
     """Weights on disk; a resumed training knows the best score also where the folder was moved.
 
     Lightning forgets it then, and would let any later weights take the place of the best ones.
+    Where the file of the best ones is gone, the best are chosen among those to come.
     """
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -53,6 +54,9 @@ class Checkpoint(ModelCheckpoint):
         paths = ("best_model_path", "kth_best_model_path", "last_model_path")
         moved = {name: here(state_dict[name]) for name in paths if name in state_dict}
         best = {here(path): score for path, score in state_dict["best_k_models"].items()}
+        if any(not os.path.isfile(path) for path in best):
+            self.best_model_path = ""
+            return
         place = {"dirpath": self.dirpath, "best_k_models": best}
         super().load_state_dict({**state_dict, **moved, **place})
 
@@ -180,6 +184,18 @@ class LiveErrors(Callback):
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str
     ) -> None:
         """Put the bar away."""
+        self._put_away()
+
+    def on_exception(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        exception: BaseException,
+    ) -> None:
+        """Put the bar away: what follows is written below it."""
+        self._put_away()
+
+    def _put_away(self) -> None:
         if self.bar is not None:
             self.bar.stop()
             self.bar = None

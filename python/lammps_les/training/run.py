@@ -1,7 +1,6 @@
 """One training from beginning to end."""
 
 import contextlib
-import json
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -21,9 +20,16 @@ from lammps_les.data.frames import Frame, join
 from lammps_les.training import run_folder as folder_of
 from lammps_les.training.callbacks import Checkpoint, LiveErrors, MetricsFile
 from lammps_les.training.config import RunConfig
-from lammps_les.training.config_file import read_config
+from lammps_les.training.interruption import Interrupted, Interruptions, StopWhereAsked
 from lammps_les.training.module import SCORE, EpochOrder, LesTraining
 from lammps_les.training.preparation import Prepared, prepare
+from lammps_les.training.resumption import (
+    check_checkpoints,
+    check_data,
+    check_same,
+    check_unused,
+    with_data_found,
+)
 
 
 @dataclass(frozen=True)
@@ -34,11 +40,14 @@ class Outcome:
         folder: of the run.
         errors: by part of the data, rows of quantity, unit, RMSE, MAE, R2, values.
         notes: decisions, and what could not be done.
+        signal: number of the signal that ended the training early; the model is that of the best
+            weights until then.
     """
 
     folder: Path
     errors: dict[str, list[tuple[str, str, float, float, float, int]]]
     notes: list[str]
+    signal: int | None = None
 
 
 def train(
@@ -70,36 +79,90 @@ def train(
     Raises:
         ValueError: the data are refused; the folder has a run already, or, with ``resume``, none or
             another one; the loss is not finite.
+        Interrupted: SIGINT or SIGTERM came in before there were weights to make a model of. Later
+            ones end the training in order; a second one ends the process.
     """
-    content = folder_of.resolved(config, config_folder)
-    if getattr(rank_zero_only, "rank", 0) != 0:
-        _fit(config, prepare(config, config_folder), run_folder, resume, console, callbacks)
-        return None
-    if resume:
-        _check_same(content, run_folder)
-    else:
-        _check_unused(run_folder)
-    note = note or (lambda text: None)
-    prepared = prepare(config, config_folder)
-    for text in prepared.notes:
-        note(text)
-    origin = folder_of.provenance(config, config_folder, prepared)
-    if resume:
-        origin = _check_data(origin, run_folder)
-    run_folder.mkdir(parents=True, exist_ok=True)
-    folder_of.write_config(content, run_folder)
-    folder_of.write_provenance(origin, run_folder)
+    with Interruptions() as interruptions:
+        return _train(
+            config,
+            config_folder,
+            run_folder,
+            resume,
+            console,
+            callbacks,
+            note or (lambda text: None),
+            interruptions,
+        )
 
-    _fit(config, prepared, run_folder, resume, console, callbacks)
+
+def _train(
+    config: RunConfig,
+    config_folder: Path,
+    run_folder: Path,
+    resume: bool,
+    console: Console | None,
+    callbacks: Sequence[Callback],
+    note: Callable[[str], None],
+    interruptions: Interruptions,
+) -> Outcome | None:
+    first = getattr(rank_zero_only, "rank", 0) == 0
+    with interruptions.at_once("before the training began"):
+        if resume:
+            config = with_data_found(config, config_folder, run_folder)
+        content = folder_of.resolved(config, config_folder)
+        if first and resume:
+            check_same(content, run_folder)
+        elif first:
+            check_unused(run_folder)
+        prepared = prepare(config, config_folder)
+    if first:
+        for text in prepared.notes:
+            note(text)
+        origin = folder_of.provenance(config, config_folder, prepared)
+        if resume:
+            origin = check_data(config, origin, run_folder)
+        run_folder.mkdir(parents=True, exist_ok=True)
+        folder_of.write_config(content, run_folder)
+        folder_of.write_provenance(origin, run_folder)
+
+    notes = list(prepared.notes)
+    stopped: Interrupted | None = None
+    try:
+        done = _fit(
+            config,
+            prepared,
+            run_folder,
+            resume,
+            console,
+            [StopWhereAsked(interruptions), *callbacks],
+        )
+    except Interrupted as interrupted:
+        stopped = interrupted
+    if not first:
+        return None
+    if stopped is None and done >= config.training.epochs and resume:
+        notes.append(
+            f"the run has {done} epochs behind it, and training.epochs asks for "
+            f"{config.training.epochs}: there was nothing left to train"
+        )
+        note(notes[-1])
+    elif stopped is not None:
+        if not (run_folder / folder_of.BEST).is_file():
+            raise Interrupted(
+                stopped.signal,
+                "before the first look at the validation structures: there are no weights yet",
+            )
+        notes.append(f"{stopped}: the model is that of the best weights so far; --resume goes on")
+        note(notes[-1])
 
     later = folder_of.write_trained(run_folder, config, prepared, origin)
     for text in later:
         note(text)
-    notes = [*prepared.notes, *later]
+    notes += later
     folder_of.plot_learning_curves(run_folder)
     errors = folder_of.evaluate_parts(run_folder, config, prepared)
     folder_of.write_report(run_folder, prepared, origin, errors, notes)
-    return Outcome(run_folder, errors, notes)
+    return Outcome(run_folder, errors, notes, stopped.signal if stopped else None)
 
 
 def _fit(
@@ -109,7 +172,8 @@ def _fit(
     resume: bool,
     console: Console | None,
     callbacks: Sequence[Callback],
-) -> None:
+) -> int:
+    """Train, and return how many epochs the run had behind it before."""
     options = config.training
     frames = prepared.frames
     order = EpochOrder(len(frames["training"]), config.seed)
@@ -120,6 +184,10 @@ def _fit(
     per_epoch = -(-len(order) // (options.batch_size * options.devices))
     module = LesTraining(prepared.network, prepared.physics, config, options.epochs * per_epoch)
     last = run_folder / folder_of.LAST
+    # a run that ended before its first checkpoint goes on from the beginning
+    done = check_checkpoints(run_folder, module.state_dict()) if resume else 0
+    if done >= options.epochs:
+        return done
     with warnings.catch_warnings(), _errors_of_hardware():
         warnings.filterwarnings("ignore", module="lightning")
         warnings.filterwarnings("ignore", module="pytorch_lightning")
@@ -148,8 +216,8 @@ def _fit(
                 *_checkpoints(run_folder, options.check_every),
             ],
         )
-        # a run that ended before its first checkpoint goes on from the beginning
-        trainer.fit(module, *loaders, ckpt_path=str(last) if resume and last.exists() else None)
+        trainer.fit(module, *loaders, ckpt_path=str(last) if done else None)
+    return done
 
 
 @contextlib.contextmanager
@@ -185,43 +253,3 @@ def _checkpoints(folder: Path, check_every: int) -> list[Callback]:
         Checkpoint(filename=best, monitor=SCORE, mode="min", save_top_k=1, **shared),
         Checkpoint(filename=last, save_top_k=1, **shared),
     ]
-
-
-def _check_unused(run_folder: Path) -> None:
-    found = [name for name in folder_of.RESULTS if (run_folder / name).exists()]
-    if found:
-        raise ValueError(
-            f"{run_folder} holds a run already ({', '.join(found)}); go on with --resume, choose "
-            "another folder with -o, or remove the folder to start anew"
-        )
-
-
-def _check_same(content: dict[str, Any], run_folder: Path) -> None:
-    path = run_folder / folder_of.CONFIG
-    if not path.is_file():
-        raise ValueError(
-            f"{run_folder} holds no run that could be resumed ({path.name} is missing)"
-        )
-    earlier = folder_of.resolved(read_config(path), run_folder)
-    different = [key for key in {**earlier, **content} if earlier.get(key) != content.get(key)]
-    if different:
-        raise ValueError(
-            f"the configuration differs from that of the run in {run_folder}: section "
-            f"{', '.join(different)}; resume with {path}, or train in another folder"
-        )
-
-
-def _check_data(origin: dict[str, Any], run_folder: Path) -> dict[str, Any]:
-    """Provenance of the interrupted run.
-
-    Raises:
-        ValueError: its data were others.
-    """
-    path = run_folder / folder_of.PROVENANCE
-    if not path.is_file():
-        return origin
-    earlier = json.loads(path.read_text())
-    for file, digest in origin["data"].items():
-        if digest not in earlier["data"].values():
-            raise ValueError(f"{file} has changed since the run in {run_folder} began")
-    return earlier

@@ -61,9 +61,11 @@ def provenance(config: RunConfig, folder: Path, prepared: Prepared) -> dict[str,
 
     Files have the names that they have in the configuration, relative to ``folder``.
     """
-    names = [file.path for file in config.data.files]
+    start = folder / (config.init_from or "")
+    start = start / WEIGHTS if start.is_dir() else start
     return {
-        "data": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names},
+        "data": {file.path: digest(folder / file.path) for file in config.data.files},
+        **({"init_from": digest(start)} if config.init_from and start.is_file() else {}),
         "parts": {
             name: [structure.where for structure in part]
             for name, part in prepared.structures.items()
@@ -79,17 +81,20 @@ def provenance(config: RunConfig, folder: Path, prepared: Prepared) -> dict[str,
     }
 
 
-def average_weights(checkpoint: Path, prepared: Prepared) -> dict[str, Tensor]:
+def digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def averages(checkpoint: Path) -> dict[str, Tensor]:
     """Running mean of the parameters in a checkpoint of Lightning."""
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
     beginning = "average."
-    weights = {
+    return {
         name.removeprefix(beginning): value
         for name, value in state.items()
         if name.startswith(beginning)
     }
-    prepared.network.load_state_dict(weights)
-    return weights
 
 
 def write_trained(
@@ -102,7 +107,8 @@ def write_trained(
     Returns:
         one sentence for each decision taken here and for what could not be done.
     """
-    weights = average_weights(folder / BEST, prepared)
+    weights = averages(folder / BEST)
+    prepared.network.load_state_dict(weights)
     notes: list[str] = []
     physics = prepared.physics
     signs = list(physics.charge_sign)

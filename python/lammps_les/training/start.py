@@ -44,7 +44,7 @@ def initial_network(
         network, physics = _fresh(config, structures)
         suggested: dict[str, Any] = {}
     else:
-        network, physics, suggested = _loaded(config, folder)
+        network, physics, suggested = _loaded(config, folder, notes)
     given = config.charges.epsilon_inf or suggested.get("epsilon_inf")
     if network.channels > 0 and given is None:
         notes.append(EPSILON_INF_UNKNOWN)
@@ -79,10 +79,15 @@ def _fresh(config: RunConfig, structures: Sequence[Labelled]) -> tuple[LesNetwor
     return network, physics
 
 
-def _loaded(config: RunConfig, folder: Path) -> tuple[LesNetwork, Physics, dict[str, Any]]:
+def _loaded(
+    config: RunConfig, folder: Path, notes: list[str]
+) -> tuple[LesNetwork, Physics, dict[str, Any]]:
+    from lammps_les.training.unfinished import trained_folder  # which prepares a training itself
+
     assert config.init_from is not None
     path = folder / config.init_from
-    imported = import_model(path if path.exists() else config.init_from)
+    with trained_folder(path if path.exists() else Path(config.init_from), notes) as source:
+        imported = import_model(source)
     meta, suggested = imported.metadata, dict(imported.suggested)
     suggested["citation"] = meta["provenance"]["citation"]
     suggested["bec_fitted"] = meta.get("bec_fitted", False)

@@ -1,0 +1,118 @@
+"""SIGINT and SIGTERM: a training ends in order and leaves the best model so far."""
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+import lightning
+from lightning.pytorch.callbacks import Callback
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_ONE_SIGNAL = 1.0
+"""Seconds within which signals count as one: process groups are often signalled twice."""
+
+
+class Interrupted(BaseException):
+    """A signal ended the work. Not an ``Exception``: nobody on the way may take it for an error.
+
+    Args:
+        signal: its number.
+        where: in which part of the work.
+    """
+
+    def __init__(self, signal: int, where: str = "") -> None:
+        super().__init__(f"interrupted by {name_of(signal)} {where}".strip())
+        self.signal = signal
+
+
+def name_of(number: int) -> str:
+    """``SIGTERM`` of 15."""
+    return signal.Signals(number).name
+
+
+class Interruptions:
+    """The signals that came in, and what they do.
+
+    The first one is remembered; it ends the work at once only within ``at_once``, otherwise where
+    somebody looks. A second one, some time later, ends the process as if nobody had asked for it.
+    """
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self._at_once = False
+        self._where = ""
+        self._when = 0.0
+        self._before: dict[int, Any] = {}
+
+    def install(self) -> None:
+        """Take the signals, from whoever has them at present; only the main thread can."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in SIGNALS:
+            handler = signal.signal(number, self._handle)
+            self._before.setdefault(number, handler)
+
+    def __enter__(self) -> "Interruptions":
+        self.install()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+    @contextlib.contextmanager
+    def at_once(self, where: str) -> Iterator[None]:
+        """Work, told by ``where``, that a signal breaks off with :class:`Interrupted`."""
+        self._at_once, self._where = True, where
+        try:
+            yield
+        finally:
+            self._at_once = False
+        if self.received is not None:  # somebody on the way has swallowed it
+            raise Interrupted(self.received, where)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if self.received is None:
+            self.received, self._when = number, now
+            if self._at_once:
+                raise Interrupted(number, self._where)
+        elif now - self._when > _ONE_SIGNAL:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
+
+class StopWhereAsked(Callback):
+    """Ends the training after the present batch where a signal came in to any of the processes.
+
+    Args:
+        interruptions: of this process.
+    """
+
+    def __init__(self, interruptions: Interruptions) -> None:
+        self.interruptions = interruptions
+
+    def on_train_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Take the signals back from Lightning, which would end the process with status 0."""
+        self.interruptions.install()
+
+    def _stop(self, trainer: lightning.Trainer) -> None:
+        received = self.interruptions.received
+        if trainer.strategy.reduce_boolean_decision(received is not None, all=False):
+            where = f"in epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
+            raise Interrupted(received or signal.SIGTERM, where)
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        """Stop here?"""
+        self._stop(trainer)
+
+    def on_validation_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        """Stop here?"""
+        self._stop(trainer)
