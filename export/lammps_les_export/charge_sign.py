@@ -1,113 +1,142 @@
-"""The physical sign of latent charges, which the energy does not know."""
+"""The physical signs of latent charges, which the energy does not know.
 
+Born effective charges decide, since they are what a field acts on; latent charges themselves say
+little: a mean one may have the opposite sign of the mean Born charge of its species.
+
+Labels decide where there are any: of all signs of the channels those whose predictions correlate
+best with them. Without labels the more electronegative species have the more negative mean Z: each
+channel gets the sign by which it adds to that.
+"""
+
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from ase import Atoms
 
-from lammps_les.data.neighbors import neighbor_list
 from lammps_les.model_file import ModelFileError
 from lammps_les.models import LesNetwork
 from lammps_les_export.electronegativity import PAULING
+from lammps_les_export.sign_evidence import Evidence
 
-_ADVICE = "give --structures FILE with typical structures, or --charge-sign +1 or -1"
-
-
-def mean_charges(network: LesNetwork, structures: Sequence[Atoms]) -> tuple[np.ndarray, np.ndarray]:
-    """Mean charge of each species and how many atoms of it there are.
-
-    Args:
-        network: in float64, with attributes ``species``, ``cutoff`` and ``channels``.
-        structures: periodic or open.
-
-    Returns:
-        [species, channels] in file units (zero where there is no atom), [species].
-
-    Raises:
-        ModelFileError: an element that the network does not know.
-    """
-    species = list(network.species)
-    sums = np.zeros((len(species), network.channels))
-    counts = np.zeros(len(species))
-    for atoms in structures:
-        symbols = atoms.get_chemical_symbols()
-        unknown = sorted(set(symbols) - set(species))
-        if unknown:
-            raise ModelFileError(
-                f"the model has species {' '.join(species)}; a structure has {' '.join(unknown)}"
-            )
-        index = np.array([species.index(symbol) for symbol in symbols])
-        periodic = bool(atoms.pbc.all())
-        edge_index, shifts = neighbor_list(
-            atoms.positions, atoms.cell.array, periodic, network.cutoff
-        )
-        r = torch.from_numpy(atoms.positions)
-        edges = r[edge_index[1]] - r[edge_index[0]] + shifts @ torch.from_numpy(atoms.cell.array)
-        with torch.no_grad():
-            latent = network(edges, edge_index, torch.from_numpy(index), len(atoms))
-        np.add.at(sums, index, latent["charge"].numpy())
-        np.add.at(counts, index, 1.0)
-    return sums / np.maximum(counts, 1.0)[:, None], counts
+ADVICE = "give --structures FILE with typical structures, or --charge-sign +1 or -1"
+MIN_ELECTRONEGATIVITY = (
+    0.4  # Pauling, between two species; Born charges of C-H turn with the molecule
+)
+MIN_CHARGE = 0.1  # e, between the mean Z of two species
+MIN_CORRELATION = 0.5  # of mean Z with electronegativities
 
 
-def decide_charge_signs(
-    network: LesNetwork, structures: Sequence[Atoms], minimum: float = 0.5
-) -> list[float]:
+class UndecidedError(ModelFileError):
+    """The structures do not tell the sign of the charges; says why."""
+
+
+def listed(signs: Sequence[float]) -> str:
+    """``+1 -1`` of (1.0, -1.0)."""
+    return " ".join(f"{sign:+g}" for sign in signs)
+
+
+def mean_text(evidence: Evidence, signs: Sequence[float]) -> str:
+    """``mean Z H +0.52 O -1.04 e``, and in brackets that of labels where there are any."""
+    means = " ".join(f"{symbol} {z:+.2f}" for symbol, z in evidence.mean_of(signs).items())
+    labelled = zip(evidence.species, evidence.labelled_mean, strict=True)
+    beside = " ".join(f"{symbol} {z:+.2f}" for symbol, z in labelled if not np.isnan(z))
+    return f"mean Z {means} e" + (f" (labels {beside} e)" if beside else "")
+
+
+def signs_by_labels(evidence: Evidence) -> list[float] | None:
+    """Signs [channels] with which predictions correlate best with labels; None without labels."""
+    predicted, reference = evidence.predicted, evidence.reference
+    if not evidence.label or not reference.any() or not predicted.any():
+        return None
+    overlap, gram = predicted @ reference, predicted @ predicted.T
+    best, best_score = None, -np.inf
+    for signs in itertools.product((1.0, -1.0), repeat=len(predicted)):
+        norm = float(np.array(signs) @ gram @ signs)
+        score = float(overlap @ signs) / np.sqrt(norm) if norm > 0.0 else -np.inf
+        if score > best_score:
+            best, best_score = list(signs), score
+    return best
+
+
+def signs_by_electronegativity(evidence: Evidence) -> list[float]:
     """Signs [channels] that make the more electronegative species the more negative ones.
 
-    For each channel the correlation, weighted by the number of atoms, between the mean charge of a
-    species and its Pauling electronegativity decides.
-
-    Args:
-        network: as in ``mean_charges``.
-        structures: typical of what the model was trained on.
-        minimum: a correlation weaker than this decides nothing.
+    For each channel the covariance, weighted by the number of atoms, of mean Z and Pauling's
+    electronegativity decides; the sum over channels must then follow the electronegativities.
 
     Raises:
-        ModelFileError: the sign of a channel cannot be decided; says why and what to do.
+        UndecidedError: it does not, species differ too little in mean Z or in electronegativity, or
+            there is only one.
     """
-    means, counts = mean_charges(network, structures)
-    known = np.array([s in PAULING for s in network.species]) & (counts > 0)
-    if known.sum() < 2:
-        raise ModelFileError(
-            "the sign of the charges cannot be decided: the structures hold fewer than two species "
-            f"of known electronegativity; {_ADVICE}"
+    known = _known(evidence)
+    weight, scale = _weights_and_scale(evidence, known)
+    signs = [
+        -1.0 if weight @ (channel * scale) > 0.0 else 1.0 for channel in evidence.mean[:, known]
+    ]
+    total = np.array(signs) @ evidence.mean[:, known]
+    if total.max() - total.min() < MIN_CHARGE:
+        raise UndecidedError(
+            f"{mean_text(evidence, signs)} hardly tell the species apart (differences below "
+            f"{MIN_CHARGE} e)"
         )
-    symbols = [symbol for symbol, use in zip(network.species, known, strict=True) if use]
-    weight = counts[known] / counts[known].sum()
-    scale = np.array([PAULING[symbol] for symbol in symbols])
-    scale = scale - weight @ scale
-    signs = []
-    for channel in range(network.channels):
-        q = means[known, channel] - weight @ means[known, channel]
-        spread = np.sqrt((weight @ q**2) * (weight @ scale**2))
-        correlation = (weight @ (q * scale)) / spread if spread > 0 else 0.0
-        if abs(correlation) < minimum:
-            listed = ", ".join(
-                f"{symbol} {mean:.3g}"
-                for symbol, mean in zip(symbols, means[known, channel], strict=True)
-            )
-            raise ModelFileError(
-                f"the sign of charge channel {channel + 1} cannot be decided: mean charges "
-                f"{listed} (file units) do not follow the electronegativities; {_ADVICE}"
-            )
-        signs.append(-1.0 if correlation > 0 else 1.0)
+    centered = total - weight @ total
+    correlation = -(weight @ (centered * scale)) / np.sqrt(
+        (weight @ centered**2) * (weight @ scale**2)
+    )
+    if correlation < MIN_CORRELATION:
+        raise UndecidedError(
+            f"{mean_text(evidence, signs)} do not follow the electronegativities (correlation "
+            f"{correlation:.2f})"
+        )
     return signs
 
 
-def water_molecule(network: LesNetwork) -> list[Atoms]:
-    """A structure in which a model of hydrogen and oxygen with one charge shows its sign.
+def contradicts_electronegativity(evidence: Evidence, signs: Sequence[float]) -> bool:
+    """Whether electronegativities decide, and Born charges with these signs are against them."""
+    total = Evidence(
+        evidence.species,
+        evidence.counts,
+        (np.asarray(signs) @ evidence.mean)[None],
+        evidence.labelled_mean,
+        np.zeros((1, 0)),
+        np.zeros(0),
+        "",
+    )
+    try:
+        return signs_by_electronegativity(total) == [-1.0]
+    except UndecidedError:
+        return False
 
-    With several channels a molecule does not do: they share the charge out as they like, and a
-    small one may turn its sign between gas and liquid.
 
-    Raises:
-        ModelFileError: the network has other species or several channels.
-    """
-    if set(network.species) != {"H", "O"} or network.channels != 1:
-        raise ModelFileError(
-            "the sign of the charges cannot be decided without structures for species "
-            f"{' '.join(network.species)} and {network.channels} channel(s); {_ADVICE}"
+def _known(evidence: Evidence) -> np.ndarray:
+    """Which species are there and have an electronegativity."""
+    known = np.array([s in PAULING for s in evidence.species]) & (evidence.counts > 0)
+    symbols = [s for s, use in zip(evidence.species, known, strict=True) if use]
+    if len(symbols) < 2:
+        raise UndecidedError(
+            "the structures hold fewer than two species of known electronegativity"
         )
-    return [Atoms("OHH", [[0.0, 0.0, 0.0], [0.757, 0.586, 0.0], [-0.757, 0.586, 0.0]])]
+    values = [PAULING[s] for s in symbols]
+    if max(values) - min(values) < MIN_ELECTRONEGATIVITY:
+        raise UndecidedError(
+            f"the electronegativities of {' '.join(symbols)} differ by less than "
+            f"{MIN_ELECTRONEGATIVITY}"
+        )
+    return known
+
+
+def _weights_and_scale(evidence: Evidence, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Share of each species among the atoms, and its electronegativity less the mean."""
+    weight = evidence.counts[known] / evidence.counts[known].sum()
+    scale = np.array([PAULING[s] for s, use in zip(evidence.species, known, strict=True) if use])
+    return weight, scale - weight @ scale
+
+
+def water_box(network: LesNetwork) -> list[Atoms]:
+    """Liquid water, in which a model of hydrogen and oxygen shows its sign; else nothing."""
+    if set(network.species) != {"H", "O"}:
+        return []
+    from lammps_les.benchmark.start import read_start
+
+    return [read_start(None, list(network.species)).atoms]

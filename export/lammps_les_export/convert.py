@@ -19,8 +19,20 @@ from lammps_les.model_file import (
     ModelFileError,
 )
 from lammps_les_export.adapters import ImportedModel, read_cace
-from lammps_les_export.charge_sign import decide_charge_signs, water_molecule
+from lammps_les_export.charge_sign import (
+    ADVICE,
+    UndecidedError,
+    contradicts_electronegativity,
+    listed,
+    mean_text,
+    signs_by_electronegativity,
+    signs_by_labels,
+    water_box,
+)
+from lammps_les_export.sign_evidence import Coupling, Evidence, a_few, gather, polar_labels
 from lammps_les_export.writer import write_model
+
+WARNING = "warning: "
 
 
 class Conversion(NamedTuple):
@@ -28,7 +40,8 @@ class Conversion(NamedTuple):
 
     Attributes:
         metadata: of the model file.
-        notes: one sentence for each decision that the source file did not settle.
+        notes: one sentence for each decision that the source file did not settle; one that
+            begins with ``WARNING`` says that something speaks against what was asked for.
     """
 
     metadata: Metadata
@@ -101,11 +114,12 @@ def export_model(
         target: model file to write.
         dtype: ``float32`` or ``float64``, the type in which the network runs.
         epsilon_inf: high-frequency dielectric constant; without one that of the source, else 1.
-        charge_sign: +1 or -1 for all channels, or one for each; without one they are decided by
-            the charges in ``structures`` (the more electronegative species negative), else taken
-            from the polarization that the source itself states, else, for H and O with one channel,
-            decided by a water molecule.
-        structures: typical of what the network was trained on.
+        charge_sign: +1 or -1 for all channels, or one for each; without one that of Born effective
+            charges (else dipoles) that ``structures`` are labelled with, else what the source
+            states, else the more electronegative species get the more negative Born effective
+            charges in ``structures``.
+        structures: typical of what the network was trained on; without them, for H and O, a box of
+            liquid water.
         atomic_energies: eV per atom of every species; without them those of the source, else zero.
         total_charge: e, of the systems that the model file is for; only for a network that depends
             on it, by an exact constraint or an embedding. Without it that of the training data,
@@ -115,7 +129,8 @@ def export_model(
         bec_fitted: they were among the labels of the training; a run folder knows by itself.
 
     Raises:
-        ModelFileError: the source cannot be used, or a decision cannot be made.
+        ModelFileError: the source cannot be used, a decision cannot be made, or the sign that the
+            source states is against the electronegativities.
     """
     notes: list[str] = []
     imported = _at_total_charge(import_model(source), total_charge, notes)
@@ -131,6 +146,13 @@ def export_model(
     if imported.metadata["channels"] > 0 and (bec_form or own_form) == "phase":
         source_of = "asked for" if bec_form else f"as in {Path(source).name}"
         notes.append(f"Born effective charges in the phase form, {source_of}")
+    coupling = Coupling(
+        imported.metadata["charge_unit"],
+        float(epsilon_inf),
+        # a shift of all charges cancels where the mean is removed
+        imported.metadata["remove_mean"] or imported.metadata.get("total_charge") is not None,
+        bec_form or own_form,
+    )
     fields = {
         **imported.metadata,
         "format_version": FORMAT_VERSION,
@@ -138,7 +160,7 @@ def export_model(
         "bec_form": bec_form or own_form,
         "bec_fitted": bec_fitted or imported.metadata.get("bec_fitted", False),
         "epsilon_inf": float(epsilon_inf),
-        "charge_sign": _charge_signs(imported, charge_sign, structures, notes),
+        "charge_sign": _charge_signs(imported, coupling, charge_sign, structures, notes),
         "atomic_energies": _atomic_energies(
             species, atomic_energies or imported.suggested.get("atomic_energies"), notes
         ),
@@ -186,46 +208,75 @@ def _at_total_charge(
 
 def _charge_signs(
     imported: ImportedModel,
+    coupling: Coupling,
     given: Sequence[float] | None,
     structures: Sequence[Atoms] | None,
     notes: list[str],
 ) -> list[float]:
-    signs = _free_charge_signs(imported, given, structures, notes)
-    if imported.metadata.get("total_charge") and signs != imported.suggested["charge_sign"]:
+    """Signs that were asked for, else those that labels, the source or electronegativities say."""
+    channels = imported.metadata["channels"]
+    if given is not None and len(given) not in (1, channels):
+        raise ModelFileError(
+            f"expected one charge sign, or one for each of {channels} channels; got {len(given)}"
+        )
+    if channels == 0:
+        return []
+    evidence, place = _evidence(imported, coupling, structures)
+    stated = imported.suggested.get("charge_sign")
+    bound = bool(imported.metadata.get("total_charge"))
+    by_labels = None if evidence is None else signs_by_labels(evidence)
+    if given is not None:
+        signs = [float(sign) for sign in given] * (channels if len(given) == 1 else 1)
+        how = "as asked for"
+    elif by_labels is not None:
+        signs, how = by_labels, f"decided by the labels of {place}"
+    elif stated is not None:
+        signs, how = [float(sign) for sign in stated], "as the source file states"
+    elif evidence is None:
+        raise ModelFileError(
+            "the sign of the charges cannot be decided without structures for species "
+            f"{' '.join(imported.metadata['species'])}; {ADVICE}"
+        )
+    else:
+        try:
+            signs = signs_by_electronegativity(evidence)
+        except UndecidedError as error:
+            raise ModelFileError(
+                f"the sign of the charges cannot be decided by {place}: {error}; {ADVICE}"
+            ) from None
+        how = f"decided by {place} and electronegativities"
+    if bound and signs != stated:
         raise ModelFileError(
             f"the charges sum to {imported.metadata['total_charge']:g} e, which settles their sign "
             "in training; leave --charge-sign and --structures out"
         )
+    text = f"charge sign {listed(signs)} {how}"
+    if evidence is None:
+        notes.append(f"{text}; --structures would show the Born effective charges")
+        return signs
+    text += f"; {mean_text(evidence, signs)} in {place}"
+    if not contradicts_electronegativity(evidence, signs):
+        notes.append(text)
+        return signs
+    against = f"{text}: that is against the electronegativities"
+    if given is None and by_labels is None and not bound:
+        raise ModelFileError(f"{against}; {ADVICE}")
+    notes.append(f"{WARNING}{against}")
     return signs
 
 
-def _free_charge_signs(
-    imported: ImportedModel,
-    given: Sequence[float] | None,
-    structures: Sequence[Atoms] | None,
-    notes: list[str],
-) -> list[float]:
-    channels = imported.metadata["channels"]
-    if given is not None:
-        if len(given) not in (1, channels):
-            raise ModelFileError(
-                f"expected one charge sign, or one for each of {channels} channels; "
-                f"got {len(given)}"
-            )
-        return [float(sign) for sign in given] * (channels if len(given) == 1 else 1)
-    if channels == 0:
-        return []
-    if structures:
-        signs = decide_charge_signs(imported.network, structures)
-        how = f"mean charges in {len(structures)} structures and electronegativities"
-    elif "charge_sign" in imported.suggested:
-        signs = list(imported.suggested["charge_sign"])
-        how = "what the source file states"
-    else:
-        signs = decide_charge_signs(imported.network, water_molecule(imported.network))
-        how = "the charges of a water molecule"
-    notes.append(f"charge sign {' '.join(f'{sign:+g}' for sign in signs)} decided by {how}")
-    return signs
+def _evidence(
+    imported: ImportedModel, coupling: Coupling, structures: Sequence[Atoms] | None
+) -> tuple[Evidence | None, str]:
+    """What structures tell of the signs, and what these are; None where there are none."""
+    place = f"{len(structures or [])} structure(s)"
+    if not structures:
+        structures, place = water_box(imported.network), "a box of liquid water"
+    if not structures:
+        return None, ""
+    structures = a_few(structures)
+    labels = [polar_labels(atoms) for atoms in structures]
+    return gather(imported.network, structures, coupling, labels), place
 
 
 def _atomic_energies(

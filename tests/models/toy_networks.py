@@ -68,6 +68,32 @@ class LinearCharges(ToyNetwork):
         return {"energy": torch.zeros_like(charge[:, 0]), "charge": charge}
 
 
+class OpposedCharges(ToyNetwork):
+    """e_i = 0; q_i = base[s_i] + slope[s_i] sum_j r_ij w(r_ij), a slope for each species.
+
+    A neutral pair at the distance d on the z axis, charge q(d) above and -q(d) below, has the
+    dipole q d. The upper atom's Born charge is q along x and y and q + q' d along z, so its mean
+    may have another sign than q.
+    """
+
+    def __init__(
+        self, species: list[str], base: list[float], slope: list[float], cutoff: float = 4.0
+    ) -> None:
+        super().__init__(species, cutoff, layers=1, channels=1)
+        self.register_buffer("base", torch.tensor(base, dtype=torch.float64))
+        self.register_buffer("slope", torch.tensor(slope, dtype=torch.float64))
+
+    def forward(
+        self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
+    ) -> dict[str, Tensor]:
+        """See the class."""
+        r2, window = self.squared_distance_and_window(edge_vectors)
+        kind = species[:n_centers]
+        term = self.slope[species[edge_index[0]]] * torch.sqrt(r2) * window  # [E]
+        charge = self.base[kind].index_add(0, edge_index[0], term)
+        return {"energy": torch.zeros_like(charge), "charge": charge.unsqueeze(1)}
+
+
 class HarmonicBonds(ToyNetwork):
     """e_i = (stiffness / 4) sum_j (r_ij - length)^2 w(r_ij); q_ic = 0 in every channel."""
 

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from lammps_les.calculators import LesCalculator
 from lammps_les.cli import app
 from lammps_les.model_file import read_metadata
+from lammps_les.training.charge_signs import GIVEN, TOTAL_CHARGES
 from lammps_les.training.config import RunConfig
 from lammps_les.training.preparation import prepare
 
@@ -151,7 +152,7 @@ def test_a_total_charge_settles_the_sign_of_the_charges_and_neutrality_does_not(
     changed["data"]["split"] = {"validation": 1, "test": 0}
     changed["loss"]["weights"] = {"forces": 1.0, "total_charge": float(mode == "penalty")}
     prepared = prepare(RunConfig.model_validate(changed), tmp_path)
-    assert prepared.sign_decided is (charge != 0.0)
+    assert prepared.sign_origin == (TOTAL_CHARGES if charge else "")
     assert prepared.physics.charge_sign == (1.0,)
     assert prepared.total_charges == ([0.0, charge][: 1 + (charge > 0)] if mode == "exact" else [])
 
@@ -159,6 +160,8 @@ def test_a_total_charge_settles_the_sign_of_the_charges_and_neutrality_does_not(
 def test_a_total_charge_cannot_be_asked_of_charges_of_unknown_sign(shared, tmp_path):
     structures = [teacher_labels(waters("open", 1, n)) for n in range(3)]
     structures[0].info["total_charge"] = 1.0
+    for atoms in structures:
+        del atoms.arrays["BEC"]  # that would know
     ase.io.write(tmp_path / "data.xyz", structures)
     source = str(shared / "checkpoints" / "cace-lr_water_v2.pth")
     changed = settings(init_from=source, charges={"total_charge": "exact"})
@@ -168,7 +171,7 @@ def test_a_total_charge_cannot_be_asked_of_charges_of_unknown_sign(shared, tmp_p
     with pytest.raises(ValueError, match=r"does not state; give charges\.sign"):
         prepare(RunConfig.model_validate(changed), tmp_path)
     changed["charges"]["sign"] = [-1]
-    assert prepare(RunConfig.model_validate(changed), tmp_path).sign_decided
+    assert prepare(RunConfig.model_validate(changed), tmp_path).sign_origin == GIVEN
 
 
 def test_a_model_without_charge_states_takes_none(tmp_path):

@@ -1,5 +1,6 @@
 """What a training starts from: signs of the charges, energies of atoms, and what is remarked on."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import ase.io
@@ -21,8 +22,10 @@ from training_toys import (
 
 from lammps_les import pretrained
 from lammps_les.pretrained import save_folder
+from lammps_les.training.charge_signs import GIVEN, STATED, TOTAL_CHARGES, final_signs
 from lammps_les.training.config import RunConfig
 from lammps_les.training.preparation import Prepared, prepare
+from lammps_les_export.convert import WARNING
 
 PROVENANCE = dict.fromkeys(("source", "program", "version", "date", "citation"), "test")
 
@@ -84,32 +87,81 @@ def shipped_with_sign(folder: Path, sign: float, **changes: object) -> None:
     save_folder(folder / "start", network.config, network.state_dict(), fields, {})
 
 
+def with_born_charges(seed: int, oxygen: float) -> Atoms:
+    """Water with Born charges of O and H that are numbers."""
+    atoms = teacher_labels(waters("triclinic", 2, seed))
+    charges = np.where(atoms.numbers == 8, oxygen, -0.5 * oxygen)
+    atoms.arrays["BEC"] = (charges[:, None, None] * np.eye(3)).reshape(-1, 9)
+    return atoms
+
+
+@pytest.mark.parametrize("weight", [0.0, 1.0])
 @pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_born_charges_in_the_loss_decide_over_the_sign_of_the_start(tmp_path, sign):
+def test_born_charges_in_the_data_decide_over_the_sign_of_the_start(tmp_path, sign, weight):
     shipped_with_sign(tmp_path, sign)
+    structures = [with_born_charges(seed, -1.0) for seed in range(3)]
+    weights = {"forces": 1.0, "born_effective_charges": weight}
+    prepared = started(tmp_path, structures, init_from="start", loss={"weights": weights})
+    assert prepared.physics.charge_sign == (-1.0,)
+    said = "charge sign -1 by labels, where start states +1"
+    assert (said in prepared.notes) is (sign > 0)
+
+
+def test_fine_tuning_on_energies_keeps_the_sign_of_its_start_or_refuses_it(tmp_path):
     structures = [teacher_labels(waters("triclinic", 2, seed)) for seed in range(3)]
     for atoms in structures:
-        charges = np.where(atoms.numbers == 8, -1.0, 0.5)
-        atoms.arrays["BEC"] = (charges[:, None, None] * np.eye(3)).reshape(-1, 9)
-    weights = {"forces": 1.0, "born_effective_charges": 1.0}
-    prepared = started(tmp_path, structures, init_from="start", loss={"weights": weights})
-    assert prepared.sign_decided
-    assert prepared.physics.charge_sign == (-1.0,)
-
-
-@pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_fine_tuning_on_energies_keeps_the_sign_of_its_start(tmp_path, sign):
-    shipped_with_sign(tmp_path, sign)
-    structures = [teacher_labels(waters("triclinic", 2, seed)) for seed in range(3)]
+        del atoms.arrays["BEC"]
+    shipped_with_sign(tmp_path, -1.0)
     prepared = started(tmp_path, structures, init_from="start")
-    assert prepared.sign_decided
-    assert prepared.physics.charge_sign == (sign,)
-    remarks = [text for text in prepared.notes if "electronegativ" in text]
-    assert len(remarks) == (sign == 1.0)
-    if remarks:
-        assert "charge sign +1 is that of start" in remarks[0]
-        assert "would make it -1" in remarks[0]
-        assert "charges.sign" in remarks[0]
+    assert prepared.physics.charge_sign == (-1.0,)
+    assert prepared.sign_origin == STATED
+    shipped_with_sign(tmp_path, 1.0)
+    with pytest.raises(ValueError, match="which start states, is against the electronegativities"):
+        started(tmp_path, structures, init_from="start")
+    asked = started(tmp_path, structures, init_from="start", charges={"sign": [1]})
+    assert asked.physics.charge_sign == (1.0,)
+    assert asked.sign_origin == GIVEN
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_signs_after_the_training(tmp_path, labelled):
+    """Of the shipped network, whose right sign is -1: labels, electronegativities, or a warning."""
+    shipped_with_sign(tmp_path, -1.0)
+    structures = [with_born_charges(seed, -1.0) for seed in range(3)]
+    if not labelled:
+        for atoms in structures:
+            del atoms.arrays["BEC"]
+    prepared = started(tmp_path, structures, init_from="start")
+
+    def final(origin: str, sign: float) -> tuple[list[float], str]:
+        physics = replace(prepared.physics, charge_sign=(sign,))
+        return final_signs(prepared.network, physics, origin, prepared.structures)
+
+    for origin in ("", STATED):
+        for sign in (1.0, -1.0):
+            signs, text = final(origin, sign)
+            assert signs == [-1.0]
+            how = "by labels (born effective charges)" if labelled else "by electronegativities"
+            assert text.startswith(f"charge sign -1, {how}: mean Z H +0.")
+            assert ("(labels H +0.50 O -1.00 e)" in text) is labelled
+    for origin in (GIVEN, TOTAL_CHARGES):
+        signs, text = final(origin, 1.0)
+        assert signs == [1.0]
+        assert text.startswith(f"{WARNING}charge sign +1, {origin}: mean Z H -0.")
+        against = "would make it -1" if labelled else "that is against the electronegativities"
+        assert text.endswith(against)
+        signs, text = final(origin, -1.0)
+        assert signs == [-1.0]
+        assert not text.startswith(WARNING)
+
+
+def test_a_sign_that_nothing_tells_is_called_a_guess(tmp_path):
+    structures = [Atoms("H2", [[0, 0, 0], [0, 0, 0.7 + 0.1 * n]]) for n in range(3)]
+    prepared = started(tmp_path, [with_energy(atoms, -1.0) for atoms in structures])
+    signs, text = final_signs(prepared.network, prepared.physics, "", prepared.structures)
+    assert signs == [1.0]
+    assert text.startswith(f"{WARNING}charge sign +1, a guess: mean Z H ")
+    assert "fewer than two species" in text
 
 
 def test_form_of_born_charges_is_that_of_the_start_unless_given(tmp_path):

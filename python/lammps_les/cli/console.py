@@ -55,8 +55,10 @@ def short_errors(command: Callable[_P, _R]) -> Callable[_P, _R]:
 
 
 def note(text: str) -> None:
-    """Print a remark on something that the user may want to decide otherwise."""
-    errors.print(f"[yellow]note:[/] {escape(text)}", soft_wrap=True)
+    """Print a remark on something that the user may want to decide otherwise, or a warning."""
+    begin = "warning: "  # of what something speaks against
+    kind = "[bold red]warning:[/]" if text.startswith(begin) else "[yellow]note:[/]"
+    errors.print(f"{kind} {escape(text.removeprefix(begin))}", soft_wrap=True)
 
 
 def print_version(wanted: bool) -> None:

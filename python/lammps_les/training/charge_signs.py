@@ -1,19 +1,28 @@
-"""The signs of the charges, as far as they are known before the training."""
+"""The signs of the charges: as far as they are known before the training, and after it."""
 
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from lammps_les.data.frames import join, make_frame
 from lammps_les.data.structures import Labelled
 from lammps_les.keys import BORN_EFFECTIVE_CHARGES, DIPOLE
-from lammps_les.model_file import DTYPES, ModelFileError
 from lammps_les.models import LesNetwork
 from lammps_les.training.config import RunConfig
-from lammps_les.training.losses import used_quantities
-from lammps_les.training.prediction import Physics, predict
-from lammps_les_export.charge_sign import decide_charge_signs
+from lammps_les.training.prediction import Physics
+from lammps_les_export.charge_sign import (
+    UndecidedError,
+    contradicts_electronegativity,
+    listed,
+    mean_text,
+    signs_by_electronegativity,
+    signs_by_labels,
+)
+from lammps_les_export.convert import WARNING
+from lammps_les_export.sign_evidence import Coupling, Evidence, a_few, gather
+
+GIVEN, TOTAL_CHARGES = "given as charges.sign", "that of the total charges"
+STATED = "that of the initial network"
 
 
 def settle_signs(
@@ -23,12 +32,13 @@ def settle_signs(
     parts: Mapping[str, Sequence[Labelled]],
     suggested: Mapping[str, Any],
     notes: list[str],
-) -> tuple[Physics, bool]:
-    """Signs of the charges, and whether they are settled before the training.
+) -> tuple[Physics, str]:
+    """Signs of the charges to train with, and where they come from.
 
-    They are where the configuration gives them, where labels know them (Born effective charges,
-    dipoles, or a total charge that is not zero and is asked of the charges), and where the initial
-    network states them.
+    The configuration binds them (``GIVEN``), and total charges that are not zero and are asked of
+    the charges (``TOTAL_CHARGES``). Else labels decide (Born effective charges, dipoles) or the
+    initial network states them (``STATED``), and they are looked at again after the training
+    (``final_signs``).
 
     Args:
         config: of the run.
@@ -36,97 +46,121 @@ def settle_signs(
         physics: of the model.
         parts: structures by part of the data.
         suggested: what the initial network states.
-        notes: gets a sentence where electronegativities speak against a sign that is kept.
+        notes: gets a sentence where labels turn a stated sign.
+
+    Returns:
+        physics with signs; ``GIVEN``, ``TOTAL_CHARGES``, ``STATED`` or "".
 
     Raises:
-        ValueError: another number of signs than channels, or a sign that is needed and not known.
+        ValueError: another number of signs than channels, a sign that is needed and not known, or
+            one that the initial network states and electronegativities speak against.
     """
     channels = len(physics.charge_sign)
     given = config.charges.sign
     if isinstance(given, list):
         if len(given) != channels:
             raise ValueError(f"charges.sign: expected one for each of {channels} channels")
-        return replace(physics, charge_sign=tuple(map(float, given))), True
-    if channels == 0:
-        return physics, True
-    polar = {BORN_EFFECTIVE_CHARGES.name, DIPOLE.name} & set(used_quantities(config.loss))
+        return replace(physics, charge_sign=tuple(map(float, given))), GIVEN
     asked = physics.exact_total_charge or config.charges.total_charge == "penalty"
     charged = asked and any(s.total_charge != 0.0 for part in parts.values() for s in part)
-    if config.init_from is None:
-        return physics, bool(polar or charged)  # labels draw fresh charges to their sign
+    bound = TOTAL_CHARGES if charged and channels else ""
+    if config.init_from is None or channels == 0:
+        return physics, bound  # labels in the loss draw fresh charges to their sign
     stated = "charge_sign" in suggested
     if stated:
         physics = replace(physics, charge_sign=tuple(map(float, suggested["charge_sign"])))
-    if polar:
-        if _against_labels(config, network, physics, parts["training"], polar):
-            signs = tuple(-sign for sign in physics.charge_sign)
-            physics = replace(physics, charge_sign=signs)
-        return physics, True
-    if charged and not stated:
+    evidence = evidence_of(network, physics, parts)
+    by_labels = signs_by_labels(evidence)
+    if by_labels is not None:
+        if stated and tuple(by_labels) != physics.charge_sign:
+            notes.append(
+                f"charge sign {listed(by_labels)} by labels, where {config.init_from} states "
+                f"{listed(physics.charge_sign)}"
+            )
+        return replace(physics, charge_sign=tuple(by_labels)), bound or STATED
+    if bound and not stated:
         raise ValueError(
             f"the total charges need the sign of the charges, which {config.init_from} does "
             "not state; give charges.sign"
         )
-    if stated and not charged:
-        _compare(config, network, physics, parts["validation"], notes)
-    return physics, stated
+    if stated and not bound and contradicts_electronegativity(evidence, physics.charge_sign):
+        raise ValueError(
+            f"charge sign {listed(physics.charge_sign)}, which {config.init_from} states, is "
+            f"against the electronegativities ({mean_text(evidence, physics.charge_sign)} in the "
+            "data); give charges.sign"
+        )
+    return physics, bound or (STATED if stated else "")
 
 
-def _against_labels(
-    config: RunConfig,
+def final_signs(
     network: LesNetwork,
     physics: Physics,
-    structures: Sequence[Labelled],
-    polar: set[str],
-) -> bool:
-    """Whether predicted Born charges and dipoles point against their labels."""
-    zero = dict.fromkeys(network.species, 0.0)
-    physics = replace(physics, exact_total_charge=False)  # a shift of the charges has its own sign
-    overlap = 0.0
-    for structure in [s for s in structures if polar & s.labels.keys()][:4]:
-        frame = make_frame(
-            structure, zero, network.cutoff, physics.long_range.dl, DTYPES[config.dtype]
-        )
-        predicted = predict(network, join([frame]), physics, polar)
-        overlap += sum(
-            float((predicted[label].detach() * frame.labels[label]).sum())
-            for label in polar & frame.labels.keys()
-        )
-    return overlap < 0.0
+    origin: str,
+    parts: Mapping[str, Sequence[Labelled]],
+) -> tuple[list[float], str]:
+    """Signs of a trained network: bound ones, else those of labels, else by electronegativities.
+
+    Args:
+        network: with the weights of the result.
+        physics: it was trained with.
+        origin: of the signs in ``physics``, as ``settle_signs`` returned it.
+        parts: structures by part of the data.
+
+    Returns:
+        [channels], and a sentence that says what they rest on and gives mean Born charges; it
+        begins with ``WARNING`` where something speaks against the signs. "" without charges.
+    """
+    signs = list(physics.charge_sign)
+    if not signs:
+        return [], ""
+    evidence = evidence_of(network, physics, parts)
+    by_labels = signs_by_labels(evidence)
+    bound = origin in (GIVEN, TOTAL_CHARGES)
+    how, warning = origin, ""
+    if not bound and by_labels is not None:
+        signs, how = by_labels, f"by labels ({evidence.label.replace('_', ' ')})"
+    elif bound and by_labels is not None and by_labels != signs:
+        warning = f"labels ({evidence.label.replace('_', ' ')}) would make it {listed(by_labels)}"
+    elif not bound:
+        try:
+            signs, how = signs_by_electronegativity(evidence), "by electronegativities"
+        except UndecidedError as error:
+            if not origin:
+                how = "a guess"
+                warning = (
+                    f"{error}; compare with Born effective charges that you know, and give the "
+                    "sign as charges.sign or by lammps-les export --charge-sign"
+                )
+    if not warning and contradicts_electronegativity(evidence, signs):
+        warning = "that is against the electronegativities"
+    text = f"charge sign {listed(signs)}, {how}: {mean_text(evidence, signs)}"
+    return signs, f"{WARNING}{text}; {warning}" if warning else text
 
 
-def _compare(
-    config: RunConfig,
-    network: LesNetwork,
-    physics: Physics,
-    structures: Sequence[Labelled],
-    notes: list[str],
-) -> None:
-    try:
-        others = signs_by_electronegativity(network, structures)
-    except ModelFileError:  # they do not decide
-        return
-    if others != list(physics.charge_sign):
-        notes.append(
-            f"charge sign {listed(physics.charge_sign)} is that of {config.init_from}; "
-            f"electronegativities would make it {listed(others)}; charges.sign overrides it"
-        )
-
-
-def signs_by_electronegativity(network: LesNetwork, structures: Sequence[Labelled]) -> list[float]:
-    """Signs [channels] with which the more electronegative species are negative.
+def evidence_of(
+    network: LesNetwork, physics: Physics, parts: Mapping[str, Sequence[Labelled]]
+) -> Evidence:
+    """What labelled structures tell of the signs, held-out ones first; any where none is labelled.
 
     Raises:
-        ModelFileError: the charges of some structures do not decide it.
+        ModelFileError: a species that the network does not know.
     """
+    pool = [s for name in ("test", "validation", "training") for s in parts.get(name, ())]
     if network.needs_total_charge:
-        first = structures[0].total_charge
+        first = pool[0].total_charge
         network = network.at_total_charge(first)
-        structures = [s for s in structures if s.total_charge == first]
-    network = copy.deepcopy(network).double()
-    return decide_charge_signs(network, [s.atoms for s in structures[:20]])
-
-
-def listed(signs: Sequence[float]) -> str:
-    """``+1 -1`` of (1.0, -1.0)."""
-    return " ".join(f"{sign:+g}" for sign in signs)
+        pool = [s for s in pool if s.total_charge == first]
+    for name in (BORN_EFFECTIVE_CHARGES.name, DIPOLE.name):
+        labelled = [s for s in pool if name in s.labels]
+        if labelled:
+            pool = labelled
+            break
+    chosen = a_few(pool)
+    coupling = Coupling(
+        physics.charge_unit,
+        physics.epsilon_inf,
+        physics.remove_mean or physics.exact_total_charge,
+        physics.born,
+    )
+    labels = [s.labels for s in chosen]
+    return gather(copy.deepcopy(network).double(), [s.atoms for s in chosen], coupling, labels)

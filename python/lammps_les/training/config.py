@@ -140,8 +140,8 @@ class ChargesConfig(Section):
     Attributes:
         epsilon_inf: high-frequency dielectric constant; charges couple to fields as its root.
             Default: that of ``init_from``, else 1 (vacuum), which is remarked on.
-        sign: of each channel, or ``auto``: from Born charges in the data, else that of
-            ``init_from``, else the more electronegative species negative.
+        sign: of each channel, or ``auto``: by Born charges (else dipoles) in the data, else the
+            more electronegative species get the more negative Born charges.
         remove_mean: whether the mean charge is removed in the polarization.
         born: form of the Born effective charges, in the loss and in the model file.
         total_charge: ``off``; ``penalty`` (a loss on the sum of charges of each frame, weight

@@ -30,7 +30,7 @@ class Prepared:
         network: with initial weights.
         physics: of the model.
         atomic_energies: eV by symbol.
-        sign_decided: whether the sign of the charges is known already.
+        sign_origin: where the signs of the charges come from, "" if nowhere (``settle_signs``).
         total_charges: [e] of all structures, the most frequent first, where the model depends on
             them; else empty.
         structures: by part of the data.
@@ -43,7 +43,7 @@ class Prepared:
     network: LesNetwork
     physics: Physics
     atomic_energies: dict[str, float]
-    sign_decided: bool
+    sign_origin: str
     total_charges: list[float]
     structures: dict[str, list[Labelled]]
     frames: dict[str, list[Frame]]
@@ -73,7 +73,7 @@ def prepare(config: RunConfig, folder: Path) -> Prepared:
     network = network.to(dtype)
 
     # energies of atoms depend on the sign where charges are drawn to a total charge
-    physics, decided = settle_signs(config, network, physics, parts, suggested, notes)
+    physics, origin = settle_signs(config, network, physics, parts, suggested, notes)
     energies = _atomic_energies(config, parts, network, physics, suggested, notes)
     frames = {
         name: [make_frame(s, energies, network.cutoff, physics.long_range.dl, dtype) for s in part]
@@ -95,7 +95,7 @@ def prepare(config: RunConfig, folder: Path) -> Prepared:
         network=network,
         physics=physics,
         atomic_energies=energies,
-        sign_decided=decided,
+        sign_origin=origin,
         total_charges=charges,
         structures=parts,
         frames=frames,

@@ -20,13 +20,13 @@ from lammps_les.analysis.comparison import Comparison, compare
 from lammps_les.analysis.parity import plot_parity
 from lammps_les.calculators import LesCalculator
 from lammps_les.data.structures import Labelled
-from lammps_les.model_file import FORMAT_VERSION, ModelFileError
+from lammps_les.model_file import FORMAT_VERSION
 from lammps_les.pretrained import WEIGHTS, save_folder
 from lammps_les.training.callbacks import UNITS, read_metrics
-from lammps_les.training.charge_signs import listed, signs_by_electronegativity
+from lammps_les.training.charge_signs import final_signs
 from lammps_les.training.config import RunConfig
 from lammps_les.training.preparation import Prepared
-from lammps_les_export.convert import export_model
+from lammps_les_export.convert import WARNING, export_model
 
 CONFIG, METRICS, MODEL, REPORT = "config.yaml", "metrics.csv", "model.pt", "report.md"
 BEST, LAST, PROVENANCE = "best.ckpt", "last.ckpt", "provenance.json"
@@ -111,15 +111,10 @@ def write_trained(
     prepared.network.load_state_dict(weights)
     notes: list[str] = []
     physics = prepared.physics
-    signs = list(physics.charge_sign)
-    if not prepared.sign_decided:
-        try:
-            signs = signs_by_electronegativity(prepared.network, prepared.structures["validation"])
-            notes.append(
-                f"charge sign {listed(signs)}: the more electronegative species are negative"
-            )
-        except ModelFileError as error:
-            notes.append(f"charge sign {listed(signs)} is a guess: {error}")
+    signs, on_signs = final_signs(
+        prepared.network, physics, prepared.sign_origin, prepared.structures
+    )
+    notes += [on_signs] if signs else []
     metadata: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "species": list(prepared.network.species),
@@ -149,7 +144,7 @@ def write_trained(
     save_folder(folder, prepared.network.config, weights, metadata, origin, prepared.total_charges)
     files = model_files(folder, prepared)
     for charge, file in files.items():
-        export_model(folder, file, dtype=config.dtype, total_charge=charge)
+        export_model(folder, file, dtype=config.dtype, total_charge=charge, charge_sign=signs)
     if len(files) > 1:
         notes.append(
             "a model file stands for one total charge of the system: "
@@ -246,6 +241,7 @@ def write_report(
         f"Configuration: [{CONFIG}]({CONFIG}); data hashes and structures of each part: "
         f"[{PROVENANCE}]({PROVENANCE}).",
         "",
+        *(f"**{note}**\n" for note in notes if note.startswith(WARNING)),
         "| part | structures | atoms |",
         "|---|---|---|",
     ]
@@ -269,7 +265,8 @@ def write_report(
     if (folder / "learning-curves.png").is_file():
         lines += ["", "## Learning curves", "", "![learning curves](learning-curves.png)"]
     if notes:
-        lines += ["", "## Notes", "", *(f"- {note}" for note in notes)]
+        remarks = [f"- {note}" for note in notes if not note.startswith(WARNING)]
+        lines += ["", "## Notes", "", *remarks]
     (folder / REPORT).write_text("\n".join(lines) + "\n")
 
 

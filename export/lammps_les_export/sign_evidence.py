@@ -1,0 +1,215 @@
+"""What structures tell of the signs of latent charges: Born effective charges of each channel."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from ase import Atoms
+from torch import Tensor
+
+from lammps_les.data.labels import label, without_meaning
+from lammps_les.data.neighbors import neighbor_list
+from lammps_les.electrostatics import (
+    born_effective_charges,
+    born_effective_charges_by_layer,
+    born_effective_charges_one_layer,
+    edge_response,
+    unfold,
+    without_mean,
+)
+from lammps_les.electrostatics.born_effective_charges import is_phase_form
+from lammps_les.keys import BORN_EFFECTIVE_CHARGES, DIPOLE
+from lammps_les.model_file import ModelFileError
+from lammps_les.models import LesNetwork
+
+POLAR = (BORN_EFFECTIVE_CHARGES, DIPOLE)
+"""Labels that know the signs of charges; dipoles are looked at only where there is no other."""
+
+
+class Coupling(NamedTuple):
+    """How charges couple to a field; fields as in FORMAT.md.
+
+    Attributes:
+        charge_unit: e per file unit.
+        epsilon_inf: high-frequency dielectric constant.
+        remove_mean: whether the mean charge is removed.
+        bec_form: form of the Born effective charges.
+    """
+
+    charge_unit: float
+    epsilon_inf: float
+    remove_mean: bool
+    bec_form: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Predictions for some structures, of each channel as if its sign were +1, beside labels.
+
+    Attributes:
+        species: symbols of the network.
+        counts: [species] atoms in the structures.
+        mean: [channels, species] mean of the trace / 3 of Z, in e; 0 where there is no atom.
+        labelled_mean: [species] the same of labels, not a number where there is none.
+        predicted: [channels, M] components of what ``label`` names, where it is labelled.
+        reference: [M] its labels.
+        label: name of the quantity, or "" where no structure has one.
+    """
+
+    species: list[str]
+    counts: np.ndarray
+    mean: np.ndarray
+    labelled_mean: np.ndarray
+    predicted: np.ndarray
+    reference: np.ndarray
+    label: str
+
+    def mean_of(self, signs: Sequence[float]) -> dict[str, float]:
+        """Mean of the trace / 3 of Z [e] by species that is there, for signs of the channels."""
+        total = np.asarray(signs) @ self.mean
+        return {
+            symbol: float(value)
+            for symbol, value, count in zip(self.species, total, self.counts, strict=True)
+            if count > 0
+        }
+
+
+def polar_labels(atoms: Atoms) -> dict[str, np.ndarray]:
+    """Born effective charges and dipole of a structure under their usual names."""
+    found = {}
+    for quantity in POLAR:
+        if quantity not in without_meaning(atoms):
+            value = label(atoms, quantity)
+            if value is not None:
+                found[quantity.name] = value
+    return found
+
+
+def a_few(structures: Sequence[Any], at_most: int = 20, n_atoms: int = 1000) -> list[Any]:
+    """Some of many structures, evenly chosen: enough for means, and quick.
+
+    Args:
+        structures: with a length, or with ``atoms`` that have one.
+        at_most: how many.
+        n_atoms: no further ones where those before have so many atoms.
+    """
+    chosen: list[Any] = []
+    atoms = 0
+    for structure in structures[:: -(-len(structures) // at_most) or 1]:
+        if atoms >= n_atoms:
+            break
+        chosen.append(structure)
+        atoms += len(getattr(structure, "atoms", structure))
+    return chosen
+
+
+def gather(
+    network: LesNetwork,
+    structures: Sequence[Atoms],
+    coupling: Coupling,
+    labels: Sequence[Mapping[str, np.ndarray]] | None = None,
+) -> Evidence:
+    """Evaluate a network for what tells the signs of its charges.
+
+    Args:
+        network: in float64.
+        structures: periodic or open.
+        coupling: of the charges.
+        labels: of each structure, by name of the quantity; without them there are none.
+
+    Raises:
+        ModelFileError: an element that the network does not know.
+    """
+    labels = labels or [{}] * len(structures)
+    names = [q.name for q in POLAR if any(q.name in of_one for of_one in labels)]
+    chosen = names[0] if names else ""
+    species, channels = list(network.species), network.channels
+    sums, counts = np.zeros((channels, len(species))), np.zeros(len(species))
+    labelled, n_labelled = np.zeros(len(species)), np.zeros(len(species))
+    predicted, reference = [np.zeros((channels, 0))], [np.zeros(0)]
+    for atoms, of_one in zip(structures, labels, strict=True):
+        index = _species_index(network, atoms)
+        charges, tensors = _by_channel(network, atoms, index, coupling)
+        np.add.at(counts, index, 1.0)
+        for channel in range(channels):
+            np.add.at(sums[channel], index, _trace(tensors[channel]))
+        if BORN_EFFECTIVE_CHARGES.name in of_one:
+            np.add.at(labelled, index, _trace(of_one[BORN_EFFECTIVE_CHARGES.name]))
+            np.add.at(n_labelled, index, 1.0)
+        if chosen in of_one:
+            reference.append(of_one[chosen].ravel())
+            if chosen == BORN_EFFECTIVE_CHARGES.name:
+                predicted.append(tensors.reshape(channels, -1))
+            else:
+                neutral = charges - charges.mean(axis=1, keepdims=True)
+                predicted.append(neutral @ atoms.positions)
+    with np.errstate(invalid="ignore"):
+        labelled_mean = labelled / np.where(n_labelled > 0, n_labelled, np.nan)
+    return Evidence(
+        species,
+        counts,
+        sums / np.maximum(counts, 1.0),
+        labelled_mean,
+        np.concatenate(predicted, axis=1),
+        np.concatenate(reference),
+        chosen,
+    )
+
+
+def _species_index(network: LesNetwork, atoms: Atoms) -> np.ndarray:
+    species, symbols = list(network.species), atoms.get_chemical_symbols()
+    unknown = sorted(set(symbols) - set(species))
+    if unknown:
+        raise ModelFileError(
+            f"the model has species {' '.join(species)}; a structure has {' '.join(unknown)}"
+        )
+    return np.array([species.index(symbol) for symbol in symbols], dtype=np.int64)
+
+
+def _trace(tensors: np.ndarray) -> np.ndarray:
+    return np.trace(tensors, axis1=1, axis2=2) / 3.0
+
+
+def _by_channel(
+    network: LesNetwork, atoms: Atoms, index: np.ndarray, coupling: Coupling
+) -> tuple[np.ndarray, np.ndarray]:
+    """Charges that couple [C, N] and Born effective charges [C, N, 3, 3], in e."""
+    cell, periodic = torch.from_numpy(atoms.cell.array.copy()), bool(atoms.pbc.all())
+    n, form, remove_mean = len(atoms), coupling.bec_form, coupling.remove_mean
+    scale = coupling.charge_unit * math.sqrt(coupling.epsilon_inf)
+    edge_index, shifts = neighbor_list(atoms.positions, atoms.cell.array, periodic, network.cutoff)
+    r = torch.from_numpy(atoms.positions.copy())
+    species = torch.from_numpy(index)
+    edges = r[edge_index[1]] - r[edge_index[0]] + shifts @ cell
+    edges.requires_grad_(True)
+    if network.layers == 1:
+        charges = scale * network(edges, edge_index, species, n)["charge"]
+
+        def tensor(q: Tensor) -> Tensor:
+            return born_effective_charges_one_layer(
+                q, edges, edge_index, r, cell, periodic, remove_mean, form
+            )
+    elif hasattr(network, "by_layer") and not (periodic and is_phase_form(form)):
+        latent, cuts, taken = network.by_layer(edges, edge_index, species, n)
+        charges = scale * latent["charge"]
+
+        def tensor(q: Tensor) -> Tensor:
+            response = edge_response(q, cuts, taken, edges, False)
+            diagonal = without_mean(q, remove_mean)[:, None, None] * torch.eye(3, dtype=q.dtype)
+            return diagonal + born_effective_charges_by_layer(response, edges, edge_index, n)
+    else:
+        graph = unfold(edge_index, shifts, n, network.layers)
+        nodes = (r[graph.owner] + graph.shifts.to(cell.dtype) @ cell).requires_grad_(True)
+        vectors = nodes[graph.edge_index[1]] - nodes[graph.edge_index[0]]
+        latent = network(vectors, graph.edge_index, species[graph.owner], n)
+        charges = scale * latent["charge"]
+
+        def tensor(q: Tensor) -> Tensor:
+            return born_effective_charges(q, nodes, graph.owner, cell, periodic, remove_mean, form)
+
+    tensors = [tensor(charges[:, channel]).detach() for channel in range(network.channels)]
+    found = torch.stack(tensors) if tensors else torch.zeros((0, n, 3, 3))
+    return charges.detach().numpy().T, found.numpy()
