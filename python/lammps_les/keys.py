@@ -20,6 +20,11 @@ class Quantity(NamedTuple):
     meaning: str
     aliases: tuple[str, ...]
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names under which data files may carry it, in the order of search."""
+        return (*self.aliases, *(f"REF_{alias}" for alias in self.aliases))
+
 
 ENERGY = Quantity(
     "energy", "[]", "eV", "potential energy of the structure", ("energy", "total_energy")
@@ -27,6 +32,9 @@ ENERGY = Quantity(
 FORCES = Quantity("forces", "[N, 3]", "eV/A", "-dE/dr", ("forces", "force"))
 STRESS = Quantity(
     "stress", "[6]", "eV/A^3", "(1/V) dE/d(strain), Voigt order xx yy zz yz xz xy", ("stress",)
+)
+VIRIAL = Quantity(
+    "virial", "[6]", "eV", "-V times the stress, which it stands for", ("virial", "virials")
 )
 BORN_EFFECTIVE_CHARGES = Quantity(
     "born_effective_charges",
@@ -71,3 +79,6 @@ LABELS = (
     TOTAL_CHARGE,
 )
 """Quantities for which data files carry reference values."""
+
+FILE_LABELS = (ENERGY, FORCES, STRESS, VIRIAL, *LABELS[3:])
+"""Quantities under whose names data files are searched; the virial becomes a stress."""

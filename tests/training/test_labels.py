@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.build import bulk
+from ase.calculators.lj import LennardJones
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 from training_toys import settings, waters
@@ -97,3 +99,72 @@ def test_a_training_structure_without_any_label_in_the_loss_is_refused(folder):
     assert "it has energy" in message
     content["loss"]["weights"]["energy"] = 1.0
     assert len(prepare(RunConfig.model_validate(content), folder).frames["training"]) == 4
+
+
+def with_virial(kind: str, value: np.ndarray, name: str = "virial", **more: object) -> Atoms:
+    atoms = waters(kind, 1, 1)
+    atoms.calc = SinglePointCalculator(atoms, energy=-8.0, **more)
+    atoms.info[name] = value
+    return atoms
+
+
+def test_a_virial_is_minus_volume_times_the_stress(tmp_path):
+    """6 columns xx yy zz yz xz xy, or 9; the volume of the cell is 6.1 x 5 x 6 A^3."""
+    volume, w = 183.0, np.array([[1.0, 6.0, 5.0], [6.0, 2.0, 4.0], [5.0, 4.0, 3.0]])
+    voigt = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
+    write(
+        tmp_path / "data.xyz",
+        [
+            with_virial("triclinic", w),
+            with_virial("triclinic", voigt, "w"),
+            with_virial("triclinic", w, "REF_virial"),
+            with_virial("triclinic", w, stress=np.ones(6)),
+            with_virial("open", w),
+        ],
+    )
+    files = [{"path": "data.xyz"}]
+    found = [s.labels.get("stress") for s in read(tmp_path, files)]
+    for n in (0, 2):
+        np.testing.assert_allclose(found[n], -voigt / volume, rtol=1e-12)
+    assert found[1] is None  # its name must be given
+    np.testing.assert_array_equal(found[3], np.ones(6))
+    assert found[4] is None
+    given = [s.labels.get("stress") for s in read(tmp_path, files, labels={"virial": "w"})]
+    np.testing.assert_allclose(given[1], -voigt / volume, rtol=1e-12)
+    both = [s.labels.get("stress") for s in read(tmp_path, files, labels={"virial": "virial"})]
+    np.testing.assert_allclose(both[3], -voigt / volume, rtol=1e-12)
+
+
+def test_the_virial_of_ase_is_the_derivative_by_strain(tmp_path):
+    """Of Lennard-Jones argon, by finite differences of the energy."""
+    atoms = bulk("Ar", a=5.1).repeat(2)
+    atoms.rattle(0.1, seed=1)
+    atoms.calc = LennardJones(sigma=3.4, epsilon=0.01, rc=4.9, smooth=True)
+    derivative = np.zeros((3, 3))
+    for a, b in np.ndindex(3, 3):
+        for step in (1e-5, -1e-5):
+            strain = np.eye(3)
+            strain[a, b] += step
+            strained = atoms.copy()
+            strained.set_cell(atoms.cell @ strain, scale_atoms=True)
+            strained.calc = atoms.calc
+            derivative[a, b] += strained.get_potential_energy() / step / 2.0
+    bare = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=True)
+    bare.info["virial"] = -derivative
+    write(tmp_path / "data.xyz", bare)
+    (found,) = read(tmp_path, [{"path": "data.xyz"}])
+    np.testing.assert_allclose(found.labels["stress"], atoms.get_stress(), atol=1e-8)
+
+
+def test_names_after_ref_are_taken_where_there_are_no_others(tmp_path):
+    first = waters("triclinic", 1, 1)
+    first.info |= {"REF_energy": -7.0, "REF_stress": np.ones(6), "REF_total_charge": 1.0}
+    first.arrays |= {"REF_forces": np.ones((3, 3)), "REF_BEC": np.ones((3, 9))}
+    second = structure("triclinic", 2, "energy", "forces")
+    second.info["REF_energy"] = -7.0
+    write(tmp_path / "data.xyz", [first, second])
+    one, two = read(tmp_path, [{"path": "data.xyz"}])
+    names = {"energy", "forces", "stress", "born_effective_charges", "total_charge"}
+    assert set(one.labels) == names
+    assert float(one.labels["energy"]) == -7.0
+    assert float(two.labels["energy"]) == -8.0

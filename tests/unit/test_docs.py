@@ -16,7 +16,7 @@ from lmp import BIN, launch, write_data
 
 from lammps_les.analysis import spectra
 from lammps_les.cli import app
-from lammps_les.keys import LABELS
+from lammps_les.keys import FILE_LABELS
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
@@ -229,7 +229,7 @@ def test_labels_in_training_page_and_code_agree() -> None:
     page = (ROOT / "docs" / "training.md").read_text()
     rows = re.findall(r"^\| `(\w+)` \| [^|]* \| [^|]* \| (`[^|]*`) \|$", page, re.M)
     assert {name: tuple(re.findall(r"`(\w+)`", names)) for name, names in rows} == {
-        quantity.name: quantity.aliases for quantity in LABELS
+        quantity.name: quantity.aliases for quantity in FILE_LABELS
     }
 
 

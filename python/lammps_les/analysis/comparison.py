@@ -11,7 +11,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from lammps_les.analysis.errors import Errors, energy_shifts, errors_of
 from lammps_les.analysis.moments import molecular_moments
 from lammps_les.calculators import LesCalculator
-from lammps_les.data.labels import has_label, label, without_meaning
+from lammps_les.data.labels import has_label, read_labels
 from lammps_les.keys import (
     BORN_EFFECTIVE_CHARGES,
     CHARGES,
@@ -173,16 +173,10 @@ def compare(
     comparison = Comparison()
     for n, atoms in enumerate(structures):
         found |= {name for name, key in keys.items() if has_label(atoms, key)}
-        reference = {}
-        for quantity in LABELS:
-            if quantity in without_meaning(atoms):
-                continue
-            try:
-                value = label(atoms, quantity, keys.get(quantity.name), r_first)
-            except ValueError as error:
-                raise ValueError(f"structure {n} of those compared: {error}") from None
-            if value is not None:
-                reference[quantity.name] = value
+        try:
+            reference = read_labels(atoms, keys, r_first)
+        except ValueError as error:
+            raise ValueError(f"structure {n} of those compared: {error}") from None
         wanted = [ENERGY.name, FORCES.name, CHARGES.name]
         if BORN_EFFECTIVE_CHARGES.name in reference:
             wanted.append(BORN_EFFECTIVE_CHARGES.name)

@@ -17,6 +17,7 @@ from lammps_les.keys import (
     QUADRUPOLE,
     STRESS,
     TOTAL_CHARGE,
+    VIRIAL,
 )
 
 
@@ -44,6 +45,7 @@ def evaluate(
     energy_key: Annotated[str | None, _key_option(ENERGY.aliases)] = None,
     forces_key: Annotated[str | None, _key_option(FORCES.aliases)] = None,
     stress_key: Annotated[str | None, _key_option(STRESS.aliases)] = None,
+    virial_key: Annotated[str | None, _key_option(VIRIAL.aliases)] = None,
     bec_key: Annotated[str | None, _key_option(BORN_EFFECTIVE_CHARGES.aliases)] = None,
     dipole_key: Annotated[str | None, _key_option(DIPOLE.aliases)] = None,
     quadrupole_key: Annotated[str | None, _key_option(QUADRUPOLE.aliases)] = None,
@@ -91,6 +93,7 @@ def evaluate(
         ENERGY.name: energy_key,
         FORCES.name: forces_key,
         STRESS.name: stress_key,
+        VIRIAL.name: virial_key,
         BORN_EFFECTIVE_CHARGES.name: bec_key,
         DIPOLE.name: dipole_key,
         QUADRUPOLE.name: quadrupole_key,

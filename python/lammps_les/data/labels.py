@@ -7,7 +7,15 @@ import numpy as np
 from ase import Atoms
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from lammps_les.keys import BORN_EFFECTIVE_CHARGES, DIPOLE, QUADRUPOLE, STRESS, Quantity
+from lammps_les.keys import (
+    BORN_EFFECTIVE_CHARGES,
+    DIPOLE,
+    LABELS,
+    QUADRUPOLE,
+    STRESS,
+    VIRIAL,
+    Quantity,
+)
 
 
 def label(
@@ -18,7 +26,7 @@ def label(
     Args:
         atoms: one structure.
         quantity: of ``lammps_les.keys``; says shape and unit of the result.
-        key: name in the file; without one the aliases of the quantity are tried in order.
+        key: name in the file; without one the names of the quantity are tried in order.
         r_first: the file gives Born effective charges as [atom, r component, P component].
 
     Returns:
@@ -28,12 +36,41 @@ def label(
         ValueError: the value has a number of elements that does not fit the quantity, or is not
             finite.
     """
-    for name in (key,) if key else quantity.aliases:
+    for name in (key,) if key else quantity.names:
         for place in _places(atoms):
             if name in place:
                 value = np.asarray(place[name], dtype=float)
                 return _shaped(value, quantity, name, len(atoms), r_first)
     return None
+
+
+def read_labels(
+    atoms: Atoms, keys: Mapping[str, str] | None = None, r_first: bool = False
+) -> dict[str, np.ndarray]:
+    """Reference values by name of the quantity, those without meaning left out.
+
+    A virial W [eV] gives the stress -W/V: where its name in the file was given, or where the file
+    has no stress.
+
+    Args:
+        atoms: one structure.
+        keys: names in the file by name of the quantity; else the usual ones are tried.
+        r_first: as for :func:`label`.
+
+    Raises:
+        ValueError: as of :func:`label`.
+    """
+    keys, without = keys or {}, without_meaning(atoms)
+    values = {
+        q.name: label(atoms, q, keys.get(q.name), r_first) for q in LABELS if q not in without
+    }
+    asked = VIRIAL.name in keys
+    wanted = asked or (values.get(STRESS.name) is None and STRESS.name not in keys)
+    if wanted and STRESS not in without and atoms.cell.rank == 3:
+        virial = label(atoms, VIRIAL, keys.get(VIRIAL.name))
+        if virial is not None:
+            values[STRESS.name] = -virial / atoms.get_volume()
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def has_label(atoms: Atoms, key: str) -> bool:
@@ -59,7 +96,7 @@ def _places(atoms: Atoms) -> tuple[Mapping[str, Any], ...]:
 def _shaped(
     value: np.ndarray, quantity: Quantity, name: str, n_atoms: int, r_first: bool
 ) -> np.ndarray:
-    if quantity is STRESS and value.size == 9:
+    if quantity in (STRESS, VIRIAL) and value.size == 9:
         value = full_3x3_to_voigt_6_stress(value.reshape(3, 3))
     shape = label_shape(quantity, n_atoms)
     if value.size != np.prod(shape, dtype=int):

@@ -8,9 +8,9 @@ import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
 
-from lammps_les.data.labels import label, without_meaning
+from lammps_les.data.labels import read_labels
 from lammps_les.data.reading import read_frames
-from lammps_les.keys import FORCES, LABELS, TOTAL_CHARGE
+from lammps_les.keys import FORCES, TOTAL_CHARGE
 
 
 class Labelled(NamedTuple):
@@ -68,7 +68,7 @@ def read_labelled(
     for n, atoms in read_frames(path, index):
         where = f"{name or path}, frame {n}"
         try:
-            labels = _labels(atoms, keys, r_first)
+            labels = read_labels(atoms, keys, r_first)
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from None
         problem = _problem(atoms, labels, max_force)
@@ -76,15 +76,6 @@ def read_labelled(
             raise ValueError(f"{where}: {problem}")
         found.append(Labelled(atoms, labels, weight, where))
     return found
-
-
-def _labels(atoms: Atoms, keys: Mapping[str, str], r_first: bool) -> dict[str, np.ndarray]:
-    """Reference values, without those that have no meaning under the boundaries."""
-    without = without_meaning(atoms)
-    values = {
-        q.name: label(atoms, q, keys.get(q.name), r_first) for q in LABELS if q not in without
-    }
-    return {name: value for name, value in values.items() if value is not None}
 
 
 def _problem(atoms: Atoms, labels: Mapping[str, np.ndarray], max_force: float) -> str | None:

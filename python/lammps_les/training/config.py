@@ -65,11 +65,15 @@ class SplitConfig(Section):
 
 
 class LabelsConfig(Section):
-    """Names of labels in the files; without one the usual names are tried."""
+    """Names of labels in the files; without one the usual names are tried.
+
+    The virial stands for the stress, with its own sign and unit.
+    """
 
     energy: str | None = None
     forces: str | None = None
     stress: str | None = None
+    virial: str | None = None
     born_effective_charges: str | None = None
     dipole: str | None = None
     quadrupole: str | None = None
