@@ -2,12 +2,12 @@
 // (Zhong et al., npj Comput. Mater. (2025)).
 //
 // The field force is not the gradient of a function of the positions (no acoustic sum rule is built into Z), so the energy of
-// the fix is minus the work that the field has done along the path, by the trapezoidal rule; the itinerant polarization is the same integral of Z.
+// the fix is minus the work that the field has done along the path, by the trapezoidal rule; see field_path.h.
 
 #include "fix_efield_bec.h"
 
-#include "cell.h"
 #include "current.h"
+#include "field_path.h"
 #include "keywords.h"
 #include "pair_les.h"
 
@@ -38,7 +38,7 @@ using namespace FixConst;
 
 FixEfieldBEC::FixEfieldBEC(LAMMPS *lmp, int narg, char **arg) :
     Fix(lmp, narg, arg), region(nullptr), neutral(true), field_only(false), pair(nullptr), ilevel_respa(0),
-    have_path(false), work(0.0), polarization{0.0, 0.0, 0.0}, net_force{0.0, 0.0, 0.0}, summed_at(-1), sums{}
+    path(std::make_unique<FieldPath>(lmp)), counted_at(-1)
 {
   if (narg < 6) error->all(FLERR, "fix efield/bec: expected three components of the field (V/A), got {}", narg - 3);
   for (int a = 0; a < 3; a++) {
@@ -65,7 +65,7 @@ FixEfieldBEC::FixEfieldBEC(LAMMPS *lmp, int narg, char **arg) :
   respa_level_support = 1;
   restart_global = 1;
   create_attribute = 1;
-  maxexchange = PATH_POINT_SIZE;
+  maxexchange = FieldPath::POINT_SIZE;
 
   FixEfieldBEC::grow_arrays(atom->nmax);
   atom->add_callback(Atom::GROW);
@@ -125,8 +125,8 @@ void FixEfieldBEC::init()
 // The path starts anew with each run: what happened to the atoms between runs is not the field's work.
 void FixEfieldBEC::first_evaluation(int vflag)
 {
-  have_path = false;
-  post_force(vflag);
+  counted_at = update->ntimestep;
+  apply(vflag, FieldPath::START);
 }
 
 void FixEfieldBEC::setup(int vflag)
@@ -152,11 +152,29 @@ void FixEfieldBEC::min_setup(int vflag)
   first_evaluation(vflag);
 }
 
-void FixEfieldBEC::min_post_force(int vflag) { post_force(vflag); }
+// The first evaluation of a step is where the atoms have moved in the field. Fixes that try moves (gcmc, widom, atom/swap, ...)
+// begin with it, call again for each trial, and the integrator comes last, with what they have accepted.
+void FixEfieldBEC::post_force(int vflag)
+{
+  const bool moved = counted_at != update->ntimestep;
+  counted_at = update->ntimestep;
+  apply(vflag, moved ? FieldPath::EXTEND : FieldPath::STAY);
+}
+
+// A minimizer knows no step: each evaluation is the next point of its path, and going back along a line takes back what it added.
+void FixEfieldBEC::min_post_force(int vflag) { apply(vflag, FieldPath::EXTEND); }
 
 void FixEfieldBEC::post_force_respa(int vflag, int ilevel, int /*iloop*/)
 {
-  if (ilevel == ilevel_respa) post_force(vflag);
+  if (ilevel != ilevel_respa) return;
+#ifdef LES_HAVE_RESPA
+  if (ilevel < dynamic_cast<Respa *>(update->integrate)->nlevels - 1) {    // several times a step
+    counted_at = update->ntimestep;
+    apply(vflag, FieldPath::EXTEND);
+    return;
+  }
+#endif
+  post_force(vflag);
 }
 
 /* ---------------------------------------------------------------------- */
@@ -210,11 +228,11 @@ const double *FixEfieldBEC::field_forces()
   return z;
 }
 
-void FixEfieldBEC::post_force(int vflag)
+void FixEfieldBEC::apply(int vflag, int motion)
 {
   evaluate_field();
   const double *z = field_forces();
-  motion.advance(domain, !have_path);
+  path->begin(static_cast<FieldPath::Motion>(motion));
   const int nlocal = atom->nlocal;
   double **x = atom->x;
   if (region) region->prematch();
@@ -234,10 +252,10 @@ void FixEfieldBEC::post_force(int vflag)
     mine[3] += 1.0;
   }
   MPI_Allreduce(mine, all, 4, MPI_DOUBLE, MPI_SUM, world);
-  for (int b = 0; b < 3; b++) net_force[b] = mine[b];
 
   for (int i = 0; i < nlocal; i++) {
     double *push = &pushes[3 * static_cast<size_t>(i)];
+    const double net[3] = {push[0], push[1], push[2]};
     if (feels[i]) {
       for (int b = 0; b < 3; b++) {
         if (neutral) push[b] -= all[b] / all[3];
@@ -251,83 +269,23 @@ void FixEfieldBEC::post_force(int vflag)
       }
     }
     static constexpr double NO_TENSOR[9] = {};
-    const double *zi = z ? z + 9 * static_cast<size_t>(i) : NO_TENSOR;
-    if (have_path) extend_path(i, push, zi);
-    std::copy(x[i], x[i] + 3, path[i].x);
-    std::copy(push, push + 3, path[i].force);
-    std::copy(zi, zi + 9, path[i].z);
+    path->visit(i, net, push, z ? z + 9 * static_cast<size_t>(i) : NO_TENSOR, atom->mask[i] & groupbit);
   }
-  have_path = true;
-  motion.advance(domain, true);    // this evaluation is the last one from now on
-  summed_at = -1;
-}
-
-// The corner of an open box follows the atoms and carries nothing.
-void FixEfieldBEC::BoxMotion::advance(const Domain *domain, bool first)
-{
-  const bool periodic = domain->xperiodic != 0;
-  if (first || !periodic) {
-    last = les::cell_of(domain);
-    std::copy(domain->boxlo, domain->boxlo + 3, last_low);
-  }
-  const les::Cell h = les::without_flips(les::cell_of(domain), last);
-  // map = h_now h_last^-1
-  map[0] = h[0] / last[0];
-  map[1] = h[1] / last[1];
-  map[2] = h[2] / last[2];
-  map[3] = (h[3] - map[1] * last[3]) / last[2];
-  map[5] = (h[5] - map[0] * last[5]) / last[1];
-  map[4] = (h[4] - map[0] * last[4] - map[5] * last[3]) / last[2];
-  for (int a = 0; a < 3; a++) low[a] = periodic ? domain->boxlo[a] : last_low[a];
-}
-
-void FixEfieldBEC::BoxMotion::carry(const double *x, double *moved) const
-{
-  const double d[3] = {x[0] - last_low[0], x[1] - last_low[1], x[2] - last_low[2]};
-  moved[0] = low[0] + map[0] * d[0] + map[5] * d[1] + map[4] * d[2];
-  moved[1] = low[1] + map[1] * d[1] + map[3] * d[2];
-  moved[2] = low[2] + map[2] * d[2];
-}
-
-// Trapezoidal rule from where the atom was last, or where the box has carried it.
-void FixEfieldBEC::extend_path(int i, const double *force_now, const double *z_now)
-{
-  const PathPoint &last = path[i];
-  const double *x = atom->x[i];
-  double with_box[3];
-  motion.carry(last.x, with_box);
-  double d[3] = {x[0] - with_box[0], x[1] - with_box[1], x[2] - with_box[2]};
-  domain->minimum_image(FLERR, d);
-  for (int b = 0; b < 3; b++) {
-    work += 0.5 * (last.force[b] + force_now[b]) * d[b];    // also of an atom that has just left a dynamic group
-    if (!(atom->mask[i] & groupbit)) continue;
-    for (int a = 0; a < 3; a++) polarization[a] += 0.5 * (last.z[3 * a + b] + z_now[3 * a + b]) * d[b];
-  }
+  path->end();
 }
 
 /* ----------------------------------------------------------------------
    output: scalar = minus the work done by the field; vector = net field force before neutral, itinerant polarization, current
 ------------------------------------------------------------------------- */
 
-const double *FixEfieldBEC::totals()
-{
-  if (summed_at != update->ntimestep) {
-    const double mine[7] = {work,         polarization[0], polarization[1], polarization[2],
-                            net_force[0], net_force[1],    net_force[2]};
-    MPI_Allreduce(mine, sums, 7, MPI_DOUBLE, MPI_SUM, world);
-    summed_at = update->ntimestep;
-  }
-  return sums;
-}
-
-double FixEfieldBEC::compute_scalar() { return 0.0 - totals()[0]; }
+double FixEfieldBEC::compute_scalar() { return 0.0 - path->totals().work; }
 
 double FixEfieldBEC::compute_vector(int n)
 {
-  if (n < 3) return totals()[4 + n];
+  if (n < 3) return path->totals().net[n];
   if (field_only)
     error->all(FLERR, "fix efield/bec: 'response field' gives no polarization and no current; use 'response full'");
-  if (n < 6) return totals()[1 + n - 3];
+  if (n < 6) return path->totals().polarization[n - 3];
   if (!pair) error->all(FLERR, "fix efield/bec: the current is known from the first run on; use 'run 0' first");
   double current[3];    // not remembered: velocities change within a step
   les::current(pair->born(), atom->v, atom->mask, groupbit, atom->nlocal, world, current);
@@ -340,53 +298,47 @@ double FixEfieldBEC::compute_vector(int n)
 
 void FixEfieldBEC::write_restart(FILE *fp)
 {
-  summed_at = -1;
-  const double *all = totals();
+  const FieldPath::Totals now = path->totals();
   if (comm->me == 0) {
-    const int size = 4 * sizeof(double);
+    const double list[4] = {now.work, now.polarization[0], now.polarization[1], now.polarization[2]};
+    const int size = sizeof(list);
     fwrite(&size, sizeof(int), 1, fp);
-    fwrite(all, sizeof(double), 4, fp);
+    fwrite(list, sizeof(double), 4, fp);
   }
 }
 
 void FixEfieldBEC::restart(char *buf)
 {
-  double all[4];
-  memcpy(all, buf, sizeof(all));
-  const bool keep = comm->me == 0;    // one rank holds what was before
-  work = keep ? all[0] : 0.0;
-  for (int a = 0; a < 3; a++) polarization[a] = keep ? all[1 + a] : 0.0;
+  double list[4];
+  memcpy(list, buf, sizeof(list));
+  path->go_on_from(list[0], list + 1, comm->me == 0);    // one rank holds what was before
 }
 
 /* ----------------------------------------------------------------------
    where each atom was: moves with the atoms
 ------------------------------------------------------------------------- */
 
-void FixEfieldBEC::grow_arrays(int nmax) { path.resize(nmax); }
+void FixEfieldBEC::grow_arrays(int nmax) { path->points.resize(nmax); }
 
-void FixEfieldBEC::copy_arrays(int i, int j, int /*delflag*/) { path[j] = path[i]; }
+void FixEfieldBEC::copy_arrays(int i, int j, int /*delflag*/) { path->points[j] = path->points[i]; }
 
-// A new atom starts its path where it is, without force or charge to look back on.
-void FixEfieldBEC::set_arrays(int i)
-{
-  path[i] = PathPoint{};
-  std::copy(atom->x[i], atom->x[i] + 3, path[i].x);
-}
+void FixEfieldBEC::set_arrays(int i) { path->start_atom(i); }
 
 int FixEfieldBEC::pack_exchange(int i, double *buf)
 {
-  static_assert(sizeof(PathPoint) == PATH_POINT_SIZE * sizeof(double));
-  memcpy(buf, &path[i], sizeof(PathPoint));
-  return PATH_POINT_SIZE;
+  static_assert(sizeof(FieldPath::Point) == FieldPath::POINT_SIZE * sizeof(double));
+  memcpy(buf, &path->points[i], sizeof(FieldPath::Point));
+  return FieldPath::POINT_SIZE;
 }
 
 int FixEfieldBEC::unpack_exchange(int i, double *buf)
 {
-  memcpy(&path[i], buf, sizeof(PathPoint));
-  return PATH_POINT_SIZE;
+  memcpy(&path->points[i], buf, sizeof(FieldPath::Point));
+  return FieldPath::POINT_SIZE;
 }
 
 double FixEfieldBEC::memory_usage()
 {
-  return static_cast<double>(path.size() * sizeof(PathPoint) + (field_at.size() + pushes.size()) * sizeof(double));
+  return static_cast<double>(path->points.size() * sizeof(FieldPath::Point) +
+                             (field_at.size() + pushes.size()) * sizeof(double));
 }

@@ -13,7 +13,7 @@ FixStyle(efield/bec,FixEfieldBEC);
 
 #include "fix.h"
 
-#include <array>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -50,24 +50,6 @@ class FixEfieldBEC : public Fix {
     bool per_atom = false;
   };
 
-  // How the box carries a point that moves with it: x -> now + map (x - last). Displacements are counted beyond that, so that
-  // they are integrals of velocities whatever a barostat or fix deform does, and do not depend on the origin.
-  struct BoxMotion {
-    double last_low[3];            // corner at the last evaluation
-    std::array<double, 6> last;    // and the cell, as in cell.h
-    double low[3], map[6];         // corner now, upper triangular map in the same order
-    void advance(const class Domain *, bool first);
-    void carry(const double *x, double *moved) const;
-  };
-
-  // Of the last evaluation, for the trapezoidal rule along the path of each atom; moves with the atom.
-  struct PathPoint {
-    double x[3];        // wrapped position
-    double force[3];    // that the field applied, after `neutral`
-    double z[9];        // Born effective charge, e
-  };
-  static constexpr int PATH_POINT_SIZE = 15;
-
   Component field[3];
   std::string region_id;
   class Region *region;
@@ -76,16 +58,8 @@ class FixEfieldBEC : public Fix {
   class PairLES *pair;
   int ilevel_respa;
 
-  std::vector<PathPoint> path;    // [nmax]
-  bool have_path;                 // false until the first evaluation of a run
-  BoxMotion motion;               // of the box, between the last evaluation and this one
-
-  // this rank's parts, summed over ranks when read
-  double work;               // done by the field so far, energy units; includes what a restart file said (on rank 0)
-  double polarization[3];    // itinerant, e A
-  double net_force[3];       // of the field, before `neutral`
-  bigint summed_at;          // timestep of the sums below
-  double sums[7];            // work, polarization, net force over all ranks
+  std::unique_ptr<class FieldPath> path;
+  bigint counted_at;    // timestep whose motion the path contains; -1 where a run begins
 
   std::vector<double> pushes;      // [nlocal][3] force of the field, force units
   std::vector<double> field_at;    // [nmax][3], only for atom-style components
@@ -94,8 +68,7 @@ class FixEfieldBEC : public Fix {
   double field_on(int i, int a) const;
   bool feels_field(int i);
   void first_evaluation(int);
-  void extend_path(int, const double *, const double *);
-  const double *totals();
+  void apply(int, int motion);
 };
 
 }    // namespace LAMMPS_NS
