@@ -102,13 +102,8 @@ void FixEfieldBEC::init()
     region = domain->get_region_by_id(region_id);
     if (!region) error->all(FLERR, "fix efield/bec: region {} does not exist", region_id);
   }
-  if (comm->me == 0) {
-    for (const auto *other : modify->get_fix_list())
-      if (utils::strmatch(other->style, "^efield") && !utils::strmatch(other->style, "^efield/bec"))
-        error->warning(
-            FLERR, "fix {} {} acts on atom charges, which pair_style les does not use; it does nothing to the model",
-            other->id, other->style);
-  }
+  refuse_exchange_of_energies();
+  warn_of_other_fixes();
   if (utils::strmatch(update->integrate_style, "^respa")) {
 #ifdef LES_HAVE_RESPA
     ilevel_respa = dynamic_cast<Respa *>(update->integrate)->nlevels - 1;

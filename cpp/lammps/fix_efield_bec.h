@@ -69,6 +69,9 @@ class FixEfieldBEC : public Fix {
   bool feels_field(int i);
   void first_evaluation(int);
   void apply(int, int motion);
+  bool acts() const;
+  void refuse_exchange_of_energies() const;
+  void warn_of_other_fixes() const;
 };
 
 }    // namespace LAMMPS_NS
