@@ -83,6 +83,7 @@ def evaluate(
     from lammps_les.analysis.comparison import compare
     from lammps_les.analysis.parity import plot_parity
     from lammps_les.calculators import LesCalculator
+    from lammps_les.data.inventory import described, inventory, passed_over
     from lammps_les.data.reading import read_frames
 
     calculator = LesCalculator(
@@ -111,6 +112,9 @@ def evaluate(
     prefix.parent.mkdir(parents=True, exist_ok=True)
     predictions = Path(f"{prefix}-predictions.xyz")
     ase.io.write(predictions, list(comparison.predictions()), format="extxyz")
+    entries = inventory(structures, {n: key for n, key in keys.items() if key is not None})
+    for text in (described(entries, len(structures)), *passed_over(entries)):
+        note(text)
     rows = comparison.rows(shift_energies)
     if not rows:
         note(f"{data} has no labels under the names tried; only predictions were made")

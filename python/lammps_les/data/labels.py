@@ -37,7 +37,7 @@ def label(
             finite.
     """
     for name in (key,) if key else quantity.names:
-        for place in _places(atoms):
+        for place in places(atoms):
             if name in place:
                 value = np.asarray(place[name], dtype=float)
                 return _shaped(value, quantity, name, len(atoms), r_first)
@@ -75,12 +75,12 @@ def read_labels(
 
 def has_label(atoms: Atoms, key: str) -> bool:
     """Whether a file gives a structure something under a name, whatever it may mean."""
-    return any(key in place for place in _places(atoms))
+    return any(key in place for place in places(atoms))
 
 
 def without_meaning(atoms: Atoms) -> tuple[Quantity, ...]:
     """Quantities that a structure with such boundaries does not have, whatever a file says."""
-    return (DIPOLE, QUADRUPOLE) if atoms.pbc.any() else (STRESS,)
+    return (DIPOLE, QUADRUPOLE) if atoms.pbc.any() else (STRESS, VIRIAL)
 
 
 def label_shape(quantity: Quantity, n_atoms: int) -> tuple[int, ...]:
@@ -89,7 +89,8 @@ def label_shape(quantity: Quantity, n_atoms: int) -> tuple[int, ...]:
     return tuple(n_atoms if size == "N" else int(size) for size in sizes if size)
 
 
-def _places(atoms: Atoms) -> tuple[Mapping[str, Any], ...]:
+def places(atoms: Atoms) -> tuple[Mapping[str, Any], ...]:
+    """Where ASE puts what a file gives a structure, in the order of search."""
     return (atoms.calc.results if atoms.calc is not None else {}, atoms.info, atoms.arrays)
 
 

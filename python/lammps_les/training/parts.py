@@ -3,12 +3,16 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from lammps_les.data.inventory import described, inventory, passed_over
 from lammps_les.data.labels import has_label
 from lammps_les.data.splits import PARTS, check_indices, split_by_fraction
 from lammps_les.data.structures import Labelled, read_labelled
-from lammps_les.keys import BORN_EFFECTIVE_CHARGES, DIPOLE, TOTAL_CHARGE
+from lammps_les.keys import BORN_EFFECTIVE_CHARGES, DIPOLE, STRESS, TOTAL_CHARGE, VIRIAL
 from lammps_les.training.config import DataConfig, RunConfig
 from lammps_les.training.losses import used_quantities
+
+_FORM = {STRESS.name: VIRIAL.name}
+"""What stands for a quantity."""
 
 
 def read_data(config: RunConfig, folder: Path) -> dict[str, list[Labelled]]:
@@ -24,7 +28,7 @@ def read_data(config: RunConfig, folder: Path) -> dict[str, list[Labelled]]:
     for file in data.files:
         found = read_labelled(
             folder / file.path,
-            _label_names(data),
+            label_names(data),
             (file.bec_order or data.bec_order) == "r-first",
             file.weight,
             data.max_force,
@@ -32,7 +36,7 @@ def read_data(config: RunConfig, folder: Path) -> dict[str, list[Labelled]]:
             file.path,
         )
         (pool if file.part == "split" else parts[file.part]).extend(found)
-    _check_label_names(data, [*pool, *(s for part in parts.values() for s in part)])
+    _checklabel_names(data, [*pool, *(s for part in parts.values() for s in part)])
     if pool:
         for name, indices in zip(PARTS, _split(config, len(pool), parts), strict=True):
             parts[name] += [pool[i] for i in indices]
@@ -42,19 +46,32 @@ def read_data(config: RunConfig, folder: Path) -> dict[str, list[Labelled]]:
     return parts
 
 
-def _label_names(data: DataConfig) -> dict[str, str]:
+def label_names(data: DataConfig) -> dict[str, str]:
+    """Names of labels in the files, where the configuration gives them."""
     return {name: key for name, key in data.labels.model_dump().items() if key is not None}
 
 
-def _check_label_names(data: DataConfig, structures: Sequence[Labelled]) -> None:
+def _checklabel_names(data: DataConfig, structures: Sequence[Labelled]) -> None:
     """A name must be in one of the files, be it where the boundaries make it meaningless."""
-    for name, key in _label_names(data).items():
+    for name, key in label_names(data).items():
         if not any(has_label(structure.atoms, key) for structure in structures):
             files = ", ".join(dict.fromkeys(file.path for file in data.files))
             raise ValueError(
                 f"data.labels.{name}: no structure in {files} has a label '{key}'; correct the "
-                "name, or leave it out"
+                f"name, or leave it out ({_found(data, structures)})"
             )
+
+
+def _found(data: DataConfig, structures: Sequence[Labelled]) -> str:
+    entries = inventory([structure.atoms for structure in structures], label_names(data))
+    return "; ".join([described(entries, len(structures)), *passed_over(entries)])
+
+
+def labels_found(config: RunConfig, parts: dict[str, list[Labelled]]) -> list[str]:
+    """Sentences on what the files have, what it is taken for, and what is passed over."""
+    structures = [structure.atoms for part in parts.values() for structure in part]
+    entries = inventory(structures, label_names(config.data))
+    return [described(entries, len(structures)), *passed_over(entries)]
 
 
 def _split(config: RunConfig, n: int, given: dict[str, list[Labelled]]) -> Sequence[Sequence[int]]:
@@ -88,9 +105,13 @@ def check_labels(config: RunConfig, parts: dict[str, list[Labelled]]) -> None:
             continue
         for part in ("training", "validation"):
             if not any(name in structure.labels for structure in parts[part]):
+                entries = inventory([s.atoms for s in parts[part]], label_names(config.data))
+                without = passed_over([e for e in entries if e.quantity in (name, _FORM.get(name))])
+                way_out = "; ".join(without) or f"give its name in data.labels.{name}"
                 raise ValueError(
                     f"loss.weights.{name} is not 0, but no structure for {part} has a label for "
-                    f"it; give its name in data.labels.{name}, or set the weight to 0"
+                    f"it: {way_out}, or set the weight to 0 "
+                    f"({described(entries, len(parts[part]))})"
                 )
     if config.init_from is None and config.network.channels == 0:
         for name in {BORN_EFFECTIVE_CHARGES.name, DIPOLE.name, TOTAL_CHARGE.name} & {*used}:
@@ -101,5 +122,6 @@ def check_labels(config: RunConfig, parts: dict[str, list[Labelled]]) -> None:
                 f"{structure.where}: it is to train, but has none of the labels that have a weight "
                 f"in the loss ({', '.join(used) or 'none has'}); it has "
                 f"{', '.join(structure.labels) or 'none at all'}. Leave it out by frames or "
-                "part: test in data.files, or give one of its labels a weight in loss.weights"
+                "part: test in data.files, or give one of its labels a weight in loss.weights "
+                f"({_found(config.data, [structure])})"
             )
