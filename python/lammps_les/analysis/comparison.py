@@ -8,6 +8,7 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
+from lammps_les.analysis.born_charges import BornFit, fit_born_charges
 from lammps_les.analysis.errors import Errors, energy_shifts, errors_of
 from lammps_les.analysis.moments import molecular_moments
 from lammps_les.calculators import LesCalculator
@@ -41,11 +42,30 @@ class Values(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A line of the table of errors."""
+    """A line of the table of errors.
+
+    Attributes:
+        quantity: with blanks before a part of the one above.
+        unit: of the errors.
+        errors: of all components.
+        void: why none of the numbers says anything, or "".
+        no_r2: why R2 says nothing, or "".
+    """
 
     quantity: str
     unit: str
     errors: Errors
+    void: str = ""
+    no_r2: str = ""
+
+    def quoted(self) -> "Row":
+        """Energies in meV/atom, forces in meV/A, stresses in meV/A^3; all else as it is."""
+        units = {"eV": "meV/atom", "eV/A": "meV/A", "eV/A^3": "meV/A^3"}
+        if self.unit not in units:
+            return self
+        e = self.errors
+        larger = e._replace(rmse=1e3 * e.rmse, mae=1e3 * e.mae)
+        return self._replace(unit=units[self.unit], errors=larger)
 
 
 @dataclass
@@ -77,8 +97,7 @@ class Comparison:
             quantity: one of ``lammps_les.keys.LABELS``.
             shift_energies: add the per-element energies that fit the reference best.
         """
-        name = quantity.name
-        frames = [i for i, reference in enumerate(self.reference) if name in reference]
+        name, frames = quantity.name, self._frames(quantity)
         if not frames:
             return None
         predicted = [self.predicted[i][name] for i in frames]
@@ -96,14 +115,22 @@ class Comparison:
             np.concatenate(predicted), np.concatenate(reference), np.concatenate(elements)
         )
 
-    def _energy_shift(self, frames: list[int], difference: np.ndarray) -> np.ndarray:
+    def _frames(self, quantity: Quantity) -> list[int]:
+        """Structures with a label."""
+        return [i for i, reference in enumerate(self.reference) if quantity.name in reference]
+
+    def _composition(self, frames: list[int]) -> np.ndarray:
+        """[frames, elements] number of atoms of each element."""
         symbols = [self.structures[i].get_chemical_symbols() for i in frames]
         elements = sorted({symbol for listed in symbols for symbol in listed})
-        composition = np.array([[listed.count(e) for e in elements] for listed in symbols], float)
+        return np.array([[listed.count(e) for e in elements] for listed in symbols], float)
+
+    def _energy_shift(self, frames: list[int], difference: np.ndarray) -> np.ndarray:
+        composition = self._composition(frames)
         return composition @ energy_shifts(difference, composition)
 
     def rows(self, shift_energies: bool = False) -> list[Row]:
-        """Table of errors: one line a quantity, and one an element for Born charges."""
+        """Table of errors: one line a quantity; of Born charges also those of parts."""
         rows = []
         for quantity in LABELS:
             values = self.values(quantity, shift_energies)
@@ -112,13 +139,34 @@ class Comparison:
             title, unit = quantity.name.replace("_", " "), quantity.unit
             if quantity is ENERGY:
                 title += " per atom" + (", per-element shift removed" if shift_energies else "")
-            rows.append(Row(title, unit, errors_of(values.predicted, values.reference)))
+            found = errors_of(values.predicted, values.reference)
+            void = self._void_shift() if quantity is ENERGY and shift_energies else ""
+            rows.append(Row(title, unit, found, void, _no_r2(quantity, values)))
             if quantity is BORN_EFFECTIVE_CHARGES:
-                for element in sorted(set(values.elements)):
-                    mine = values.elements == element
-                    found = errors_of(values.predicted[mine], values.reference[mine])
-                    rows.append(Row(f"  {element}", unit, found))
+                rows += _parts_of_born_charges(values, unit)
         return rows
+
+    def _void_shift(self) -> str:
+        """Why nothing is left of energies after the shift that fits best, or ""."""
+        composition = self._composition(self._frames(ENERGY))
+        parameters = int(np.linalg.matrix_rank(composition))
+        if len(composition) > parameters:
+            return ""
+        return (
+            f"the shift has as many parameters ({parameters}) as there are structures "
+            f"({len(composition)}), and takes every difference away"
+        )
+
+    def born_fit(self) -> BornFit | None:
+        """What Born charges say of sign, order of indices and scale; None without labels."""
+        name, frames = BORN_EFFECTIVE_CHARGES.name, self._frames(BORN_EFFECTIVE_CHARGES)
+        if not frames:
+            return None
+        return fit_born_charges(
+            [self.predicted[i][name] for i in frames],
+            [self.reference[i][name] for i in frames],
+            [self.structures[i].get_chemical_symbols() for i in frames],
+        )
 
     def with_other_total_charge(self, total_charge: float | None, tolerance: float = 1e-3) -> int:
         """How many structures have a total charge [e] that is not the one of the model file."""
@@ -144,6 +192,28 @@ class Comparison:
                     labeled.info[name] = results.pop(name)
             labeled.calc = SinglePointCalculator(labeled, **results)
             yield labeled
+
+
+def _no_r2(quantity: Quantity, values: Values) -> str:
+    """Why R2 of a quantity says nothing, or ""."""
+    if not quantity.shape.startswith("[N") and len(values.reference) == 1:
+        return "one structure only"
+    return "" if np.ptp(values.reference) > 0.0 else "all labels are equal"
+
+
+def _parts_of_born_charges(values: Values, unit: str) -> list[Row]:
+    """Errors of diagonal and off-diagonal components, of all atoms and of each element."""
+    diagonal = np.eye(3, dtype=bool)
+    rows = []
+    for element in ("", *sorted(set(values.elements))):
+        mine = values.elements == element if element else np.full(len(values.elements), True)
+        predicted, reference = values.predicted[mine], values.reference[mine]
+        if element:
+            rows.append(Row(f"  {element}", unit, errors_of(predicted, reference)))
+        for part, chosen in (("diagonal", diagonal), ("off-diagonal", ~diagonal)):
+            found = errors_of(predicted[:, chosen], reference[:, chosen])
+            rows.append(Row(f"  {element} {part}" if element else f"  {part}", unit, found))
+    return rows
 
 
 def compare(

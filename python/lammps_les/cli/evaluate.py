@@ -1,8 +1,10 @@
 """``lammps-les evaluate``."""
 
 import enum
+import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import Progress
@@ -19,6 +21,10 @@ from lammps_les.keys import (
     TOTAL_CHARGE,
     VIRIAL,
 )
+
+if TYPE_CHECKING:
+    from lammps_les.analysis.born_charges import BornFit
+    from lammps_les.analysis.comparison import Row
 
 
 class BecOrder(str, enum.Enum):
@@ -73,6 +79,7 @@ def evaluate(
 ) -> None:
     """Compare a model with reference data: table of errors, parity plot, predictions.
 
+    Of Born effective charges also what they say of sign, order of indices, scale and sum rule.
     Writes PREFIX-parity.png and PREFIX-predictions.xyz. Of structures in open boundaries also
     dipole and traceless quadrupole of the charges, about the center of mass.
 
@@ -120,15 +127,11 @@ def evaluate(
         note(f"{data} has no labels under the names tried; only predictions were made")
         output.print(f"wrote {predictions}", highlight=False, soft_wrap=True)
         return
-    table = Table(title=f"{model} on {data} ({len(structures)} structures)", title_justify="left")
-    for name in ("quantity", "unit", "values", "RMSE", "MAE", "R2"):
-        table.add_column(name, justify="left" if name in ("quantity", "unit") else "right")
-    for row in rows:
-        e = row.errors
-        table.add_row(
-            row.quantity, row.unit, str(e.values), f"{e.rmse:.5g}", f"{e.mae:.5g}", f"{e.r2:.5f}"
-        )
-    output.print(table)
+    title = f"{model} on {data} ({len(structures)} structures)"
+    _print_errors(title, [row.quoted() for row in rows])
+    fit = comparison.born_fit()
+    if fit is not None:
+        _print_born_charges(fit, calculator.born, calculator.metadata.epsilon_inf)
     if not shift_energies and any(
         row.unit == ENERGY.unit and row.errors.rmse > 1.0 for row in rows
     ):
@@ -140,3 +143,54 @@ def evaluate(
     parity = Path(f"{prefix}-parity.png")
     plot_parity(comparison, parity, shift_energies)
     output.print(f"wrote {parity} and {predictions}", highlight=False, soft_wrap=True)
+
+
+def _print_errors(title: str, rows: "Sequence[Row]") -> None:
+    table = Table(title=title, title_justify="left")
+    for name in ("quantity", "unit", "values", "RMSE", "MAE", "R2"):
+        table.add_column(name, justify="left" if name in ("quantity", "unit") else "right")
+    for row in rows:
+        e = row.errors
+        numbers = [f"{e.rmse:.5g}", f"{e.mae:.5g}", f"{e.r2:.5f}"]
+        if row.void:
+            numbers = ["void"] * 3
+        elif row.no_r2 or math.isnan(e.r2):
+            numbers[2] = "-"
+        table.add_row(row.quantity, row.unit, str(e.values), *numbers)
+    output.print(table)
+    for row in rows:
+        if row.void:
+            note(f"{row.quantity} says nothing: {row.void}")
+        elif row.no_r2:
+            note(f"no R2 of {row.quantity}: {row.no_r2}")
+
+
+def _print_born_charges(fit: "BornFit", form: str, epsilon_inf: float) -> None:
+    table = Table(title=f"born effective charges, {form} form, in e", title_justify="left")
+    table.add_column("")
+    for name in ("model", "labels"):
+        table.add_column(name, justify="right")
+    for element, (model, label) in fit.mean.items():
+        table.add_row(f"mean Z of {element} (trace / 3)", f"{model:+.4f}", f"{label:+.4f}")
+    table.add_row("mean |sum over atoms of Z| (sum rule: 0)", *(f"{net:.4f}" for net in fit.net))
+    output.print(table)
+    implied = fit.implied_epsilon_inf(epsilon_inf)
+    dielectric = (
+        "the sign is wrong"
+        if implied is None
+        else f"epsilon_inf {implied:.4g} in place of {epsilon_inf:.4g}"
+    )
+    for line in (
+        f"RMSE {fit.rmse:.4f} e; transposed {fit.rmse_transposed:.4f} e, negated "
+        f"{fit.rmse_negated:.4f} e",
+        f"best scale {fit.scale:.4f} (RMSE {fit.rmse_scaled:.4f} e): {dielectric}",
+    ):
+        output.print(line, highlight=False, soft_wrap=True)
+    better = fit.better()
+    if better:
+        ways = []
+        if "transposed" in better:
+            ways.append("--bec-order (P-first or r-first) names the order of the file")
+        if "negated" in better:
+            ways.append("lammps-les export --charge-sign turns the sign of the model")
+        note(f"warning: labels fit better {better}: {'; '.join(ways)}")
