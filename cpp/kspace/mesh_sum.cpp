@@ -22,7 +22,7 @@ namespace les {
 namespace {
 
 using torch::Tensor;
-constexpr double SAFETY = 1.5;    // between the error estimated and the accuracy promised
+constexpr double SAFETY = 2.0;    // between the error estimated and the accuracy promised
 
 // What follows from the settings and the cell.
 struct MeshChoice {
@@ -47,7 +47,8 @@ MeshChoice choose_mesh(const LongRangeParameters &parameters, const MeshSettings
   MeshChoice choice{};
   choice.order = settings.order;
   if (choice.order == 0)
-    choice.order = settings.accuracy > 3e-4 ? 6 : settings.accuracy > 3e-5 ? 7 : settings.accuracy > 3e-6 ? 8 : 10;
+    choice.order = 6 + (settings.accuracy < 3e-4) + (settings.accuracy < 3e-5) + (settings.accuracy < 3e-6) +
+                   (settings.accuracy < 3e-7);
   TORCH_CHECK(choice.order >= MeshSettings::MIN_ORDER && choice.order <= MeshSettings::MAX_ORDER, "a window of ",
               choice.order, " points is not implemented; expected ", MeshSettings::MIN_ORDER, " to ",
               MeshSettings::MAX_ORDER);
@@ -325,14 +326,13 @@ class MeshSum : public LongRangeSolver {
   Windows windows_of(const Placement &place, const Tensor &like) const
   {
     if (!loops(like)) return window_->evaluate(place.fraction, like.scalar_type());
-    const int64_t n = place.fraction.size(0);
-    const Tensor fraction = place.fraction.contiguous();
+    const Tensor fraction = place.fraction.contiguous();    // [n, 3]
+    const int64_t n = fraction.size(0);
     Tensor w = torch::empty({n, 3, order_}, like.options()), d = torch::empty({n, 3, order_}, like.options());
     AT_DISPATCH_FLOATING_TYPES(w.scalar_type(), "windows", [&] {
-      const double *x = fraction.data_ptr<double>();
-      for (int64_t i = 0; i < 3 * n; i++)
-        window_->evaluate(static_cast<scalar_t>(x[i]), w.data_ptr<scalar_t>() + i * order_,
-                          d.data_ptr<scalar_t>() + i * order_);
+      with_order(order_, [&](auto order) {
+        window_->evaluate<order>(fraction.data_ptr<double>(), 3 * n, w.data_ptr<scalar_t>(), d.data_ptr<scalar_t>());
+      });
     });
     return {w, d};
   }

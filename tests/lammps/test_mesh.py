@@ -8,6 +8,7 @@ import ase.io
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.build import bulk
 from lmp import STRAINS, Run, energies, run, strained_both_ways
 
 
@@ -60,6 +61,23 @@ def test_float32(system: str, shared: Path, published: Callable[..., Path], tmp_
     model = published(checkpoint, "float32")
     log = run(tmp_path, atoms, model, style="kspace mesh accuracy 1e-5 check yes").log
     assert max(errors_said(log)) < 2e-5
+
+
+@pytest.mark.parametrize(("dtype", "accuracy"), [("float64", 1e-5), ("float32", 1e-4)])
+def test_atoms_on_planes_of_the_mesh(
+    dtype: str, accuracy: float, toy_model: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Ions disordered over the sites of a crystal, all of which lie on points of the mesh."""
+    crystal = bulk("NaCl", "rocksalt", a=4.8, cubic=True).repeat(3)
+    crystal.set_chemical_symbols(np.random.default_rng(2).choice(["O", "H"], len(crystal)))
+    model = toy_model("constant", dtype)
+    exact = run(tmp_path / "d", crystal, model, style="kspace direct", quantities="").forces
+    for ranks in (1, 2):
+        style = f"kspace mesh accuracy {accuracy} mesh 0.8001"
+        result = run(tmp_path / f"{ranks}", crystal, model, style=style, quantities="", ranks=ranks)
+        assert "mesh 18 x 18 x 18" in result.log
+        error = np.linalg.norm(result.forces - exact) / np.linalg.norm(exact)
+        assert error < accuracy
 
 
 def assert_same(result: Run, one: Run) -> None:
