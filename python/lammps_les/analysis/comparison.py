@@ -13,6 +13,7 @@ from lammps_les.analysis.errors import Errors, energy_shifts, errors_of
 from lammps_les.analysis.moments import molecular_moments
 from lammps_les.calculators import LesCalculator
 from lammps_les.data.labels import has_label, read_labels
+from lammps_les.data.stress_convention import Verdict, judge
 from lammps_les.keys import (
     BORN_EFFECTIVE_CHARGES,
     CHARGES,
@@ -174,6 +175,15 @@ class Comparison:
         if total_charge is None:
             return 0
         return sum(abs(float(label) - total_charge) > tolerance for label in labels)
+
+    def stress_convention(self) -> Verdict | None:
+        """Whether the labels of the stress have the sign and unit of the predictions."""
+        values = self.values(STRESS)
+        if values is None:
+            return None
+        having = [STRESS.name in reference for reference in self.reference]
+        volumes = [s.get_volume() for s, has in zip(self.structures, having, strict=True) if has]
+        return judge(values.predicted, values.reference, np.array(volumes))
 
     def predictions(self) -> Iterator[Atoms]:
         """Structures with the predictions as results, for writing as extended XYZ.

@@ -136,6 +136,13 @@ def evaluate(
         row.unit == ENERGY.unit and row.errors.rmse > 1.0 for row in rows
     ):
         note("energies are far off: if they differ by atomic energies only, use --shift-energies")
+    verdict = comparison.stress_convention()
+    if verdict is not None and verdict.looks_like is not None:
+        note(
+            f"stresses of {data} look like {verdict.looks_like}: they are {verdict.factor:.3g} "
+            f"times those of the model (correlation {verdict.correlation:.2f}); expected are "
+            "eV/A^3, (1/V) dE/d(strain), or a virial in eV under --virial-key"
+        )
     charge = calculator.metadata.charge_state
     others = comparison.with_other_total_charge(charge)
     if others:

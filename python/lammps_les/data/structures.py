@@ -29,6 +29,16 @@ class Labelled(NamedTuple):
     where: str
 
     @property
+    def file(self) -> str:
+        """The file, as ``where`` names it."""
+        return self.where.rsplit(", frame ", 1)[0]
+
+    @property
+    def frame(self) -> int:
+        """Its number in the file, from 0 on."""
+        return int(self.where.rsplit(", frame ", 1)[1])
+
+    @property
     def periodic(self) -> bool:
         """Whether the boundaries are periodic (in all directions; there are no others here)."""
         return bool(self.atoms.pbc.all())

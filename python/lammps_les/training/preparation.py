@@ -16,6 +16,7 @@ from lammps_les.model_file import DTYPES
 from lammps_les.models import LesNetwork
 from lammps_les.training.charge_signs import settle_signs
 from lammps_les.training.config import NO_CITATION, RunConfig
+from lammps_les.training.doubts import data_doubts
 from lammps_les.training.losses import used_quantities
 from lammps_les.training.parts import check_labels, labels_found, read_data
 from lammps_les.training.prediction import Physics, predict
@@ -67,6 +68,7 @@ def prepare(config: RunConfig, folder: Path) -> Prepared:
     everything = [structure for part in PARTS for structure in parts[part]]
     check_labels(config, parts)
     notes += labels_found(config, parts)
+    notes += data_doubts(config, parts)
     dtype = DTYPES[config.dtype]
     torch.manual_seed(config.seed)
     network, physics, suggested = initial_network(config, folder, everything, notes)
