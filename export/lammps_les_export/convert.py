@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+import yaml
 from ase import Atoms
 
 from lammps_les import __version__, pretrained
@@ -91,7 +92,17 @@ def _from_folder(folder: Path) -> ImportedModel:
     decided = ("charge_sign", "epsilon_inf", "atomic_energies")
     suggested = metadata.model_dump(include=set(decided))
     suggested["total_charges"] = pretrained.trained_total_charges(folder)
-    return ImportedModel(network.double(), metadata.model_dump(exclude=set(decided)), suggested)
+    fields = metadata.model_dump(exclude=set(decided))
+    if "bec_form" not in metadata.model_fields_set:  # an older folder
+        fields["bec_form"] = _form_of_training(folder)
+    return ImportedModel(network.double(), fields, suggested)
+
+
+def _form_of_training(folder: Path) -> str:
+    """Form of the Born effective charges in the configuration of the training beside a network."""
+    path = folder / "config.yaml"
+    content = yaml.safe_load(path.read_text()) if path.is_file() else {}
+    return content.get("charges", {}).get("born", "local")
 
 
 def export_model(

@@ -1,5 +1,6 @@
 """The sign of charges is that of Born charges: labels first, then electronegativities."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -207,6 +208,17 @@ def test_labels_of_structures_decide_over_all_that_is_not_asked_for(tmp_path, si
         (said,) = [text for text in done.notes if "charge sign" in text]
         assert f"(labels H {-0.5 * oxygen:+.2f} O {oxygen:+.2f} e)" in said
         assert said.startswith(WARNING) is (oxygen > 0)
+
+
+def test_older_run_folders_have_the_form_of_their_configuration(tmp_path):
+    folder = trained(tmp_path / "model", -1.0)
+    content = json.loads((folder / "config.json").read_text())
+    del content["metadata"]["bec_form"], content["metadata"]["bec_fitted"]
+    (folder / "config.json").write_text(json.dumps(content))
+    assert export_model(folder, tmp_path / "m.pt").metadata.bec_form == "local"
+    (folder / "config.yaml").write_text("charges: {born: phase}\n")
+    assert export_model(folder, tmp_path / "m.pt").metadata.bec_form == "phase"
+    assert export_model(folder, tmp_path / "m.pt", bec_form="local").metadata.bec_form == "local"
 
 
 def test_a_stated_sign_is_taken_where_no_structure_is_known(tmp_path):
