@@ -66,9 +66,11 @@ def signs_by_electronegativity(evidence: Evidence) -> list[float]:
     electronegativity decides; the sum over channels must then follow the electronegativities.
 
     Raises:
-        UndecidedError: it does not, species differ too little in mean Z or in electronegativity, or
-            there is only one.
+        UndecidedError: it does not, species differ too little in mean Z or in electronegativity,
+            there is only one, or Z is not finite.
     """
+    if not np.isfinite(evidence.mean).all():
+        raise UndecidedError("Born effective charges are not finite")
     known = _known(evidence)
     weight, scale = _weights_and_scale(evidence, known)
     signs = [

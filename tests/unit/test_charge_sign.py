@@ -122,6 +122,9 @@ def test_what_charges_do_not_show_is_not_guessed():
         signs_by_electronegativity(gather(constant, [Atoms("H2", np.eye(3)[:2])], BARE))
     with pytest.raises(ModelFileError, match="has species H O; a structure has Cl"):
         gather(constant, [Atoms("Cl")], BARE)
+    broken = ConstantCharges(["H", "O"], [float("nan"), -1.0])
+    with pytest.raises(UndecidedError, match="not finite"):
+        signs_by_electronegativity(gather(broken, [HYDROXYL], BARE))
     equal = ConstantCharges(["C", "S"], [1.0, -1.0])
     with pytest.raises(UndecidedError, match="electronegativities of C S differ by less than 0.4"):
         signs_by_electronegativity(gather(equal, [Atoms("CS", np.eye(3)[:2])], BARE))

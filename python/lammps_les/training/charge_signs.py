@@ -146,15 +146,15 @@ def evidence_of(
         ModelFileError: a species that the network does not know.
     """
     pool = [s for name in ("test", "validation", "training") for s in parts.get(name, ())]
-    if network.needs_total_charge:
-        first = pool[0].total_charge
-        network = network.at_total_charge(first)
-        pool = [s for s in pool if s.total_charge == first]
     for name in (BORN_EFFECTIVE_CHARGES.name, DIPOLE.name):
         labelled = [s for s in pool if name in s.labels]
         if labelled:
             pool = labelled
             break
+    if network.needs_total_charge:
+        first = pool[0].total_charge
+        network = network.at_total_charge(first)
+        pool = [s for s in pool if s.total_charge == first]
     chosen = a_few(pool)
     coupling = Coupling(
         physics.charge_unit,
@@ -163,4 +163,6 @@ def evidence_of(
         physics.born,
     )
     labels = [s.labels for s in chosen]
-    return gather(copy.deepcopy(network).double(), [s.atoms for s in chosen], coupling, labels)
+    return gather(
+        copy.deepcopy(network).cpu().double(), [s.atoms for s in chosen], coupling, labels
+    )
