@@ -1,5 +1,7 @@
 """Configuration: what is refused, in which words; and the one that --init writes."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -141,7 +143,7 @@ def test_init_writes_a_configuration_that_is_read(tmp_path, monkeypatch):
     for seed in range(10):
         atoms = waters("triclinic", 2, seed)
         atoms.calc = SinglePointCalculator(
-            atoms, energy=-20.0, forces=np.full((6, 3), 120.0), stress=np.zeros(6)
+            atoms, energy=-20.0, forces=np.full((6, 3), 120.0), stress=np.full(6, 0.01)
         )
         structures.append(atoms)
     write("water.xyz", structures)
@@ -152,26 +154,38 @@ def test_init_writes_a_configuration_that_is_read(tmp_path, monkeypatch):
     assert config.network.species == ["H", "O"]
     assert config.data.split.validation == 1
     assert config.data.max_force == 300.0
-    assert config.loss.weights.stress == 0.0
-    assert "stress: 0.0" in result.stdout
+    assert config.loss.weights.stress == 10.0
     assert "born_effective_charges" not in result.stdout
     assert "10 structures of 6 atoms, 10 periodic, elements H O" in result.stdout
     assert "# embed_total_charge: true" in result.stdout
     assert not config.network.representation.embed_total_charge
 
 
-def test_init_names_the_file_so_that_it_is_found_from_anywhere(tmp_path, monkeypatch):
+def test_init_names_the_file_from_the_folder_of_the_configuration(tmp_path, monkeypatch):
     name = 'liquid: "water" #2.xyz'
     (tmp_path / "some data").mkdir()
     (tmp_path / "runs").mkdir()
     write(tmp_path / "some data" / "w.xyz", [waters("open", 2, seed) for seed in range(3)])
     (tmp_path / "some data" / "w.xyz").rename(tmp_path / "some data" / name)
     monkeypatch.chdir(tmp_path)
-    result = CliRunner().invoke(app, ["train", "--init", f"some data/{name}"])
+    data = f"some data/{name}"
+    result = CliRunner().invoke(app, ["train", "--init", data])
     assert result.exit_code == 0, result.output
-    (tmp_path / "runs" / "c.yaml").write_text(result.stdout)
-    config = read_config(tmp_path / "runs" / "c.yaml")
-    assert config.data.files[0].path == str(tmp_path / "some data" / name)
+    (tmp_path / "c.yaml").write_text(result.stdout)
+    assert read_config(tmp_path / "c.yaml").data.files[0].path == data
+    result = CliRunner().invoke(app, ["train", "--init", data, "-o", "runs/c.yaml"])
+    assert result.exit_code == 0, result.output
+    assert read_config(tmp_path / "runs" / "c.yaml").data.files[0].path == f"../{data}"
+    result = CliRunner().invoke(app, ["train", "--init", data, "-o", "runs/c.yaml"])
+    assert result.exit_code == 1
+    assert "runs/c.yaml exists" in " ".join(result.output.split())
+    with (tmp_path / "runs" / "d.yaml").open("w") as file:  # as a shell does with >
+        subprocess.run(
+            [sys.executable, "-m", "lammps_les.cli", "train", "--init", data],
+            stdout=file,
+            check=True,
+        )
+    assert read_config(tmp_path / "runs" / "d.yaml").data.files[0].path == f"../{data}"
 
 
 def test_init_leaves_epsilon_inf_to_be_given(tmp_path):

@@ -1,5 +1,7 @@
 """``lammps-les train``."""
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +19,12 @@ def train(
     ],
     folder: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="Run folder (default: CONFIG without suffix)."),
+        typer.Option(
+            "-o",
+            "--output",
+            help="Run folder (default: CONFIG without suffix); with --init the configuration to "
+            "write (default: standard output).",
+        ),
     ] = None,
     init: Annotated[
         bool, typer.Option("--init", help="Inspect a data file and print a configuration for it.")
@@ -33,7 +40,12 @@ def train(
     if init:
         from lammps_les.training.template import template
 
-        typer.echo(template(config), nl=False)
+        if folder is None:
+            typer.echo(template(config, _folder_of_output()), nl=False)
+        elif folder.exists():
+            raise ValueError(f"{folder} exists; choose another name with -o, or remove it")
+        else:
+            folder.write_text(template(config, folder.parent))
         return
     from lammps_les.training.config_file import read_config
     from lammps_les.training.interruption import Interrupted
@@ -60,3 +72,13 @@ def train(
     output.print(f"wrote {folder}", highlight=False, soft_wrap=True, markup=False)
     if outcome.signal is not None:
         raise typer.Exit(128 + outcome.signal)
+
+
+def _folder_of_output() -> Path | None:
+    """The folder of the file that standard output goes to, where it can be found out."""
+    try:
+        number = sys.stdout.fileno()
+        file = Path(os.readlink(f"/proc/self/fd/{number}"))
+        return file.parent if os.path.isfile(file) else None
+    except (OSError, ValueError):
+        return None

@@ -22,13 +22,13 @@ def data_doubts(config: RunConfig, parts: Mapping[str, Sequence[Labelled]]) -> l
     """
     everything = [structure for part in parts.values() for structure in part]
     return [
-        *_stresses(everything, STRESS.name in used_quantities(config.loss)),
-        *_energies(everything),
+        *stress_doubts(everything, STRESS.name in used_quantities(config.loss)),
+        *energy_doubts(everything),
         *_repetitions(parts),
     ]
 
 
-def _stresses(structures: Sequence[Labelled], in_loss: bool) -> list[str]:
+def stress_doubts(structures: Sequence[Labelled], in_loss: bool = False) -> list[str]:
     """Of each file by itself: two of them may have two conventions."""
     notes = []
     files: dict[str, list[Labelled]] = {}
@@ -50,7 +50,7 @@ def _stresses(structures: Sequence[Labelled], in_loss: bool) -> list[str]:
     return notes
 
 
-def _energies(structures: Sequence[Labelled]) -> list[str]:
+def energy_doubts(structures: Sequence[Labelled]) -> list[str]:
     """Energies that those of atoms do not explain, by far more than forces would allow for."""
     having = [s for s in structures if ENERGY.name in s.labels and len(s.atoms) > 1]
     if len(having) < 3:

@@ -1,25 +1,29 @@
 """A commented configuration for a data file."""
 
 import json
+import os
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from lammps_les.data.inventory import Entry, described, inventory, passed_over
 from lammps_les.data.structures import Labelled, read_labelled
 from lammps_les.keys import BORN_EFFECTIVE_CHARGES, DIPOLE, ENERGY, FORCES, STRESS, TOTAL_CHARGE
+from lammps_les.training.data_table import data_table
+from lammps_les.training.doubts import energy_doubts, stress_doubts
 
 _TEXT = """\
 # Configuration for `lammps-les train`; every key is explained in docs/training.md.
 # {summary}
+{table}
 data:
   files:
     - path: {path}
       # weight: 1.0          # factor on the loss of these structures
       # part: split          # split, training, validation or test
-  # labels:                  # names in the file, where they are not the usual ones
-  #   energy: energy
-  split:
+{labels}  split:
     validation: {validation:<13}# share below 1, number from 1 on, or a list of indices
     test: {test}
     seed: 1
@@ -74,24 +78,37 @@ training:
 _WEIGHTS = (
     (ENERGY.name, "[0.01, 1.0]", "per atom, eV; small, so that forces lead"),
     (FORCES.name, "1.0", "eV/A"),
-    (STRESS.name, "0.0", "eV/A^3; 10.0 is a start"),
+    (STRESS.name, "10.0", "eV/A^3"),
     (BORN_EFFECTIVE_CHARGES.name, "0.1", "e"),
     (DIPOLE.name, "0.0", "e A; needs physical charges"),
     (TOTAL_CHARGE.name, "0.0", "e per atom, for charges.total_charge: penalty"),
 )
 
 
-def template(path: Path) -> str:
+def template(path: Path, folder: Path | None = None) -> str:
     """Look at a data file, and write a configuration with sensible values for it.
+
+    Args:
+        path: of the data.
+        folder: in which the configuration will be; default: the working directory.
 
     Raises:
         ValueError: the file cannot be read, or a structure in it is refused.
     """
-    structures = read_labelled(path, max_force=float("inf"))
+    structures = read_labelled(path, max_force=float("inf"), name=path.name)
     elements = _composition(structures)
+    entries = inventory([s.atoms for s in structures])
+    doubts = [
+        *passed_over(entries),
+        *stress_doubts(structures),
+        *energy_doubts(structures),
+    ]
+    wrong_stress = bool(stress_doubts(structures))
     weights = []
     for name, value, unit in _WEIGHTS:
         having = sum(name in s.labels for s in structures)
+        if name == STRESS.name and wrong_stress:
+            value, unit = "0.0", f"{unit}; another sign or unit? see above"
         if having:
             entry = f"    {name}: {value}"
             weights.append(f"{entry:<28} # {unit}; {having} of {len(structures)} structures")
@@ -104,7 +121,15 @@ def template(path: Path) -> str:
     n_held_out = max(1, round(0.1 * len(structures)))
     return _TEXT.format(
         summary=_summary(path, structures, elements),
-        path=json.dumps(str(path.resolve()), ensure_ascii=False),  # a string of YAML as well
+        table=_comments(
+            [
+                *(f"{name}: {value}" for name, value in data_table(structures, list(elements))),
+                described(entries, len(structures)),
+                *doubts,
+            ]
+        ),
+        path=_path(path, folder),
+        labels=_labels(entries),
         validation=n_held_out,
         test=n_held_out if len(structures) > 2 else 0,
         energies=", ".join(f"{symbol}: -1.0" for symbol in elements),
@@ -117,6 +142,36 @@ def template(path: Path) -> str:
         batch=batch,
         check=check,
     )
+
+
+def _path(path: Path, folder: Path | None) -> str:
+    """The path from a folder; from the root where they have nothing else in common."""
+    path, folder = path.resolve(), (folder or Path.cwd()).resolve()
+    if os.path.commonpath([path, folder]) == path.anchor:
+        return json.dumps(str(path), ensure_ascii=False)  # a string of YAML as well
+    found = json.dumps(os.path.relpath(path, folder), ensure_ascii=False)
+    return f"{found}  # from the folder of this file"
+
+
+def _comments(texts: Sequence[str]) -> str:
+    """Texts as comments, broken into lines."""
+    lines = [
+        textwrap.wrap(text, 100, break_on_hyphens=False, break_long_words=False) for text in texts
+    ]
+    return "\n".join(f"# {'  ' * (n > 0)}{part}" for parts in lines for n, part in enumerate(parts))
+
+
+def _labels(entries: Sequence[Entry]) -> str:
+    """The section ``labels``: names after ``REF_`` are taken, others that may be labels offered."""
+    taken = [e for e in entries if e.taken and e.key.startswith("REF_")]
+    known = {e.quantity for e in entries if e.taken}
+    offered = [e for e in entries if e.quantity is None and e.likely not in (None, *known)]
+    mark = "  " if taken else "  # "
+    lines = [f"{mark}labels:".ljust(28) + " # names in the file, where they are not the usual ones"]
+    lines += [f"    {e.quantity}: {json.dumps(e.key)}" for e in taken]
+    lines += [f"  #   {e.likely}: {json.dumps(e.key)}  # perhaps" for e in offered]
+    lines += ["  #   energy: energy"] if len(lines) == 1 else []
+    return "\n".join(lines) + "\n"
 
 
 def _composition(structures: Sequence[Labelled]) -> dict[str, int]:
