@@ -91,7 +91,7 @@ def inventory(structures: Iterable[Atoms], keys: Mapping[str, str] | None = None
                 before.taken + (quantity is not None and not over),
                 before.passed_over + over,
                 quantity.name if quantity is not None else before.quantity,
-                before.likely or _likely(key, value, len(atoms)),
+                before.likely if before.present else _likely(key, value, len(atoms)),
             )
     return sorted(entries.values(), key=lambda entry: (entry.quantity is None, not entry.likely))
 

@@ -57,13 +57,11 @@ def energy_doubts(structures: Sequence[Labelled]) -> list[str]:
         return []
     species = sorted({symbol for s in having for symbol in s.atoms.get_chemical_symbols()})
     energies = fit_atomic_energies(having, species)
-    rest = np.array(
-        [
-            (float(s.labels[ENERGY.name]) - sum(energies[x] for x in s.atoms.symbols))
-            / len(s.atoms)
-            for s in having
-        ]
+    of_atoms = np.array(
+        [sum(s.atoms.symbols.count(x) * energies[x] for x in species) for s in having]
     )
+    rest = np.array([float(s.labels[ENERGY.name]) for s in having]) - of_atoms
+    rest /= np.array([len(s.atoms) for s in having])  # eV per atom
     forces = [s.labels[FORCES.name].ravel() for s in having if FORCES.name in s.labels]
     rms_force = float(np.sqrt(np.mean(np.concatenate(forces) ** 2))) if forces else 1.0
     order = np.argsort(rest)
