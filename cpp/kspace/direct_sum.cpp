@@ -45,28 +45,13 @@ class DirectSum : public LongRangeSolver {
     const int64_t n = positions.size(0), channels = charges.size(1);
     const auto f64 = positions.options().dtype(torch::kFloat64);
     const auto type = charges.options();
-    const int64_t n1 = nmax_[0] + 1, n2 = 2 * nmax_[1] + 1, n3 = 2 * nmax_[2] + 1, n12 = n1 * n2;
 
     const Influence &influence = influence_of(cell, type);
     const Tensor &fk = influence.f;
     const Tensor inverse = torch::inverse(cell).to(f64);    // r = s cell
     const Tensor fractional = positions.matmul(inverse);
 
-    // ---- structure factors, summed over ranks
-    const Tensor q = charges.detach();
-    Tensor s = torch::zeros({channels, 2, n12, n3}, type);    // re, im
-    for_tiles(n, [&](int64_t first, int64_t size) {
-      const Phases e = phases(fractional.narrow(0, first, size), type);
-      const Tensor c1 = e.c1.unsqueeze(2), s1 = e.s1.unsqueeze(2), c2 = e.c2.unsqueeze(1), s2 = e.s2.unsqueeze(1);
-      const Tensor e12 = torch::stack({c1 * c2 - s1 * s2, s1 * c2 + c1 * s2}, 1).view({size, 2 * n12});
-      for (int64_t c = 0; c < channels; c++) {
-        const Tensor qc = q.narrow(0, first, size).select(1, c).unsqueeze(1);
-        const Tensor p = e12.t().matmul(e.e3 * qc).view({2, n12, 2, n3});    // (re|im of E1 E2) x (re|im of E3)
-        s[c][0] += p[0].select(1, 0) - p[1].select(1, 1);
-        s[c][1] += p[1].select(1, 0) + p[0].select(1, 1);
-      }
-    });
-    s = comm_.sum(s);
+    const Tensor q = charges.detach(), s = structure_factors(fractional, q);
 
     // ---- potential and its gradient in fractional coordinates, at fixed S
     LongRange out;
@@ -99,6 +84,26 @@ class DirectSum : public LongRangeSolver {
     return out;
   }
 
+  Tensor potential_moments(const Tensor &positions, const Tensor &charges, const Tensor &cell) const override
+  {
+    const Tensor fractional = positions.matmul(torch::inverse(cell).to(positions.options()));
+    const Tensor q = charges.detach(), s = structure_factors(fractional, q);
+    const auto weights = vectors_.weights(cell);
+    const Tensor slope = (weight_ * weights.f).unsqueeze(1) * weights.slope;    // [k', 3] -df/dk
+    Tensor out = torch::zeros({q.size(0), q.size(1), 3}, positions.options());
+    for (int a = 0; a < 3; a++) {
+      const Tensor fa = 2.0 * in_box(slope.select(1, a)).to(q.options());
+      for (int64_t c = 0; c < q.size(1); c++) {
+        const Tensor back = with_axis3(fa * s[c][1], fa * s[c][0]);    // i S*
+        for_tiles(q.size(0), [&](int64_t first, int64_t size) {
+          const Phases e = phases(fractional.narrow(0, first, size), q.options());
+          out.narrow(0, first, size).select(1, c).select(1, a).copy_(potential_and_slope(e, back).first);
+        });
+      }
+    }
+    return out;
+  }
+
   std::string description() const override
   {
     return "direct sum over " + std::to_string(n_vectors_) + " wave vectors, |n| <= " + std::to_string(nmax_[0]) + " " +
@@ -125,10 +130,30 @@ class DirectSum : public LongRangeSolver {
   const Influence &influence_of(const Tensor &cell, const torch::TensorOptions &type) const
   {
     if (influence_.cell.defined() && torch::equal(influence_.cell, cell)) return influence_;
-    const auto [weights, strain] = vectors_.weights(cell);
-    const Tensor f = weight_ * weights;
-    influence_ = {cell.clone(), in_box(f).to(type), f.unsqueeze(1) * strain};
+    const auto weights = vectors_.weights(cell);
+    const Tensor f = weight_ * weights.f;
+    influence_ = {cell.clone(), in_box(f).to(type), f.unsqueeze(1) * weights.strain};
     return influence_;
+  }
+
+  // Of the atoms of all ranks, re and im: [channels, 2, n1 n2, n3].
+  Tensor structure_factors(const Tensor &fractional, const Tensor &q) const
+  {
+    const int64_t channels = q.size(1);
+    const int64_t n1 = nmax_[0] + 1, n2 = 2 * nmax_[1] + 1, n3 = 2 * nmax_[2] + 1, n12 = n1 * n2;
+    Tensor s = torch::zeros({channels, 2, n12, n3}, q.options());
+    for_tiles(q.size(0), [&](int64_t first, int64_t size) {
+      const Phases e = phases(fractional.narrow(0, first, size), q.options());
+      const Tensor c1 = e.c1.unsqueeze(2), s1 = e.s1.unsqueeze(2), c2 = e.c2.unsqueeze(1), s2 = e.s2.unsqueeze(1);
+      const Tensor e12 = torch::stack({c1 * c2 - s1 * s2, s1 * c2 + c1 * s2}, 1).view({size, 2 * n12});
+      for (int64_t c = 0; c < channels; c++) {
+        const Tensor qc = q.narrow(0, first, size).select(1, c).unsqueeze(1);
+        const Tensor p = e12.t().matmul(e.e3 * qc).view({2, n12, 2, n3});    // (re|im of E1 E2) x (re|im of E3)
+        s[c][0] += p[0].select(1, 0) - p[1].select(1, 1);
+        s[c][1] += p[1].select(1, 0) + p[0].select(1, 1);
+      }
+    });
+    return comm_.sum(s);
   }
 
   // Values of the wave vectors inside [k'] in their places of the box, [n1 n2, n3].

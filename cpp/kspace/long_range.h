@@ -45,6 +45,14 @@ class LongRangeSolver {
   virtual LongRange compute(const torch::Tensor &positions, const torch::Tensor &charges, const torch::Tensor &cell,
                             bool atom_virial) const = 0;
 
+  // Collective; arguments as above. The potential at each atom again, every charge that makes it weighed by its displacement from there,
+  // which is what the flux of energy needs beside phi: [n, channels, 3] f64
+  //   open:      psi_ja = sum_i K_ij q_i (r_i - r_j)_a     where phi_j = sum_i K_ij q_i
+  //   periodic:  psi_ja = -(4N/V) sum_k f(k) k_a (1/k^2 + sigma^2/2) Im[S*(k) exp(i k.r_j)]
+  // The displacement has no meaning among images: in its place stands the derivative of f by k.
+  virtual torch::Tensor potential_moments(const torch::Tensor &positions, const torch::Tensor &charges,
+                                          const torch::Tensor &cell) const = 0;
+
   // One line for the log: what was set up.
   virtual std::string description() const = 0;
 };

@@ -187,6 +187,27 @@ class MeshSum : public LongRangeSolver {
     return out;
   }
 
+  Tensor potential_moments(const Tensor &positions, const Tensor &charges, const Tensor &cell) const override
+  {
+    const Tensor q = charges.detach();
+    const Placement place = placement(positions.matmul(torch::inverse(cell).to(positions.options())));
+    const Transfer regions(all_regions(place.region), lines3_, mesh_, comm_.rank());
+    const Influence &influence = influence_of(cell, q.options());
+    const Windows windows = windows_of(place, q);
+    const Tensor slope = vectors_.weights(cell).slope.to(q.options());
+    Tensor out = torch::zeros({q.size(0), q.size(1), 3}, positions.options());
+    for (int64_t c = 0; c < q.size(1); c++) {
+      const Tensor rho = forward(regions.to_boxes(spread(place, windows, q.select(1, c).contiguous()), comm_));    // S*
+      for (int a = 0; a < 3; a++) {
+        const Tensor t = torch::zeros_like(influence.green).index_copy_(0, influence.inside, slope.select(1, a));
+        const Tensor factor = torch::complex(torch::zeros_like(t), 2.0 * influence.green * t);
+        const Tensor mesh = regions.to_regions(backward(rho * factor.view(rho.sizes())), comm_);
+        out.select(1, c).select(1, a).copy_(interpolate(place, windows, mesh).first);
+      }
+    }
+    return out;
+  }
+
   std::string description() const override
   {
     std::ostringstream text;
@@ -226,12 +247,12 @@ class MeshSum : public LongRangeSolver {
   const Influence &influence_of(const Tensor &cell, const torch::TensorOptions &options) const
   {
     if (influence_.cell.defined() && torch::equal(influence_.cell, cell)) return influence_;
-    const auto [f, strain] = vectors_.weights(cell);
-    const Tensor green = f / window_squared_;
+    const auto weights = vectors_.weights(cell);
+    const Tensor green = weights.f / window_squared_;
     const auto f64 = options.dtype(torch::kFloat64);
     influence_ = {cell.clone(),
                   torch::zeros({n_spectrum_}, torch::kFloat64).index_copy_(0, vectors_.inside(), green).to(options),
-                  vectors_.inside().to(options.device()), (green * weight_).to(f64), strain.to(f64)};
+                  vectors_.inside().to(options.device()), (green * weight_).to(f64), weights.strain.to(f64)};
     return influence_;
   }
 

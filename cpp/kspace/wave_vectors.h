@@ -28,6 +28,7 @@ class WaveVectors {
     torch::Tensor f;    // [k'] (N/V) exp(-sigma^2 k^2/2)/k^2
     torch::Tensor
         strain;    // [k', 9] T_ab = delta - 2 k_a k_b (1/k^2 + sigma^2/2): -dE/d(strain) is the sum of f |S|^2 T
+    torch::Tensor slope;    // [k', 3] 2 k_a (1/k^2 + sigma^2/2): df/dk_a = -f slope
   };
   Weights weights(const torch::Tensor &cell) const;
 

@@ -107,13 +107,14 @@ void LesStep::select_edges(const LocalGraph::Atoms &atoms)
   edge_index = listed_.index.index_select(1, kept);
 }
 
-void LesStep::run_network(bool respond)
+void LesStep::run_network(const Want &want)
 {
   // what a rank without atoms, or one whose model fails, takes into the collective steps
   const int n = graph.n_owned();
   const auto options = torch::dtype(model->dtype()).device(model->device());
   latents = {torch::zeros({n}, options), torch::zeros({n, info().channels}, options), {}};
-  if (n > 0) latents = model->latents(edge_vectors, edge_index, species_, n, respond && needs_layers());
+  const bool by_layer = (want.response && needs_layers()) || (want.centroid_virial && info().layers > 1);
+  if (n > 0) latents = model->latents(edge_vectors, edge_index, species_, n, by_layer);
 }
 
 // Sums [channels] over the atoms of all ranks, and their number.
@@ -125,7 +126,7 @@ std::pair<Tensor, double> LesStep::system_sum(const Tensor &values) const
   return {totals.narrow(0, 0, own.size(0)), std::max(1.0, totals[-1].item<double>())};
 }
 
-void LesStep::run_long_range(bool atom_virial)
+void LesStep::run_long_range(const Want &want)
 {
   const int n = graph.n_owned();
   charges = latents.charge;
@@ -134,6 +135,7 @@ void LesStep::run_long_range(bool atom_virial)
     long_range = {torch::zeros({n}, f64), torch::zeros_like(charges), torch::zeros({n, 3}, f64),
                   torch::zeros({3, 3}, torch::kFloat64), torch::zeros({n, 3, 3}, f64)};
     charge_weights_ = long_range.potential;
+    moment_weights_ = torch::zeros({n, charges.size(1), 3}, f64);
     return;
   }
   if (!solver_ready_) {
@@ -146,11 +148,18 @@ void LesStep::run_long_range(bool atom_virial)
     const double target = info().charge_sign[0] * *info().total_charge / info().charge_unit;
     charges = charges + ((target - sum) / count).to(charges.options());
   }
-  long_range = solver_->compute(positions.narrow(0, 0, n), charges, cell, atom_virial);
+  const Tensor x = positions.narrow(0, 0, n);
+  long_range = solver_->compute(x, charges, cell, want.atom_virial || want.centroid_virial);
   charge_weights_ = long_range.potential;
+  if (want.centroid_virial) moment_weights_ = 0.5 * solver_->potential_moments(x, charges, cell);
   if (info().total_charge) {    // the shift responds to the charges of all atoms
     const auto [sum, count] = system_sum(charge_weights_);
     charge_weights_ = charge_weights_ - (sum / count).to(charge_weights_.options());
+    if (want.centroid_virial) {    // and the energy of an atom at r_k to the charge at r_j, wherever they are
+      const Tensor r = x.unsqueeze(1), phi = long_range.potential.to(torch::kFloat64).unsqueeze(2);
+      const Tensor mean = system_sum((moment_weights_ + r * phi).flatten(1)).first.view({1, -1, 3}) / count;
+      moment_weights_ += r * (sum / count).view({1, -1, 1}) - mean;
+    }
   }
 }
 
@@ -161,22 +170,55 @@ Tensor LesStep::coupling_weights() const
   return info().charge_unit * std::sqrt(epsilon_inf()) * torch::tensor(info().charge_sign, f64);
 }
 
-void LesStep::run_pull_back(bool respond)
+void LesStep::run_pull_back(const Want &want)
 {
   edge_gradient = torch::zeros_like(edge_vectors);
+  if (want.centroid_virial)
+    energy_response_ = {edge_gradient, torch::zeros({edge_vectors.size(0), 3, 3}, edge_vectors.options())};
   if (latents.parts.empty()) return;
-  // with one layer, the Born effective charges need one pull-back with weights that are known already
-  const bool together = respond && info().layers == 1;
+  // with one layer, Born effective charges and heat flux need a few pull-backs with weights that are known already
+  const bool one_layer = info().layers == 1;
   std::vector<Tensor> weights{charge_weights_};
-  if (together) weights.push_back(coupling_weights().expand({graph.n_owned(), -1}).to(charge_weights_.options()));
-  const auto gradients = model->pull_back(latents, weights, true, respond && !together);
+  if (want.response && one_layer)
+    weights.push_back(coupling_weights().expand({graph.n_owned(), -1}).to(charge_weights_.options()));
+  const size_t first_moment = weights.size();
+  const bool moments = want.centroid_virial && one_layer && info().channels > 0;
+  if (moments)
+    for (int a = 0; a < 3; a++) weights.push_back(moment_weights_.select(2, a).to(charge_weights_.options()));
+  has_autograd_ = want.response && !one_layer;
+  const bool layers_follow = want.centroid_virial && !one_layer;
+  const auto gradients = model->pull_back(latents, weights, true, has_autograd_ || layers_follow);
   edge_gradient = gradients[0];
-  if (together) charge_gradient_ = gradients[1];
-  has_autograd_ = respond && !together;
+  if (want.response && one_layer) charge_gradient_ = gradients[1];
+  if (!want.centroid_virial) return;
+  energy_response_.total = edge_gradient;
+  if (moments)
+    energy_response_.moment =
+        torch::stack({gradients[first_moment], gradients[first_moment + 1], gradients[first_moment + 2]}, 1);
+  if (layers_follow) respond_in_energy(has_autograd_);
+}
+
+// Several layers: the weights pass from one to the next, relative to the edges.
+void LesStep::respond_in_energy(bool keep_graph)
+{
+  const Latents::Part &all = latents.parts.front();
+  const auto type = all.charge.options();
+  const LayeredOutputs layered{torch::cat({all.energy.unsqueeze(1), all.charge}, 1), all.cuts, all.taken,
+                               all.edge_vectors};
+  const Tensor one = torch::ones({graph.n_owned(), 1}, type), none = torch::zeros_like(one);
+  Weights weights{torch::cat({one, charge_weights_.to(type)}, 1), {}};
+  for (int a = 0; a < 3; a++) weights.beside.push_back(torch::cat({none, moment_weights_.select(2, a).to(type)}, 1));
+  energy_response_ = edge_response(layered, weights, torch::eye(3, torch::kFloat64), keep_graph);
+  // the method of the file is there for charges: energies may depend on the edges on ways that it does not tell of
+  const double whole = edge_gradient.norm().item<double>(),
+               missing = (energy_response_.total - edge_gradient).norm().item<double>();
+  if (missing > 1e-3 * whole)
+    throw ModelFileError("the layers of the model's energies cannot be told apart ('latents_by_layer' gives those of "
+                         "its charges only), so there is no heat flux");
 }
 
 // The virial of an edge is -r (x) g, half to either atom.
-Tally LesStep::tally(bool atom_virial) const
+Tally LesStep::tally(const Want &want) const
 {
   const int64_t n = graph.n_owned(), n_all = graph.n_all();
   const auto f64 = positions.options();
@@ -191,8 +233,13 @@ Tally LesStep::tally(bool atom_virial) const
   Tally out{all.narrow(0, 0, 3 * n_all).view({n_all, 3}),
             all.narrow(0, 3 * n_all, 2 * n).view({n, 2}),
             all.narrow(0, 3 * n_all + 2 * n, 9).view({3, 3}),
+            {},
             {}};
-  if (atom_virial) {
+  if (want.centroid_virial) {
+    const AtomsAndEdges atoms{positions, n, edge_vectors, edge_index};
+    out.centroid_virial = to_host(centroid_virial(atoms, energy_response_, long_range.atom_virial));
+  }
+  if (want.atom_virial) {
     Tensor w = torch::zeros({n_all, 3, 3}, f64);
     const Tensor half = -0.5 * edge_vectors.unsqueeze(2) * edge_gradient.unsqueeze(1);
     add_rows(w, edge_index[0], half, 1.0);
@@ -210,7 +257,7 @@ void LesStep::forget_graph()
 
 Tensor LesStep::born_rows(const Tensor &directions)
 {
-  if (!has_autograd_ && !charge_gradient_.defined()) run_network(true);
+  if (!has_autograd_ && !charge_gradient_.defined()) run_network({.response = true});
   has_autograd_ = false;
   const Tensor weights = coupling_weights();
   const Tensor coupling = latents.charge.to(torch::kFloat64).matmul(weights);
@@ -225,8 +272,9 @@ Tensor LesStep::born_rows(const Tensor &directions)
     if (latents.parts.empty())
       return EdgeResponse{torch::zeros_like(edge_vectors), torch::zeros({n_edges, k, 3}, edge_vectors.options())};
     const Latents::Part &all = latents.parts.front();
-    return edge_response({all.charge.matmul(weights.to(all.charge.options())), all.cuts, all.taken, all.edge_vectors},
-                         directions);
+    const Tensor coupled = all.charge.matmul(weights.to(all.charge.options())).unsqueeze(1);
+    return edge_response({coupled, all.cuts, all.taken, all.edge_vectors}, {torch::ones_like(coupled), {}}, directions,
+                         false);
   };
   // where the total charge is fixed, only charges without their mean are the network's
   const bool remove_mean = info().remove_mean || info().total_charge;

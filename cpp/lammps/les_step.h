@@ -5,7 +5,7 @@
 #include "device.h"
 #include "local_graph.h"
 
-#include "born.h"
+#include "heat_flux.h"
 #include "les_model.h"
 #include "long_range.h"
 #include "mpi_communicator.h"
@@ -30,12 +30,20 @@ struct Settings {
   GpuAware gpu_aware = GpuAware::Auto;
 };
 
+// What is asked of a step beside energies, forces and virial.
+struct Want {
+  bool response = false;           // Born effective charges will be asked for
+  bool atom_virial = false;        // symmetric, halves of edges
+  bool centroid_virial = false;    // of the heat flux
+};
+
 // What one rank adds to LAMMPS's arrays, on the host, f64.
 struct Tally {
-  torch::Tensor forces;         // [n_all, 3] eV/A, images not yet added to their owners
-  torch::Tensor energies;       // [n_owned, 2] eV: short range without atomic energies, long range
-  torch::Tensor virial;         // [3, 3] eV, this rank's part
-  torch::Tensor atom_virial;    // [n_all, 3, 3] eV if asked for
+  torch::Tensor forces;             // [n_all, 3] eV/A, images not yet added to their owners
+  torch::Tensor energies;           // [n_owned, 2] eV: short range without atomic energies, long range
+  torch::Tensor virial;             // [3, 3] eV, this rank's part
+  torch::Tensor atom_virial;        // [n_all, 3, 3] eV if asked for
+  torch::Tensor centroid_virial;    // [n_all, 3, 3] eV if asked for
 };
 
 // Wall seconds of the parts of a step on this rank, summed over a run. On a GPU, waiting for it shows where results are read.
@@ -99,11 +107,11 @@ class LesStep {
   void list_edges(const LocalGraph::Atoms &atoms, const LAMMPS_NS::NeighList &list,
                   const std::vector<int> &species_of_type);
   void select_edges(const LocalGraph::Atoms &atoms);
-  void run_network(bool respond);    // `respond`: Born effective charges will be asked for
+  void run_network(const Want &want);
   void
-  run_long_range(bool atom_virial);    // charges and potentials; collective: also for a rank whose network has failed
-  void run_pull_back(bool respond);    // forces
-  Tally tally(bool atom_virial) const;
+  run_long_range(const Want &want);    // charges and potentials; collective: also for a rank whose network has failed
+  void run_pull_back(const Want &want);    // forces
+  Tally tally(const Want &want) const;
   void forget_graph();    // frees the memory of what derivatives need, if it is not kept for the BEC
 
   // Collective. Born effective charges along some directions [k, 3]; rows of graph atoms, images not yet added to their owners:
@@ -125,7 +133,11 @@ class LesStep {
     torch::Tensor index, atoms, graph_atoms;
   } listed_;
   torch::Tensor charge_weights_;    // [n_owned, channels] dE/d(charge of the network)
+  // of the heat flux, where it is asked for
+  torch::Tensor moment_weights_;    // [n_owned, channels, 3] what stands beside the displacement
+  EdgeResponse energy_response_;    // of the energies of all atoms to the edges
 
+  void respond_in_energy(bool keep_graph);
   std::pair<torch::Tensor, double> system_sum(const torch::Tensor &values) const;
   bool needs_layers() const { return les::needs_layers(born_form(), info().layers, periodic_); }
   torch::Tensor coupling_weights() const;    // [channels] of the coupling charges, e per file unit

@@ -43,7 +43,7 @@ PairLES::PairLES(LAMMPS *lmp) : Pair(lmp), impl(std::make_unique<Impl>(world))
   restartinfo = 0;
   one_coeff = 1;
   manybody_flag = 1;
-  centroidstressflag = CENTROID_NOTAVAIL;
+  centroidstressflag = CENTROID_AVAIL;
   no_virial_fdotr_compute = 1;
   comm_reverse = comm_reverse_off = 9;    // LAMMPS sizes its buffers by this
 }
@@ -248,6 +248,7 @@ void PairLES::init_style()
 {
   check_input();
   compare_masses();
+  warn_of_heat_flux();
   Impl &m = *impl;
   const les::Metadata &info = m.info();
   const int layers = info.layers;

@@ -15,6 +15,10 @@ PairStyle(les,PairLES);
 
 #include <memory>
 
+namespace les {
+struct Want;
+}
+
 namespace LAMMPS_NS {
 
 class PairLES : public Pair {
@@ -56,8 +60,10 @@ class PairLES : public Pair {
   void check_evaluated(const char *what);
   void fetch_charges(const char *what);
   void check_input();
+  void check_heat_flux() const;
+  void warn_of_heat_flux() const;
   void compare_masses() const;
-  bool add_to_lammps();
+  bool add_to_lammps(const les::Want &want);
   void evaluate_response(const double (*directions)[3], int count);
   std::string failure(const char *doing, const std::string &reason) const;
   void stop_together(const std::string &failure_here);

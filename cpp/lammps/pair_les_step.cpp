@@ -22,6 +22,8 @@ void PairLES::compute(int eflag, int vflag)
 {
   ev_init(eflag, vflag);
   Impl &m = *impl;
+  const les::Want want{m.respond_every_step, vflag_atom != 0, cvflag_atom != 0};
+  if (want.centroid_virial) check_heat_flux();
   if (neighbor->ago == 0) m.graph.forget_owners();
   // wave vectors are chosen when a run is set up, and stay with the lattice
   const les::Cell now = les::cell_of(domain);
@@ -45,17 +47,17 @@ void PairLES::compute(int eflag, int vflag)
       if (failed.empty()) failed = failure("evaluating the model", reason_of(e));
     }
   };
-  times.measure(les::StepTimes::NETWORK, [&] { attempt([&] { m.run_network(m.respond_every_step); }); });
+  times.measure(les::StepTimes::NETWORK, [&] { attempt([&] { m.run_network(want); }); });
   try {
-    times.measure(les::StepTimes::LONG_RANGE, [&] { m.run_long_range(vflag_atom != 0); });
+    times.measure(les::StepTimes::LONG_RANGE, [&] { m.run_long_range(want); });
     if (first && m.has_solver()) report_solver();
   } catch (const std::exception &e) {    // in the midst of a collective step: the others cannot be told
     error->one(FLERR, failure("the long-range sum", reason_of(e)));
   }
-  times.measure(les::StepTimes::PULL_BACK, [&] { attempt([&] { m.run_pull_back(m.respond_every_step); }); });
+  times.measure(les::StepTimes::PULL_BACK, [&] { attempt([&] { m.run_pull_back(want); }); });
   if (domain->box_change) warn_of_drift();
   bool finite = true;
-  times.measure(les::StepTimes::TALLY, [&] { attempt([&] { finite = add_to_lammps(); }); });
+  times.measure(les::StepTimes::TALLY, [&] { attempt([&] { finite = add_to_lammps(want); }); });
   if (!finite && failed.empty())
     failed = failure("checking the forces",
                      "a force or an energy is not finite; atoms may have come too close, or the model was asked "
@@ -122,12 +124,12 @@ void PairLES::finish()
 }
 
 // Energies, forces and virials of this step into LAMMPS's arrays, in its units. False if some are not finite.
-bool PairLES::add_to_lammps()
+bool PairLES::add_to_lammps(const les::Want &want)
 {
   Impl &m = *impl;
   const double ev = force->qe2f;    // energy units per eV: 1 (metal) or 23.06 (real)
   double **f = atom->f;
-  const les::Tally tally = m.tally(vflag_atom != 0);
+  const les::Tally tally = m.tally(want);
   const auto add_virial = [&](double *v, const double *w) {    // w [3, 3]
     const int order[6] = {0, 4, 8, 1, 2, 5};
     for (int k = 0; k < 6; k++) v[k] += ev * w[order[k]];
@@ -141,7 +143,12 @@ bool PairLES::add_to_lammps()
     const double *fa = force_on + 3 * static_cast<size_t>(a);
     for (int b = 0; b < 3; b++) f[i][b] += ev * fa[b];
     finite = finite && std::isfinite(fa[0] + fa[1] + fa[2]);
-    if (vflag_atom) add_virial(vatom[i], tally.atom_virial.data_ptr<double>() + 9 * static_cast<size_t>(a));
+    if (want.centroid_virial) {    // xx yy zz xy xz yz yx zx zy, the direction of the flux first
+      const double *w = tally.centroid_virial.data_ptr<double>() + 9 * static_cast<size_t>(a);
+      const int order[9] = {0, 4, 8, 1, 2, 5, 3, 6, 7};
+      for (int k = 0; k < 9; k++) cvatom[i][k] += ev * w[order[k]];
+    }
+    if (want.atom_virial) add_virial(vatom[i], tally.atom_virial.data_ptr<double>() + 9 * static_cast<size_t>(a));
   }
   for (int a = 0; a < m.graph.n_owned(); a++) {
     const int i = m.graph.lammps_index(a);

@@ -54,26 +54,27 @@ struct Gathered {
 
 }    // namespace
 
-EdgeResponse edge_response(const LayeredCharges &charges, const Tensor &directions)
+EdgeResponse edge_response(const LayeredOutputs &layered, const Weights &weights, const Tensor &directions,
+                           bool keep_graph)
 {
   const int64_t count = directions.size(0);
   Gathered by_taken;
   std::vector<Gathered> by_taken_weighed(count);
   // what comes to a layer from above: as it is, and weighed by the displacement along each direction
-  Tensor outputs = charges.charges, plain = torch::ones_like(charges.charges);
-  std::vector<Tensor> weighed;
-  for (size_t layer = charges.taken.size(); layer-- > 0;) {
-    const Cut *cut = layer > 0 ? &charges.cuts[layer - 1] : nullptr;
-    const std::vector<Tensor> &taken = charges.taken[layer];
+  Tensor outputs = layered.outputs, plain = weights.plain;
+  std::vector<Tensor> weighed = weights.beside;
+  for (size_t layer = layered.taken.size(); layer-- > 0;) {
+    const Cut *cut = layer > 0 ? &layered.cuts[layer - 1] : nullptr;
+    const std::vector<Tensor> &taken = layered.taken[layer];
     std::vector<Tensor> leaves = taken;
     if (cut) leaves.insert(leaves.end(), {cut->own, cut->sent});
     const size_t own = taken.size(), sent = own + 1;
 
-    const std::vector<Tensor> below = pulled(outputs, plain, leaves, weighed.empty());
+    const std::vector<Tensor> below = pulled(outputs, plain, leaves, weighed.empty() && !keep_graph);
     by_taken.add(taken, below);
     std::vector<std::vector<Tensor>> below_weighed;
-    for (const Tensor &weights : weighed) {
-      below_weighed.push_back(pulled(outputs, weights, leaves, &weights == &weighed.back()));
+    for (const Tensor &by : weighed) {
+      below_weighed.push_back(pulled(outputs, by, leaves, &by == &weighed.back() && !keep_graph));
       by_taken_weighed[below_weighed.size() - 1].add(taken, below_weighed.back());
     }
     if (!cut) break;
@@ -90,10 +91,10 @@ EdgeResponse edge_response(const LayeredCharges &charges, const Tensor &directio
     outputs = cut->made;
   }
 
-  EdgeResponse out{by_taken.by_edges(charges.edge_vectors, false), {}};
+  EdgeResponse out{by_taken.by_edges(layered.edge_vectors, false), {}};
   std::vector<Tensor> moments;
   for (int64_t k = 0; k < count; k++)
-    moments.push_back(by_taken_weighed[k].by_edges(charges.edge_vectors, k + 1 == count));
+    moments.push_back(by_taken_weighed[k].by_edges(layered.edge_vectors, k + 1 == count && !keep_graph));
   out.moment = torch::stack(moments, 1);
   return out;
 }

@@ -80,8 +80,9 @@ LesModel::LesModel(const std::string &path, const std::string &bytes, torch::Dev
 void LesModel::check_tells_layers_apart() const
 {
   if (!module_.find_method(BY_LAYER))
-    throw ModelFileError("it has no method 'latents_by_layer', by which Born effective charges of networks of several "
-                         "layers are computed; export it again with 'lammps-les export'");
+    throw ModelFileError(
+        "it has no method 'latents_by_layer', by which Born effective charges and heat fluxes of networks of "
+        "several layers are computed; export it again with 'lammps-les export'");
 }
 
 int64_t LesModel::atoms_per_part() const

@@ -46,9 +46,10 @@ Response edge_response(const Tensor &charges, const std::vector<Cut> &cuts,
                        const std::vector<std::vector<Tensor>> &taken, const Tensor &edge_vectors)
 {
   TORCH_CHECK(cuts.size() + 1 == taken.size(), "edge_response: expected a cut between any two layers");
-  les::LayeredCharges layered{charges, {}, taken, edge_vectors};
+  les::LayeredOutputs layered{charges.unsqueeze(1), {}, taken, edge_vectors};
   for (const auto &[made, own, sent, row, vector] : cuts) layered.cuts.push_back({made, own, sent, row, vector});
-  const les::EdgeResponse out = les::edge_response(layered, torch::eye(3, torch::kFloat64));
+  const les::EdgeResponse out =
+      les::edge_response(layered, {torch::ones_like(layered.outputs), {}}, torch::eye(3, torch::kFloat64), false);
   return {out.total, out.moment};
 }
 

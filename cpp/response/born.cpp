@@ -70,14 +70,12 @@ void add_one_layer(Tensor &z, Tensor &q_response, const BornSettings &s, const A
   if (mean_responds(s)) q_response = on_atoms(atoms, h);
 }
 
-// More layers, w the displacement: on its way over the edge (c, j) to j it grows by -r_cj
+// More layers, w the displacement
 void add_layers(Tensor &z, Tensor &q_response, const BornSettings &s, const AtomsAndEdges &atoms,
                 const ChargeResponse &response)
 {
   const EdgeResponse edges = response.by_layer();
-  add_products(z, atoms.edge_index[1], along(s, atoms.edge_vectors), edges.total, -1.0);
-  add_rows(z, atoms.edge_index[1], edges.moment, 1.0);
-  add_rows(z, atoms.edge_index[0], edges.moment, -1.0);
+  add_edge_response(z, atoms, along(s, atoms.edge_vectors), edges);
   if (mean_responds(s)) q_response = on_atoms(atoms, edges.total);
 }
 
@@ -102,6 +100,14 @@ void add_phases(Tensor &z, Tensor &q_response, const BornSettings &s, const Atom
 }
 
 }    // namespace
+
+// On its way over the edge (c, j) to j the displacement grows by -r_cj.
+void add_edge_response(Tensor &out, const AtomsAndEdges &atoms, const Tensor &along_edges, const EdgeResponse &response)
+{
+  add_products(out, atoms.edge_index[1], along_edges, response.total, -1.0);
+  add_rows(out, atoms.edge_index[1], response.moment, 1.0);
+  add_rows(out, atoms.edge_index[0], response.moment, -1.0);
+}
 
 void add_rows(Tensor &out, const Tensor &index, const Tensor &rows, double scale)
 {

@@ -59,6 +59,10 @@ torch::Tensor born_effective_charges(const BornSettings &settings, const AtomsAn
                                      const torch::Tensor &coupling_charges, const ChargeResponse &response,
                                      const Communicator &comm);
 
+// out_ikb += sum_c D_k.(r_c - r_i) dQ_c/dr_ib, and what stands beside it in `response`; out [n_all, k, 3], D_k.r_e [E, k]
+void add_edge_response(torch::Tensor &out, const AtomsAndEdges &atoms, const torch::Tensor &along_edges,
+                       const EdgeResponse &response);
+
 // out[index[e]] += scale * rows[e]; out [n, ...] and rows [E, ...] f64.
 void add_rows(torch::Tensor &out, const torch::Tensor &index, const torch::Tensor &rows, double scale);
 // out[index[e]] += scale * a[e] (x) b[e]; out [n, k, 3], a [E, k], b [E, 3], f64.

@@ -1,0 +1,42 @@
+// What compute heat/flux can have of pair_style les. The tensors are made in cpp/response/heat_flux.h.
+
+#include "pair_les_impl.h"
+
+#include "comm.h"
+#include "compute.h"
+#include "domain.h"
+#include "error.h"
+#include "modify.h"
+
+using namespace LAMMPS_NS;
+
+// compute heat/flux takes any per-atom stress. Which one it takes is not to be seen, but where there is no other, it is the wrong one.
+void PairLES::warn_of_heat_flux() const
+{
+  bool flux = false, centroid = false;
+  for (const Compute *compute : modify->get_compute_list()) {
+    flux = flux || utils::strmatch(compute->style, "^heat/flux$");
+    centroid = centroid || compute->pressatomflag == 2;
+  }
+  if (flux && !centroid && comm->me == 0)
+    error->warning(FLERR,
+                   "pair les: with compute stress/atom, compute heat/flux is wrong for a many-body model; give it "
+                   "a compute centroid/stress/atom");
+}
+
+// In a step for which compute centroid/stress/atom has asked.
+void PairLES::check_heat_flux() const
+{
+  const Impl &m = *impl;
+  if (m.info().layers > 1) try {
+      m.model->check_tells_layers_apart();
+    } catch (const std::exception &e) {
+      error->all(FLERR, "pair les: model file {}: {}", m.path, e.what());
+    }
+  if (m.info().total_charge && domain->xperiodic)
+    error->all(
+        FLERR,
+        "pair les: compute centroid/stress/atom is not defined for model file {} in a periodic system: its fixed "
+        "total charge shifts the charges of all atoms at once, which moves energy over any distance",
+        m.path);
+}
