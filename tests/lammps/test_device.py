@@ -12,6 +12,7 @@ import pytest
 import torch
 from ase import Atoms
 from generate import toy_metadata
+from heat_flux import COMPUTES, moving
 from lmp import Run, run
 from torch import Tensor
 from toy_networks import ToyNetwork
@@ -125,6 +126,49 @@ def test_charges_and_born_effective_charges(
     assert_same(found, expected, 1e-9)
     for value in sums:
         assert found.values[value] == pytest.approx(expected.values[value], rel=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("name", "style", "ranks"),
+    [
+        ("shipped", "kspace mesh", 1),
+        ("two_layers", "kspace direct", 2),
+        ("total_charge", "open", 1),
+    ],
+)
+def test_heat_flux(
+    name: str,
+    style: str,
+    ranks: int,
+    gpu: dict[str, str],
+    water: Callable[..., Atoms],
+    shipped: Callable[..., Path],
+    two_layers: Path,
+    toy_model: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    own = {"shipped": shipped, "two_layers": lambda: two_layers}
+    atoms = moving(water(3))
+    if style == "open":
+        atoms.pbc, atoms.cell, style = False, None, ""
+    found, expected = on_both(
+        tmp_path,
+        gpu,
+        atoms,
+        own[name]() if name in own else toy_model(name),
+        style,
+        ranks=ranks,
+        quantities="",
+        commands=[
+            *COMPUTES,
+            "thermo_style custom step pe c_hf[*]",
+            "run 0",
+            *(f'print "VALUE flux{k} $(c_hf[{k}]:%.17g)"' for k in (1, 2, 3)),
+        ],
+    )
+    assert_same(found, expected, 1e-9)
+    flux = [np.array([run_.values[f"flux{k}"] for k in (1, 2, 3)]) for run_ in (found, expected)]
+    np.testing.assert_allclose(flux[0], flux[1], rtol=0, atol=1e-9 * np.linalg.norm(flux[1]))
 
 
 @pytest.mark.parametrize("sum_", ["mesh", "direct"])
