@@ -280,14 +280,12 @@ def _evidence(
     imported: ImportedModel, coupling: Coupling, structures: Sequence[Atoms] | None
 ) -> tuple[Evidence | None, str]:
     """What structures tell of the signs, and what these are; None where there are none."""
-    place = f"{len(structures or [])} structure(s)"
-    if not structures:
-        structures, place = water_box(imported.network), "a box of liquid water"
-    if not structures:
+    chosen = a_few(structures or water_box(imported.network))
+    if not chosen:
         return None, ""
-    structures = a_few(structures)
-    labels = [polar_labels(atoms) for atoms in structures]
-    return gather(imported.network, structures, coupling, labels), place
+    place = f"{len(chosen)} structure(s)" if structures else "a box of liquid water"
+    labels = [polar_labels(atoms) for atoms in chosen]
+    return gather(imported.network, chosen, coupling, labels), place
 
 
 def _atomic_energies(

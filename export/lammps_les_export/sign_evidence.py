@@ -98,7 +98,7 @@ def a_few(structures: Sequence[Any], at_most: int = 20, n_atoms: int = 1000) -> 
     """
     chosen: list[Any] = []
     atoms = 0
-    for structure in structures[:: -(-len(structures) // at_most) or 1]:
+    for structure in structures[:: max(1, -(-len(structures) // at_most))]:
         if atoms >= n_atoms:
             break
         chosen.append(structure)
