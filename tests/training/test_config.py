@@ -159,6 +159,7 @@ def test_init_writes_a_configuration_that_is_read(tmp_path, monkeypatch):
     assert "10 structures of 6 atoms, 10 periodic, elements H O" in result.stdout
     assert "# embed_total_charge: true" in result.stdout
     assert not config.network.representation.embed_total_charge
+    assert config.charges.total_charge == "exact"
 
 
 def test_init_names_the_file_from_the_folder_of_the_configuration(tmp_path, monkeypatch):
@@ -173,6 +174,7 @@ def test_init_names_the_file_from_the_folder_of_the_configuration(tmp_path, monk
     assert result.exit_code == 0, result.output
     (tmp_path / "c.yaml").write_text(result.stdout)
     assert read_config(tmp_path / "c.yaml").data.files[0].path == data
+    assert read_config(tmp_path / "c.yaml").charges.total_charge == "off"  # of molecules
     result = CliRunner().invoke(app, ["train", "--init", data, "-o", "runs/c.yaml"])
     assert result.exit_code == 0, result.output
     assert read_config(tmp_path / "runs" / "c.yaml").data.files[0].path == f"../{data}"
@@ -208,6 +210,7 @@ def test_init_tells_the_network_the_total_charge_where_structures_differ_in_it(t
     (tmp_path / "c.yaml").write_text(result.stdout)
     config = read_config(tmp_path / "c.yaml")
     assert config.network.representation.embed_total_charge
+    assert config.charges.total_charge == "off"
     assert config.loss.weights.total_charge == 0.0
     assert config.loss.weights.born_effective_charges == 0.1
     assert "elements H O, total charges -1 0 e" in result.stdout

@@ -58,7 +58,7 @@ long_range:
 charges:
   # epsilon_inf: 1.8         # high-frequency dielectric constant; without it 1 (vacuum);
   #                            Born effective charges scale with its square root
-  total_charge: off          # off, penalty, or exact: the charges sum to that of the structure
+  total_charge: {total:<13}# off, penalty, or exact: the charges sum to that of the structure
 
 loss:
   kind: mse                  # mse or huber
@@ -136,6 +136,7 @@ def template(path: Path, folder: Path | None = None) -> str:
         species=", ".join(elements),
         embedding=max(2, min(4, len(elements))),
         max_force=_max_force(structures),
+        total="exact" if _neutral_and_periodic(structures) else "off",
         embed="" if len(_total_charges(structures)) > 1 else "# ",
         weights="\n".join(weights) + "\n",
         epochs=int(epochs),
@@ -197,6 +198,11 @@ def _summary(path: Path, structures: list[Labelled], elements: dict[str, int]) -
 
 def _total_charges(structures: list[Labelled]) -> list[float]:
     return sorted({structure.total_charge for structure in structures})
+
+
+def _neutral_and_periodic(structures: list[Labelled]) -> bool:
+    """There, charges that sum to zero gave better Born charges at equal forces."""
+    return _total_charges(structures) == [0.0] and all(s.periodic for s in structures)
 
 
 def _max_force(structures: list[Labelled]) -> float:
