@@ -1,14 +1,35 @@
 """The command ``lammps-les``; one module a subcommand."""
 
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+
 import typer
 
 from lammps_les import __version__
-from lammps_les.cli.bench import bench
-from lammps_les.cli.console import print_version
-from lammps_les.cli.evaluate import evaluate
-from lammps_les.cli.export import export
-from lammps_les.cli.info import info
-from lammps_les.cli.train import train
+
+
+@contextlib.contextmanager
+def _ended_by_ctrl_c() -> Iterator[None]:
+    """While libraries are loaded, which takes seconds: an end without a traceback."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+with _ended_by_ctrl_c():
+    from lammps_les.cli.bench import bench
+    from lammps_les.cli.console import print_version
+    from lammps_les.cli.evaluate import evaluate
+    from lammps_les.cli.export import export
+    from lammps_les.cli.info import info
+    from lammps_les.cli.train import train
 
 app = typer.Typer(
     no_args_is_help=True,

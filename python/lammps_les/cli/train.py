@@ -47,15 +47,18 @@ def train(
         else:
             folder.write_text(template(config, folder.parent))
         return
-    from lammps_les.training.config_file import read_config
-    from lammps_les.training.interruption import Interrupted
-    from lammps_les.training.run import train as run_training
-    from lammps_les.training.run_folder import CONFIG
+    from lammps_les.training.interruption import Interrupted, Interruptions
 
-    settings = read_config(config)
-    if folder is None:
-        folder = config.parent if resume and config.name == CONFIG else config.with_suffix("")
     try:
+        with Interruptions() as early, early.at_once("before the training began"):
+            from lammps_les.training.config_file import read_config
+            from lammps_les.training.run import train as run_training
+            from lammps_les.training.run_folder import CONFIG
+
+            settings = read_config(config)
+            if folder is None:
+                in_folder = resume and config.name == CONFIG
+                folder = config.parent if in_folder else config.with_suffix("")
         outcome = run_training(settings, config.parent, folder, resume, errors, note=note)
     except Interrupted as interrupted:
         errors.print(f"[bold red]{escape(str(interrupted))}[/]", soft_wrap=True)

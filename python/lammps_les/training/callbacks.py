@@ -2,6 +2,7 @@
 
 import csv
 import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from lammps_les.keys import BORN_EFFECTIVE_CHARGES, DIPOLE, ENERGY, FORCES, STRESS, TOTAL_CHARGE
+from lammps_les.training.interruption import Interrupted, Interruptions
 from lammps_les.training.module import SCORE
 
 UNITS = {
@@ -199,3 +201,34 @@ class LiveErrors(Callback):
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
+
+
+class StopWhereAsked(Callback):
+    """Ends the training after the present batch where a signal came in to any of the processes.
+
+    Args:
+        interruptions: of this process.
+    """
+
+    def __init__(self, interruptions: Interruptions) -> None:
+        self.interruptions = interruptions
+
+    def on_train_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Take the signals back from Lightning, which would end the process with status 0."""
+        self.interruptions.install()
+
+    def _stop(self, trainer: lightning.Trainer) -> None:
+        received = self.interruptions.received
+        if trainer.strategy.reduce_boolean_decision(received is not None, all=False):
+            where = f"in epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
+            raise Interrupted(received or signal.SIGTERM, where)
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        """Stop here?"""
+        self._stop(trainer)
+
+    def on_validation_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
+        """Stop here?"""
+        self._stop(trainer)

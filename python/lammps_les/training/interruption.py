@@ -9,9 +9,6 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
-import lightning
-from lightning.pytorch.callbacks import Callback
-
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _ONE_SIGNAL = 1.0
 """Seconds within which signals count as one: process groups are often signalled twice."""
@@ -85,34 +82,3 @@ class Interruptions:
         elif now - self._when > _ONE_SIGNAL:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
-
-
-class StopWhereAsked(Callback):
-    """Ends the training after the present batch where a signal came in to any of the processes.
-
-    Args:
-        interruptions: of this process.
-    """
-
-    def __init__(self, interruptions: Interruptions) -> None:
-        self.interruptions = interruptions
-
-    def on_train_start(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
-    ) -> None:
-        """Take the signals back from Lightning, which would end the process with status 0."""
-        self.interruptions.install()
-
-    def _stop(self, trainer: lightning.Trainer) -> None:
-        received = self.interruptions.received
-        if trainer.strategy.reduce_boolean_decision(received is not None, all=False):
-            where = f"in epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
-            raise Interrupted(received or signal.SIGTERM, where)
-
-    def on_train_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
-        """Stop here?"""
-        self._stop(trainer)
-
-    def on_validation_batch_end(self, trainer: lightning.Trainer, *_: Any) -> None:
-        """Stop here?"""
-        self._stop(trainer)
