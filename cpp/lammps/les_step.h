@@ -23,6 +23,8 @@ struct Settings {
   DeviceChoice device;
   std::optional<BornForm> born;    // without it that of the model file
   double epsilon_inf = 0.0;        // 0: as the model file says
+  bool multichannel_bec =
+      false;    // several channels add up with the signs of the model file, even if no label settled them
   KspaceChoice kspace = KspaceChoice::Auto;
   MeshSettings mesh;
   bool check = false;    // compare the mesh with the direct sum once a run

@@ -59,7 +59,7 @@ PairLES::~PairLES()
 
 /* ----------------------------------------------------------------------
    pair_style les [kspace auto|direct|mesh] [accuracy X] [mesh H] [order P] [check yes|no]
-                  [born local|phase] [epsilon_inf X] [device auto|cpu|cuda|cuda:N]
+                  [born local|phase] [epsilon_inf X] [multichannel_bec yes|no] [device auto|cpu|cuda|cuda:N]
                   [edges auto|step|rebuild] [gpu_aware auto|yes|no]
 ------------------------------------------------------------------------- */
 
@@ -67,10 +67,10 @@ void PairLES::settings(int narg, char **arg)
 {
   les::Settings &s = impl->settings;
   s = les::Settings();
-  les::Keywords args(
-      lmp, "pair_style les",
-      {"kspace", "accuracy", "mesh", "order", "check", "born", "epsilon_inf", "device", "edges", "gpu_aware"}, narg,
-      arg, 0);
+  les::Keywords args(lmp, "pair_style les",
+                     {"kspace", "accuracy", "mesh", "order", "check", "born", "epsilon_inf", "multichannel_bec",
+                      "device", "edges", "gpu_aware"},
+                     narg, arg, 0);
   while (args.next()) {
     if (args.is("kspace")) {
       s.kspace = static_cast<les::KspaceChoice>(args.choice({"auto", "direct", "mesh"}));
@@ -87,6 +87,8 @@ void PairLES::settings(int narg, char **arg)
       s.born = args.choice({"local", "phase"}) == 0 ? les::BornForm::Local : les::BornForm::Phase;
     } else if (args.is("epsilon_inf")) {
       s.epsilon_inf = args.positive();
+    } else if (args.is("multichannel_bec")) {
+      s.multichannel_bec = args.yes_or_no();
     } else if (args.is("edges")) {
       s.edges = static_cast<les::EdgeChoice>(args.choice({"auto", "step", "rebuild"}));
     } else if (args.is("gpu_aware")) {

@@ -15,6 +15,12 @@ using torch::Tensor;
 void PairLES::check_born()
 {
   Impl &m = *impl;
+  if (!m.info().coupling_is_known() && !m.settings.multichannel_bec)
+    error->all(FLERR,
+               "pair les: model file {} has {} charge channels, and no label settled how they couple to a field: "
+               "energies do not. Train with Born effective charges, or take the signs of the file as they are by "
+               "'pair_style les multichannel_bec yes'",
+               m.path, m.info().channels);
   try {
     if (les::needs_layers(m.born_form(), m.info().layers, domain->xperiodic != 0)) m.model->check_tells_layers_apart();
   } catch (const std::exception &e) {

@@ -39,6 +39,9 @@ struct Metadata {
   std::map<std::string, double> atomic_energies;    // eV
   std::map<std::string, double> atomic_masses;      // g/mol; may lack symbols
   std::map<std::string, std::string> provenance;
+
+  // Energies are even in the charges of each channel, so they do not say how several channels add up to one response.
+  bool coupling_is_known() const { return channels <= 1 || bec_fitted; }
 };
 
 // Throws ModelFileError where `text` is not a valid `lammps_les.json`; `path` is named in the message.

@@ -50,6 +50,15 @@ class Metadata(BaseModel):
     atomic_masses: dict[str, _Positive] = Field(default_factory=dict)
     provenance: dict[str, str]
 
+    @property
+    def coupling_is_known(self) -> bool:
+        """Whether the charges couple to a field in a way that something has settled.
+
+        Energies are even in the charges of each channel, so they do not say how several channels
+        add up to one response; Born effective charges among the labels do.
+        """
+        return self.channels <= 1 or self.bec_fitted
+
     @model_validator(mode="after")
     def _consistent(self) -> "Metadata":
         if len(set(self.species)) != len(self.species):

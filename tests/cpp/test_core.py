@@ -119,7 +119,7 @@ def test_calculator_through_core_agrees_with_forward(
     rng = np.random.default_rng(5)
     cell = CELLS["triclinic"] * 0.7
     atoms = Atoms("OH2" * 6, scaled_positions=rng.uniform(0, 1, (18, 3)), cell=cell, pbc=periodic)
-    calculator = LesCalculator(toy_model(name), born=form)
+    calculator = LesCalculator(toy_model(name), born=form, multichannel_bec=True)
     atoms.calc = calculator
     species = torch.tensor([calculator.metadata.species.index(s) for s in atoms.symbols])
     edge_index, shifts = neighbor_list(atoms.positions, cell, periodic, calculator.metadata.cutoff)

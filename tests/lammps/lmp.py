@@ -165,7 +165,7 @@ def run(
         commands: Commands after pair_coeff; the last must leave forces at the final positions.
         elements: Order of atom types; default: sorted symbols.
         quantities: Words for compute les/atom; none: no compute.
-        channels: Charge channels of the model.
+        channels: Charge channels of the model; several are let couple to a field.
         units: metal or real.
         boundary: Of LAMMPS; default: p p p or f f f, as the structure is.
         environment: See `launch`.
@@ -189,6 +189,8 @@ def run(
             if len(columns) == 1
             else " ".join(f"c_les[{k + 1}]" for k in range(len(columns)))
         )
+    if channels > 1:
+        style += " multichannel_bec yes"
     thermo = ["pe", "evdwl", "ecoul", "pxx", "pyy", "pzz", "pxy", "pxz", "pyz"]
     script = [
         f"units {units}",

@@ -29,7 +29,7 @@ def atoms(boundary: str = "triclinic") -> Atoms:
 def test_agrees_with_forward_of_the_module(toy_model, name, boundary, born):
     """Formulas and one pull-back here, automatic differentiation of the whole energy there."""
     structure = atoms(boundary)
-    calculator = LesCalculator(toy_model(name), born=born)
+    calculator = LesCalculator(toy_model(name), born=born, multichannel_bec=True)
     structure.calc = calculator
     periodic = bool(structure.pbc.all())
     edges = neighbor_list(

@@ -50,7 +50,7 @@ def labeled(path, model, frames=3, force=0.0, energy=(0.0, 0.0), born=0.0, trans
     Every force component is off by `force`, every energy by so much an H and an O, every component
     of the Born charges of O by `born`.
     """
-    calculator = LesCalculator(model)
+    calculator = LesCalculator(model, multichannel_bec=True)
     generator = np.random.default_rng(3)
     structures = []
     for frame in range(frames):
@@ -132,6 +132,19 @@ def test_index_order_of_the_file(tmp_path, toy_model):
     code, text = run(model, data, "-o", tmp_path / "a")
     assert code == 0
     assert table(text)["born effective charges"][1] > 1e-3
+
+
+@pytest.mark.parametrize("fitted", [False, True])
+def test_several_channels_whose_coupling_no_label_settled_are_noted(tmp_path, fitted):
+    network, fields = toy_models()["two_channels"]
+    model = tmp_path / "model.pt"
+    write_model(model, network, toy_metadata(network, "float64", **fields, bec_fitted=fitted))
+    data = labeled(tmp_path / "data.xyz", model)
+    code, text = run(model, data, "-o", tmp_path / "a")
+    assert code == 0, text
+    assert table(text)["born effective charges"][1] < 1e-7
+    told = "the model has 2 charge channels, and no label settled how they couple to a field"
+    assert (told in text) is not fitted
 
 
 def test_a_label_that_boundaries_take_the_meaning_from_is_not_looked_at(tmp_path, toy_model):

@@ -39,6 +39,8 @@ class LesCalculator(Calculator):
         neutral: remove the mean field force, so that the field does not move the center of the
             atoms; the sum of the Born effective charges of a LES model is not zero.
         epsilon_inf: replaces the value of the model file.
+        multichannel_bec: give Born effective charges of a model of several charge channels though
+            no label settled how they couple to a field (``bec_fitted`` of the model file).
         device: ``cpu``, ``cuda``, ``cuda:N``.
         reference_cell: lattice vectors [A] from which the wave vectors (integer triples) of all
             periodic structures are chosen, for instance ``atoms.cell`` before a relaxation of the
@@ -49,7 +51,8 @@ class LesCalculator(Calculator):
     Raises:
         ModelFileError: the file is no model file of a known version.
         CalculatorSetupError: wrong field, form or reference cell; an element that the model does
-            not know; mixed boundaries.
+            not know; mixed boundaries; Born effective charges of channels whose coupling no label
+            settled.
         CalculationFailed: the model raised, or gave an energy or force that is not finite.
     """
 
@@ -70,6 +73,7 @@ class LesCalculator(Calculator):
         born: str | None = None,
         neutral: bool = True,
         epsilon_inf: float | None = None,
+        multichannel_bec: bool = False,
         device: str = "cpu",
         reference_cell: Any = None,
         **kwargs: Any,
@@ -92,7 +96,10 @@ class LesCalculator(Calculator):
             if epsilon_inf <= 0:
                 raise CalculatorSetupError(f"epsilon_inf must be positive, got {epsilon_inf}")
             self.metadata = self.metadata.model_copy(update={"epsilon_inf": float(epsilon_inf)})
+        self.multichannel_bec = multichannel_bec
         self.field = None if field is None else np.asarray(field, dtype=float)
+        if field is not None:
+            self._check_coupling()
         self.born = born or self.metadata.bec_form
         self.neutral = neutral
         self.device = device
@@ -110,6 +117,8 @@ class LesCalculator(Calculator):
             raise CalculatorSetupError("LES: no atoms given")
         periodic = self._periodic(atoms)
         need_born = self.field is not None or "born_effective_charges" in properties
+        if need_born:
+            self._check_coupling()
         try:
             result = evaluate_system(
                 self.model,
@@ -153,6 +162,15 @@ class LesCalculator(Calculator):
                 field_forces = field_forces - field_forces.mean(axis=0)
             results["forces"] = forces + field_forces
         self.results = results
+
+    def _check_coupling(self) -> None:
+        if not (self.metadata.coupling_is_known or self.multichannel_bec):
+            raise CalculatorSetupError(
+                f"model file {self.model_file} has {self.metadata.channels} charge channels, and "
+                "no label settled how they couple to a field: energies do not. Train with Born "
+                "effective charges, or take the signs of the file as they are by "
+                "multichannel_bec=True"
+            )
 
     def _periodic(self, atoms: Atoms) -> bool:
         if atoms.pbc.all() and atoms.cell.rank == 3:

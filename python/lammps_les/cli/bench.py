@@ -89,6 +89,8 @@ def bench(
     metadata = read_metadata(model)
     if field and metadata.channels == 0:
         raise ValueError(f"{model} has no charges, so --field is not for it")
+    if field and not metadata.coupling_is_known:
+        style += " multichannel_bec yes"  # it is the time that counts here
     if device is Device.auto:
         devices = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
         if len(devices) == 1:

@@ -94,7 +94,11 @@ def evaluate(
     from lammps_les.data.reading import read_frames
 
     calculator = LesCalculator(
-        model, born=born.value if born else None, epsilon_inf=epsilon_inf, device=device
+        model,
+        born=born.value if born else None,
+        epsilon_inf=epsilon_inf,
+        multichannel_bec=True,
+        device=device,
     )
     structures = [atoms for _, atoms in read_frames(data, f"::{every}")]
     keys = {
@@ -142,6 +146,14 @@ def evaluate(
             f"stresses of {data} look like {verdict.looks_like}: they are {verdict.factor:.3g} "
             f"times those of the model (correlation {verdict.correlation:.2f}); expected are "
             "eV/A^3, (1/V) dE/d(strain), or a virial in eV under --virial-key"
+        )
+    metadata = calculator.metadata
+    has_bec = any(BORN_EFFECTIVE_CHARGES.name in frame for frame in comparison.reference)
+    if has_bec and not metadata.coupling_is_known:
+        note(
+            f"the model has {metadata.channels} charge channels, and no label settled how they "
+            "couple to a field: LAMMPS and the calculator refuse its Born effective charges unless "
+            "told 'multichannel_bec'"
         )
     charge = calculator.metadata.charge_state
     others = comparison.with_other_total_charge(charge)

@@ -197,7 +197,8 @@ def evaluate_parts(
         for each part rows of quantity, unit, RMSE, MAE, R2 and number of values.
     """
     calculators = {
-        charge: LesCalculator(file) for charge, file in model_files(folder, prepared).items()
+        charge: LesCalculator(file, multichannel_bec=True)
+        for charge, file in model_files(folder, prepared).items()
     }
     found = {}
     for part, structures in prepared.structures.items():
