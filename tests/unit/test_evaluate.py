@@ -228,6 +228,15 @@ def test_born_charges_say_what_scale_sign_and_order_would_fit(tmp_path, toy_mode
         assert row == pytest.approx([net, 1.5 * net], abs=1e-4)
 
 
+def test_a_model_whose_charges_are_zero_has_no_scale(tmp_path, toy_model):
+    data = labeled(tmp_path / "data.xyz", toy_model("linear"))
+    for name in ("harmonic", "harmonic_one_channel"):
+        code, text = run(toy_model(name), data, "-o", tmp_path / "a")
+        assert code == 0, text
+        assert "best scale" not in text
+        assert "predictions of Born effective charges are zero" in " ".join(text.split())
+
+
 def test_form_of_the_born_charges_is_that_of_the_file(tmp_path):
     network = toy_models()["linear"][0]
     models = {}

@@ -193,6 +193,9 @@ def _print_born_charges(fit: "BornFit", form: str, epsilon_inf: float) -> None:
         table.add_row(f"mean Z of {element} (trace / 3)", f"{model:+.4f}", f"{label:+.4f}")
     table.add_row("mean |sum over atoms of Z| (sum rule: 0)", *(f"{net:.4f}" for net in fit.net))
     output.print(table)
+    if fit.scale == 0.0:
+        note("predictions of Born effective charges are zero, or say nothing of the labels")
+        return
     implied = fit.implied_epsilon_inf(epsilon_inf)
     dielectric = (
         "the sign is wrong"
