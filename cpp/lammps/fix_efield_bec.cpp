@@ -200,7 +200,7 @@ double FixEfieldBEC::field_on(int i, int a) const
 bool FixEfieldBEC::feels_field(int i)
 {
   const double *x = atom->x[i];
-  return (atom->mask[i] & groupbit) && pair->knows_type(atom->type[i]) && (!region || region->match(x[0], x[1], x[2]));
+  return (atom->mask[i] & groupbit) && pair->sees(i) && (!region || region->match(x[0], x[1], x[2]));
 }
 
 // Forces of the field on atoms, in `pushes`; Born effective charges where they were needed in full, else null.

@@ -44,8 +44,9 @@ void LocalGraph::build(const Atoms &atoms, const LAMMPS_NS::NeighList &list, con
   graph_index_.assign(atoms.nall, -1);
   if (merge_images && owner_.size() != static_cast<size_t>(atoms.nall)) find_owners(atoms);
 
+  const auto species_of = [&](int i) { return atoms.mask[i] & atoms.excluded ? -1 : species_of_type[atoms.type[i]]; };
   for (int i = 0; i < atoms.nlocal; i++)
-    if (species_of_type[atoms.type[i]] >= 0) add(atoms, i, species_of_type[atoms.type[i]]);
+    if (species_of(i) >= 0) add(atoms, i, species_of(i));
   n_owned_ = n_all();
 
   const double cutoff_squared = cutoff * cutoff;
@@ -58,7 +59,7 @@ void LocalGraph::build(const Atoms &atoms, const LAMMPS_NS::NeighList &list, con
       const int *neighbors = list.firstneigh[i];
       for (int n = 0; n < list.numneigh[i]; n++) {
         const int j = neighbors[n] & NEIGHMASK;
-        const int species = species_of_type[atoms.type[j]];
+        const int species = species_of(j);
         if (species < 0) continue;
         const double d[3] = {atoms.x[j][0] - xi[0], atoms.x[j][1] - xi[1], atoms.x[j][2] - xi[2]};
         if (d[0] * d[0] + d[1] * d[1] + d[2] * d[2] >= cutoff_squared) continue;

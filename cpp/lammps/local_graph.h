@@ -1,7 +1,7 @@
 // The one translator between LAMMPS's atoms, ghosts and neighbor lists and the tensors of the model.
 //
-// "Graph atoms" are the atoms that the model sees on this rank: first the owned ones (in LAMMPS order, types mapped to NULL left
-// out), then ghosts in the order in which edges reach them. LAMMPS indices run over owned and ghost atoms.
+// "Graph atoms" are the atoms that the model sees on this rank: first the owned ones (in LAMMPS order, without types mapped to NULL
+// and atoms excluded by a Monte Carlo move), then ghosts in the order in which edges reach them. LAMMPS indices run over owned and ghost atoms.
 #pragma once
 
 #include "lmptype.h"
@@ -23,6 +23,8 @@ class LocalGraph {
     double **x = nullptr;
     const int *type = nullptr;
     const LAMMPS_NS::tagint *tag = nullptr;
+    const int *mask = nullptr;
+    int excluded = 0;    // group bits of atoms that the model does not see
     int nlocal = 0, nall = 0;
   };
 

@@ -17,7 +17,6 @@
 
 #include <ATen/Parallel.h>
 
-#include <cstring>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
@@ -25,17 +24,6 @@
 using namespace LAMMPS_NS;
 using les::reason_of;
 using torch::Tensor;
-
-namespace {
-
-// More than one pair_style les under pair_style hybrid. (A lone style answers to every sub-style number.)
-bool several(Force *force)
-{
-  const Pair *second = force->pair_match("les", 1, 2);
-  return second && second != force->pair_match("les", 1, 1);
-}
-
-}    // namespace
 
 PairLES::PairLES(LAMMPS *lmp) : Pair(lmp), impl(std::make_unique<Impl>(world))
 {
@@ -196,56 +184,6 @@ void PairLES::load_model()
                                    : "that of the model file");
 }
 
-/* ---------------------------------------------------------------------- */
-
-void PairLES::check_input()
-{
-  if (force->newton_pair == 0)
-    error->all(FLERR,
-               "pair_style les requires newton pair on: remove 'newton off', or start a KOKKOS run with '-sf kk -pk "
-               "kokkos newton on neigh half'");
-  if (atom->tag_enable == 0) error->all(FLERR, "pair_style les requires atom IDs (atom_modify id yes)");
-  if (strcmp(update->unit_style, "metal") != 0 && strcmp(update->unit_style, "real") != 0)
-    error->all(FLERR, "pair_style les works in units metal or real, not {}", update->unit_style);
-  if (several(force))
-    error->all(FLERR, "pair_style les can be used only once; map atom types to elements in one pair_coeff instead");
-  const int periodic = domain->xperiodic + domain->yperiodic + domain->zperiodic;
-  if (periodic != 0 && periodic != 3)
-    error->all(
-        FLERR,
-        "pair_style les needs a system that is periodic in all directions (boundary p p p) or in none (f, s or m); "
-        "a mixture (slab, wire) is not implemented");
-  if (neighbor->nex_type || neighbor->nex_group || neighbor->nex_mol || neighbor->includegroup)
-    error->all(FLERR, "pair_style les must see all neighbors; neigh_modify exclude and include would change the model");
-  if (strcmp(force->pair_style, "hybrid") == 0 && comm->me == 0)
-    error->warning(
-        FLERR, "pair_style hybrid: a pair_coeff of another style for two types of the model takes these neighbors from "
-               "pair_style les; use hybrid/overlay");
-  if (atom->molecular != Atom::ATOMIC)
-    for (int k = 1; k <= 3; k++)
-      if (force->special_lj[k] != 1.0)
-        error->all(FLERR,
-                   "pair_style les must see bonded neighbors; use 'special_bonds lj/coul 1 1 1' or atom_style atomic");
-}
-
-// Elements in a wrong order at pair_coeff make a run that looks like one. Isotopes are allowed, so this only warns.
-void PairLES::compare_masses() const
-{
-  if (!atom->mass || comm->me != 0) return;
-  const les::Metadata &info = impl->info();
-  std::string off;
-  for (int type = 1; type <= atom->ntypes; type++) {
-    if (!knows_type(type) || !atom->mass_setflag[type]) continue;
-    const auto known = info.atomic_masses.find(info.species[impl->species_of_type[type]]);
-    if (known == info.atomic_masses.end() || std::abs(atom->mass[type] / known->second - 1.0) < 0.05) continue;
-    off += fmt::format("{} type {} has mass {:.6g}, {} has {:.6g}", off.empty() ? "" : ";", type, atom->mass[type],
-                       known->first, known->second);
-  }
-  if (!off.empty())
-    error->warning(
-        FLERR, "pair les: are the elements of pair_coeff in the order of the atom types?{} (isotopes are fine)", off);
-}
-
 void PairLES::init_style()
 {
   check_input();
@@ -286,7 +224,7 @@ double PairLES::init_one(int, int) { return impl->info().cutoff; }
 
 PairLES *PairLES::find(LAMMPS *lmp, const char *caller)
 {
-  if (several(lmp->force)) lmp->error->all(FLERR, "{} needs exactly one pair_style les, but there are several", caller);
+  if (several(lmp)) lmp->error->all(FLERR, "{} needs exactly one pair_style les, but there are several", caller);
   auto *pair = dynamic_cast<PairLES *>(lmp->force->pair_match("les", 1, 1));
   if (!pair) lmp->error->all(FLERR, "{} needs pair_style les, alone or in pair_style hybrid/overlay", caller);
   return pair;
@@ -298,7 +236,10 @@ int PairLES::channels() const
   return impl->info().channels;
 }
 
-bool PairLES::knows_type(int type) const { return impl->species_of_type[type] >= 0; }
+bool PairLES::sees(int i) const
+{
+  return impl->species_of_type[atom->type[i]] >= 0 && !(atom->mask[i] & impl->excluded);
+}
 
 double PairLES::memory_usage()
 {

@@ -47,7 +47,7 @@ class PairLES : public Pair {
   const double *charges();                          // [nlocal][channels] e, sign settled, without sqrt(epsilon_inf)
   const double *potentials();                       // [nlocal][channels] V
   int channels() const;                             // an error before pair_coeff
-  bool knows_type(int type) const;                  // false for types mapped to NULL
+  bool sees(int i) const;                           // false for types mapped to NULL, and for excluded atoms
 
  private:
   class Impl;
@@ -64,6 +64,8 @@ class PairLES : public Pair {
   void warn_of_heat_flux() const;
   void compare_masses() const;
   bool add_to_lammps(const les::Want &want);
+  int excluded_groups() const;    // bits of groups that a Monte Carlo fix has taken out; an error for other exclusions
+  static bool several(class LAMMPS *);
   void evaluate_response(const double (*directions)[3], int count);
   std::string failure(const char *doing, const std::string &reason) const;
   void stop_together(const std::string &failure_here);

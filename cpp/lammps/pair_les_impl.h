@@ -33,6 +33,7 @@ class PairLES::Impl : public les::LesStep {
   std::string reported;     // of the solver, in this run
   bigint evaluated_at = -1, charges_at = -1, born_at = -1;    // timesteps
   int nlocal = 0, nghost = 0;                                 // when forces were computed
+  int excluded = 0;                                           // group bits of atoms that are as good as deleted
 
   // per atom, LAMMPS indices
   std::vector<double> q, phi;                  // [nlocal * channels] e, V

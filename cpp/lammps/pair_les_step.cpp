@@ -24,7 +24,10 @@ void PairLES::compute(int eflag, int vflag)
   Impl &m = *impl;
   const les::Want want{m.respond_every_step, vflag_atom != 0, cvflag_atom != 0};
   if (want.centroid_virial) check_heat_flux();
-  if (neighbor->ago == 0) m.graph.forget_owners();
+  if (neighbor->ago == 0) {
+    m.graph.forget_owners();
+    m.excluded = excluded_groups();
+  }
   // wave vectors are chosen when a run is set up, and stay with the lattice
   const les::Cell now = les::cell_of(domain);
   if (update->setupflag) m.forget_setup();
@@ -73,7 +76,8 @@ void PairLES::compute(int eflag, int vflag)
 void PairLES::build_graph()
 {
   Impl &m = *impl;
-  const les::LocalGraph::Atoms atoms{atom->x, atom->type, atom->tag, atom->nlocal, atom->nlocal + atom->nghost};
+  const les::LocalGraph::Atoms atoms{
+      atom->x, atom->type, atom->tag, atom->mask, m.excluded, atom->nlocal, atom->nlocal + atom->nghost};
   if (!m.selects_edges()) {
     m.build_graph(atoms, *list, m.species_of_type);
     return;
