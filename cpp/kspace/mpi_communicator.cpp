@@ -43,12 +43,28 @@ bool MpiCommunicator::mpi_is_gpu_aware()
 #endif
 }
 
+int MpiCommunicator::first_failed(bool failed_here) const
+{
+  int first = failed_here ? rank_ : size_;
+  MPI_Allreduce(MPI_IN_PLACE, &first, 1, MPI_INT, MPI_MIN, comm_);
+  return first;
+}
+
+// To be called after everything that may fail on this rank alone.
+void MpiCommunicator::require_all_well() const
+{
+  const int first = first_failed(false);
+  if (first < size_) throw RankFailed(first);
+}
+
 torch::Tensor MpiCommunicator::sum(const torch::Tensor &values) const
 {
   if (size_ == 1) return values;
   torch::Tensor host = to_host(values);
   if (host.is_alias_of(values)) host = host.clone();
-  MPI_Allreduce(MPI_IN_PLACE, host.data_ptr(), static_cast<int>(host.numel()), mpi_type(host), MPI_SUM, comm_);
+  const MPI_Datatype type = mpi_type(host);
+  require_all_well();
+  MPI_Allreduce(MPI_IN_PLACE, host.data_ptr(), static_cast<int>(host.numel()), type, MPI_SUM, comm_);
   return host.to(values.device());
 }
 
@@ -57,7 +73,9 @@ torch::Tensor MpiCommunicator::gather_rows(const torch::Tensor &rows) const
   if (size_ == 1) return rows;
   const torch::Tensor host = to_host(rows);
   const int mine = static_cast<int>(host.numel());
+  const MPI_Datatype type = mpi_type(host);
   std::vector<int> counts(size_), offsets(size_, 0);
+  require_all_well();
   MPI_Allgather(&mine, 1, MPI_INT, counts.data(), 1, MPI_INT, comm_);
   std::partial_sum(counts.begin(), counts.end() - 1, offsets.begin() + 1);
 
@@ -66,8 +84,8 @@ torch::Tensor MpiCommunicator::gather_rows(const torch::Tensor &rows) const
   for (size_t d = 1; d < shape.size(); d++) columns *= shape[d];
   shape[0] = columns ? (offsets.back() + counts.back()) / columns : 0;
   torch::Tensor all = torch::empty(shape, host.options());
-  MPI_Allgatherv(host.data_ptr(), mine, mpi_type(host), all.data_ptr(), counts.data(), offsets.data(), mpi_type(host),
-                 comm_);
+  require_all_well();
+  MPI_Allgatherv(host.data_ptr(), mine, type, all.data_ptr(), counts.data(), offsets.data(), type, comm_);
   return all.to(rows.device());
 }
 
@@ -90,6 +108,7 @@ void MpiCommunicator::exchange(const std::vector<Parcel> &outgoing, std::vector<
   const std::vector<Parcel> &any = outgoing.empty() ? incoming : outgoing;
   if (!any.empty() && !any[0].values.is_cpu() && gpu_aware_)
     torch::cuda::synchronize(any[0].values.device().index());    // MPI knows nothing of torch's streams
+  require_all_well();
   for (size_t n = 0; n < buffers.size(); n++) {
     const auto &b = buffers[n];
     const int count = static_cast<int>(b.numel());

@@ -5,7 +5,17 @@
 
 #include <mpi.h>
 
+#include <stdexcept>
+
 namespace les {
+
+// Thrown by every collective operation where another rank has failed.
+struct RankFailed : std::runtime_error {
+  explicit RankFailed(int number) : std::runtime_error("rank " + std::to_string(number) + " has failed"), rank(number)
+  {
+  }
+  int rank;
+};
 
 class MpiCommunicator : public Communicator {
  public:
@@ -15,6 +25,10 @@ class MpiCommunicator : public Communicator {
   static bool mpi_is_gpu_aware();
   // Give parcels on a GPU to MPI as they are, instead of by way of the host.
   void set_gpu_aware(bool aware) { gpu_aware_ = aware; }
+
+  // Collective: the lowest rank that has failed, size() if none has. All operations below begin with this question, so a rank that has
+  // failed need not know what the others are at: it asks too, and they throw RankFailed.
+  int first_failed(bool failed_here) const;
 
   int rank() const override { return rank_; }
   int size() const override { return size_; }
@@ -26,6 +40,8 @@ class MpiCommunicator : public Communicator {
   MPI_Comm comm_;
   int rank_ = 0, size_ = 1;
   bool gpu_aware_ = false;
+
+  void require_all_well() const;
 };
 
 }    // namespace les

@@ -27,4 +27,28 @@ inline Cell without_flips(Cell h, const Cell &before)
   return h;
 }
 
+// Coordinates along the lattice vectors, from the origin of space.
+inline std::array<double, 3> fractional(const double *x, const Cell &h)
+{
+  const double c = x[2] / h[2], b = (x[1] - h[3] * c) / h[1];
+  return {(x[0] - h[5] * b - h[4] * c) / h[0], b, c};
+}
+
+// Distances between the lattice planes of the three axes.
+inline std::array<double, 3> widths(const Cell &h)
+{
+  const double b = h[3] / h[2], c = h[5] / h[1];
+  return {h[0] / std::hypot(1.0, c, c * b - h[4] / h[2]), h[1] / std::hypot(1.0, b), h[2]};
+}
+
+// Largest change of a lattice vector, relative to its length: stretch and shear alike.
+inline double strain(const Cell &h, const Cell &before)
+{
+  const double a = (h[0] - before[0]) / before[0];
+  const double b = std::hypot(h[5] - before[5], h[1] - before[1]) / std::hypot(before[5], before[1]);
+  const double c =
+      std::hypot(h[4] - before[4], h[3] - before[3], h[2] - before[2]) / std::hypot(before[4], before[3], before[2]);
+  return std::max({std::abs(a), b, c});
+}
+
 }    // namespace les

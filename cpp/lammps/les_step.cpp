@@ -49,18 +49,12 @@ std::string LesStep::choose_solver(bool periodic, const Tensor &box, double n_at
   return line;
 }
 
-double LesStep::cell_drift() const
-{
-  if (!setup_cell_.defined()) return 0.0;
-  return (cell - setup_cell_).norm(2, 1).div(setup_cell_.norm(2, 1)).max().item<double>();
-}
-
 bool LesStep::selects_edges() const
 {
   return settings.edges == EdgeChoice::Rebuild || (settings.edges == EdgeChoice::Auto && !model->device().is_cpu());
 }
 
-void LesStep::build_graph(const LocalGraph::Atoms &atoms, const LAMMPS_NS::NeighList &list,
+void LesStep::build_graph(const LocalGraph::Atoms &atoms, const LocalGraph::Neighbors &list,
                           const std::vector<int> &species_of_type)
 {
   graph.build(atoms, list, species_of_type, info().cutoff, info().layers);
@@ -74,7 +68,7 @@ void LesStep::build_graph(const LocalGraph::Atoms &atoms, const LAMMPS_NS::Neigh
   edge_index = to_device(graph.edge_index(), device);
 }
 
-void LesStep::list_edges(const LocalGraph::Atoms &atoms, const LAMMPS_NS::NeighList &list,
+void LesStep::list_edges(const LocalGraph::Atoms &atoms, const LocalGraph::Neighbors &list,
                          const std::vector<int> &species_of_type)
 {
   graph.build(atoms, list, species_of_type, std::numeric_limits<double>::infinity(), info().layers);
@@ -138,10 +132,7 @@ void LesStep::run_long_range(const Want &want)
     moment_weights_ = torch::zeros({n, charges.size(1), 3}, f64);
     return;
   }
-  if (!solver_ready_) {
-    solver_->setup(cell);
-    setup_cell_ = cell;
-  }
+  if (!solver_ready_) solver_->setup(cell);
   solver_ready_ = true;
   if (info().total_charge) {
     const auto [sum, count] = system_sum(charges);

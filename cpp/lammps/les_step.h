@@ -97,16 +97,14 @@ class LesStep {
   bool first_step() const { return !solver_ready_; }
   void forget_setup() { solver_ready_ = false; }    // wave vectors are chosen anew at the next step
   std::string solver_description() const { return solver_->description(); }
-  // Largest relative change of a cell edge since wave vectors were chosen.
-  double cell_drift() const;
 
   // Edges either made from the neighbor list at each step, or listed at each rebuild of it, skin included, and selected on the
   // device of the model at each step.
   bool selects_edges() const;
   bool has_listed_edges() const { return listed_.index.defined(); }
-  void build_graph(const LocalGraph::Atoms &atoms, const LAMMPS_NS::NeighList &list,
+  void build_graph(const LocalGraph::Atoms &atoms, const LocalGraph::Neighbors &list,
                    const std::vector<int> &species_of_type);
-  void list_edges(const LocalGraph::Atoms &atoms, const LAMMPS_NS::NeighList &list,
+  void list_edges(const LocalGraph::Atoms &atoms, const LocalGraph::Neighbors &list,
                   const std::vector<int> &species_of_type);
   void select_edges(const LocalGraph::Atoms &atoms);
   void run_network(const Want &want);
@@ -127,8 +125,7 @@ class LesStep {
   bool solver_ready_ = false, solver_is_mesh_ = false;
   bool periodic_ = true, has_autograd_ = false;
   torch::Tensor
-      charge_gradient_;    // [E, 3] f64, d(sum of coupling charges)/d(edge vector), of one layer, if it is at hand
-  torch::Tensor setup_cell_;
+      charge_gradient_;      // [E, 3] f64, d(sum of coupling charges)/d(edge vector), of one layer, if it is at hand
   torch::Tensor species_;    // [n_all]
   // All edges up to cutoff and skin, on the device: graph indices, LAMMPS indices; LAMMPS indices of graph atoms
   struct {

@@ -1,7 +1,5 @@
 #include "local_graph.h"
 
-#include "neigh_list.h"
-
 #include <numeric>
 
 namespace les {
@@ -30,7 +28,7 @@ void LocalGraph::find_owners(const Atoms &atoms)
   }
 }
 
-void LocalGraph::build(const Atoms &atoms, const LAMMPS_NS::NeighList &list, const std::vector<int> &species_of_type,
+void LocalGraph::build(const Atoms &atoms, const Neighbors &list, const std::vector<int> &species_of_type,
                        double cutoff, int layers)
 {
   const bool merge_images = layers > 1;
@@ -56,8 +54,8 @@ void LocalGraph::build(const Atoms &atoms, const LAMMPS_NS::NeighList &list, con
     for (int c = first; c < last; c++) {
       const int i = lammps_index_[c];
       const double *xi = atoms.x[i];
-      const int *neighbors = list.firstneigh[i];
-      for (int n = 0; n < list.numneigh[i]; n++) {
+      const int *neighbors = list.first[i];
+      for (int n = 0; n < list.count[i]; n++) {
         const int j = neighbors[n] & NEIGHMASK;
         const int species = species_of(j);
         if (species < 0) continue;

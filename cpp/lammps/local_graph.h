@@ -11,10 +11,6 @@
 #include <unordered_map>
 #include <vector>
 
-namespace LAMMPS_NS {
-class NeighList;
-}
-
 namespace les {
 
 class LocalGraph {
@@ -28,11 +24,16 @@ class LocalGraph {
     int nlocal = 0, nall = 0;
   };
 
+  struct Neighbors {    // a view of a full neighbor list: LAMMPS indices of the neighbors of an atom
+    const int *count = nullptr;
+    int *const *first = nullptr;
+  };
+
   // species_of_type[type] = species index of the model, -1 for NULL; the list is full, and holds ghosts where layers > 1.
   // Edges are given for all atoms that fewer than `layers` edges reach from owned ones.
   // With several layers a ghost whose owner lives on this rank is taken to be its owner, so that nothing is evaluated twice.
-  void build(const Atoms &atoms, const LAMMPS_NS::NeighList &list, const std::vector<int> &species_of_type,
-             double cutoff, int layers);
+  void build(const Atoms &atoms, const Neighbors &list, const std::vector<int> &species_of_type, double cutoff,
+             int layers);
   // The owners of ghosts changed (new neighbor list): look them up again at the next build.
   void forget_owners() { owner_.clear(); }
 

@@ -47,7 +47,7 @@ PairLES::~PairLES()
 
 /* ----------------------------------------------------------------------
    pair_style les [kspace auto|direct|mesh] [accuracy X] [mesh H] [order P] [check yes|no]
-                  [born local|phase] [epsilon_inf X] [multichannel_bec yes|no] [device auto|cpu|cuda|cuda:N]
+                  [born local|phase] [epsilon_inf X] [multichannel_bec yes|no] [kset run|cell|S] [device auto|cpu|cuda|cuda:N]
                   [edges auto|step|rebuild] [gpu_aware auto|yes|no]
 ------------------------------------------------------------------------- */
 
@@ -55,8 +55,9 @@ void PairLES::settings(int narg, char **arg)
 {
   les::Settings &s = impl->settings;
   s = les::Settings();
+  impl->kset_strain = HUGE_VAL;
   les::Keywords args(lmp, "pair_style les",
-                     {"kspace", "accuracy", "mesh", "order", "check", "born", "epsilon_inf", "multichannel_bec",
+                     {"kspace", "accuracy", "mesh", "order", "check", "born", "epsilon_inf", "multichannel_bec", "kset",
                       "device", "edges", "gpu_aware"},
                      narg, arg, 0);
   while (args.next()) {
@@ -77,6 +78,15 @@ void PairLES::settings(int narg, char **arg)
       s.epsilon_inf = args.positive();
     } else if (args.is("multichannel_bec")) {
       s.multichannel_bec = args.yes_or_no();
+    } else if (args.is("kset")) {
+      if (utils::is_double(args.text())) {
+        impl->kset_strain = args.number();
+        if (impl->kset_strain < 0.0) args.refuse("a strain of 0 or more");
+      } else {
+        const int choice = args.choice({"run", "cell", "S"});
+        if (choice == 2) args.refuse("a strain in place of S");
+        impl->kset_strain = choice == 0 ? HUGE_VAL : 0.01;
+      }
     } else if (args.is("edges")) {
       s.edges = static_cast<les::EdgeChoice>(args.choice({"auto", "step", "rebuild"}));
     } else if (args.is("gpu_aware")) {
@@ -149,9 +159,12 @@ void PairLES::load_model()
   if (!mallopt(M_MMAP_THRESHOLD, 256 << 20)) mallopt(M_MMAP_THRESHOLD, 32 << 20);    // the most that older ones take
   mallopt(M_TRIM_THRESHOLD, 1 << 30);
 #endif
-  std::string failed, bytes;
+  std::string failed, found, bytes;
   try {
-    if (comm->me == 0) bytes = les::read_model_file(m.path);    // thousands of ranks must not open it at once
+    if (comm->me == 0) {                                 // thousands of ranks must not open it at once
+      found = utils::get_potential_file_path(m.path);    // also in LAMMPS_POTENTIALS
+      bytes = les::read_model_file(found.empty() ? m.path : found);
+    }
   } catch (const std::exception &e) {
     failed = fmt::format("pair_coeff les: {}", e.what());
   }
@@ -189,6 +202,7 @@ void PairLES::init_style()
   check_input();
   compare_masses();
   warn_of_heat_flux();
+  warn_of_other_commands();
   Impl &m = *impl;
   const les::Metadata &info = m.info();
   const int layers = info.layers;
@@ -215,9 +229,9 @@ void PairLES::init_style()
     error->all(FLERR, "pair_style les: {}", reason_of(e));
   }
   m.respond_every_step = m.warned_of_drift = false;
+  m.evaluated.known = false;
   m.reported.clear();
   m.graph.forget_owners();
-  m.evaluated_at = m.charges_at = m.born_at = -1;
 }
 
 double PairLES::init_one(int, int) { return impl->info().cutoff; }

@@ -13,6 +13,7 @@ PairStyle(les,PairLES);
 
 #include "pair.h"
 
+#include <functional>
 #include <memory>
 
 namespace les {
@@ -38,8 +39,8 @@ class PairLES : public Pair {
   // The only pair style les of this run; an error that names `caller` where there is none, or more than one.
   static PairLES *find(class LAMMPS *, const char *caller);
 
-  // What fix efield/bec and the computes read: values at the positions of the last force evaluation, which must have been
-  // in this step. born() and born_along() are collective, and computed on demand; indices are LAMMPS's.
+  // What fix efield/bec and the computes read: values for the atoms as they are now. Those of the last force evaluation, if nothing has
+  // moved since; else the model is evaluated again, or it is an error between runs. Collective; indices are LAMMPS's.
   void check_born();            // to be called in init(): an error where the model file cannot give born()
   void respond_every_step();    // the same, and saves a second evaluation of the network in each step
   const double *born();         // [nlocal][9] e, xx xy xz yx ..., P component first
@@ -54,10 +55,16 @@ class PairLES : public Pair {
   std::unique_ptr<Impl> impl;
 
   void load_model();
+  void start_evaluation();
   void build_graph();
   void report_solver();
   void warn_of_drift();
-  void check_evaluated(const char *what);
+  void warn_of_net_charge_in_vacuum();
+  void warn_of_other_commands();
+  void remember_atoms();
+  bool atoms_are_those_evaluated() const;
+  void require_evaluation(const char *what);
+  void evaluate_again();
   void fetch_charges(const char *what);
   void check_input();
   void check_heat_flux() const;
@@ -68,7 +75,9 @@ class PairLES : public Pair {
   static bool several(class LAMMPS *);
   void evaluate_response(const double (*directions)[3], int count);
   std::string failure(const char *doing, const std::string &reason) const;
+  void together(const std::function<void(const char *&doing)> &work);
   void stop_together(const std::string &failure_here);
+  void stop_with(int rank, const std::string &failure_here);
 };
 
 }    // namespace LAMMPS_NS

@@ -4,7 +4,9 @@
 #include "cell.h"
 #include "les_step.h"
 #include "pair_les.h"
+#include "surroundings.h"
 
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -28,17 +30,29 @@ class PairLES::Impl : public les::LesStep {
   }
 
   bool respond_every_step = false;
-  bool warned_of_drift = false;
-  les::Cell last_cell{};    // of the last evaluation, from the beginning of the run without flips
-  std::string reported;     // of the solver, in this run
-  bigint evaluated_at = -1, charges_at = -1, born_at = -1;    // timesteps
-  int nlocal = 0, nghost = 0;                                 // when forces were computed
-  int excluded = 0;                                           // group bits of atoms that are as good as deleted
+  double kset_strain = HUGE_VAL;    // of the cell, at which wave vectors are chosen anew within a run
+  bool warned_of_drift = false, warned_of_vacuum = false, warned_of_commands = false, warned_of_axes = false;
+  les::Cell setup_cell{};    // when wave vectors were chosen
+  les::Cell last_cell{};     // of the last evaluation, from the beginning of the run without flips
+  std::string reported;      // of the solver, in this run
+  int excluded = 0;          // group bits of atoms that are as good as deleted
+
+  // The atoms that results belong to
+  struct {
+    bool known = false;    // since the last init
+    les::Cell cell;
+    std::vector<double> x;       // [3 nlocal]
+    std::vector<int> species;    // [nlocal], -1 for atoms that the model does not see
+    std::vector<tagint> tag;     // [nall]
+  } evaluated;
+  bool have_charges = false, have_born = false;    // q and phi; z
+  std::unique_ptr<les::Surroundings>
+      surroundings;    // in place of LAMMPS's ghosts, where the last evaluation was another one
 
   // per atom, LAMMPS indices
   std::vector<double> q, phi;                  // [nlocal * channels] e, V
-  std::vector<double> z;                       // [nall * 9] e
-  std::vector<double> along;                   // [nall * 3] e times the unit of the field
+  std::vector<double> z;                       // [nlocal * 9, or more] e
+  std::vector<double> along;                   // [nlocal * 3, or more] e times the unit of the field
   std::vector<double> *to_owners = nullptr;    // what is on its way from ghosts to their owners, and its row length
   int width = 0;
 };

@@ -1,4 +1,4 @@
-// What a run needs of LAMMPS: refused or warned about before it begins.
+// What a run needs of LAMMPS, checked before it begins.
 
 #include "pair_les_impl.h"
 
@@ -12,7 +12,6 @@
 #include "neighbor.h"
 #include "update.h"
 
-#include <cmath>
 #include <cstring>
 
 using namespace LAMMPS_NS;
@@ -51,24 +50,6 @@ void PairLES::check_input()
       if (force->special_lj[k] != 1.0)
         error->all(FLERR,
                    "pair_style les must see bonded neighbors; use 'special_bonds lj/coul 1 1 1' or atom_style atomic");
-}
-
-// Elements in a wrong order at pair_coeff make a run that looks like one. Isotopes are allowed, so this only warns.
-void PairLES::compare_masses() const
-{
-  if (!atom->mass || comm->me != 0) return;
-  const les::Metadata &info = impl->info();
-  std::string off;
-  for (int type = 1; type <= atom->ntypes; type++) {
-    if (impl->species_of_type[type] < 0 || !atom->mass_setflag[type]) continue;
-    const auto known = info.atomic_masses.find(info.species[impl->species_of_type[type]]);
-    if (known == info.atomic_masses.end() || std::abs(atom->mass[type] / known->second - 1.0) < 0.05) continue;
-    off += fmt::format("{} type {} has mass {:.6g}, {} has {:.6g}", off.empty() ? "" : ";", type, atom->mass[type],
-                       known->first, known->second);
-  }
-  if (!off.empty())
-    error->warning(
-        FLERR, "pair les: are the elements of pair_coeff in the order of the atom types?{} (isotopes are fine)", off);
 }
 
 // Fixes of the kind of gcmc put the atoms of a trial deletion into a group of their own, which has no neighbors: atoms that are not

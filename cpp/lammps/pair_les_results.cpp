@@ -8,6 +8,9 @@
 #include "error.h"
 #include "update.h"
 
+#include <algorithm>
+#include <cmath>
+
 using namespace LAMMPS_NS;
 using les::reason_of;
 using torch::Tensor;
@@ -26,6 +29,13 @@ void PairLES::check_born()
   } catch (const std::exception &e) {
     error->all(FLERR, "pair les: model file {}: {}", m.path, e.what());
   }
+  if (!domain->triclinic_general || m.warned_of_axes) return;
+  m.warned_of_axes = true;
+  if (comm->me == 0)
+    error->warning(
+        FLERR,
+        "pair les: in a general triclinic box the field, the current and the columns of Born effective charges are "
+        "along LAMMPS's restricted axes; 'dump_modify triclinic/general yes' turns only x, v and f");
 }
 
 void PairLES::respond_every_step()
@@ -40,18 +50,25 @@ void PairLES::evaluate_response(const double (*directions)[3], int count)
   if (m.info().channels == 0)
     error->all(FLERR, "pair les: model file {} has no charges, so it has no Born effective charges", m.path);
   std::vector<double> &out = count == 3 ? m.z : m.along;
-  const size_t nall = atom->nlocal + atom->nghost, width = 3 * static_cast<size_t>(count);
+  const size_t nall = m.surroundings ? m.surroundings->atoms().nall : atom->nlocal + atom->nghost,
+               width = 3 * static_cast<size_t>(count);
   out.assign(nall * width, 0.0);
   Tensor rows;
-  try {
+  together([&](const char *&doing) {
+    doing = "computing Born effective charges";
     rows = m.born_rows(torch::tensor(at::ArrayRef<double>(directions[0], 3 * count), torch::kFloat64).view({count, 3}));
-  } catch (const std::exception &e) {
-    error->one(FLERR, failure("computing Born effective charges", reason_of(e)));
-  }
+  });
   const double *row = rows.data_ptr<double>();
   for (int a = 0; a < m.graph.n_all(); a++)
     for (size_t k = 0; k < width; k++)
       out[width * static_cast<size_t>(m.graph.lammps_index(a)) + k] += row[width * static_cast<size_t>(a) + k];
+  if (m.surroundings) {
+    together([&](const char *&doing) {
+      doing = "computing Born effective charges";
+      m.surroundings->add_to_owners(out, static_cast<int>(width));
+    });
+    return;
+  }
   m.to_owners = &out;
   m.width = static_cast<int>(width);
   comm->reverse_comm(this, m.width);
@@ -59,18 +76,18 @@ void PairLES::evaluate_response(const double (*directions)[3], int count)
 
 const double *PairLES::born()
 {
-  check_evaluated("Born effective charges");
-  if (impl->born_at != update->ntimestep) {
+  require_evaluation("Born effective charges");
+  if (!impl->have_born) {
     const double axes[3][3] = {{1.0, 0.0, 0.0}, {0.0, 1.0, 0.0}, {0.0, 0.0, 1.0}};
     impl->times.measure(les::StepTimes::BORN, [&] { evaluate_response(axes, 3); });
-    impl->born_at = update->ntimestep;
+    impl->have_born = true;
   }
   return impl->z.data();
 }
 
 const double *PairLES::born_along(const double *field)
 {
-  check_evaluated("Born effective charges");
+  require_evaluation("Born effective charges");
   const double direction[1][3] = {{field[0], field[1], field[2]}};
   impl->times.measure(les::StepTimes::BORN, [&] { evaluate_response(direction, 1); });
   return impl->along.data();
@@ -79,11 +96,16 @@ const double *PairLES::born_along(const double *field)
 // Charges and potentials come from the device when they are asked for.
 void PairLES::fetch_charges(const char *what)
 {
-  check_evaluated(what);
+  require_evaluation(what);
   Impl &m = *impl;
-  if (m.charges_at == update->ntimestep) return;
-  const auto host = [](const Tensor &t) { return t.to(torch::kCPU, torch::kFloat64).contiguous(); };
-  const Tensor charge = host(m.charges), potential = host(m.long_range.potential);
+  if (m.have_charges) return;
+  Tensor charge, potential;
+  together([&](const char *&doing) {
+    doing = "fetching the charges";
+    const auto host = [](const Tensor &t) { return t.to(torch::kCPU, torch::kFloat64).contiguous(); };
+    charge = host(m.charges);
+    potential = host(m.long_range.potential);
+  });
   const double *q = charge.data_ptr<double>(), *phi = potential.data_ptr<double>();
   const size_t channels = m.info().channels;
   m.q.assign(atom->nlocal * channels, 0.0);
@@ -94,7 +116,7 @@ void PairLES::fetch_charges(const char *what)
       m.q[to] = m.charge_unit[c] * q[from];
       m.phi[to] = phi[from] / m.charge_unit[c];
     }
-  m.charges_at = update->ntimestep;
+  m.have_charges = true;
 }
 
 const double *PairLES::charges()
@@ -109,15 +131,80 @@ const double *PairLES::potentials()
   return impl->phi.data();
 }
 
-void PairLES::check_evaluated(const char *what)
+// The atoms that the last evaluation has seen, and where.
+void PairLES::remember_atoms()
 {
-  int stale = impl->evaluated_at != update->ntimestep || impl->nlocal != atom->nlocal || impl->nghost != atom->nghost;
-  MPI_Allreduce(MPI_IN_PLACE, &stale, 1, MPI_INT, MPI_MAX, world);    // atoms may have gone from one rank only
-  if (stale)
-    error->all(FLERR,
-               "pair les: {} were asked for at step {}, but forces were not computed there, or atoms came or went "
-               "since; use 'run 0' first",
-               what, update->ntimestep);
+  Impl &m = *impl;
+  const int nlocal = atom->nlocal;
+  auto &e = m.evaluated;
+  e.known = true;
+  e.cell = les::cell_of(domain);
+  e.x.resize(3 * static_cast<size_t>(nlocal));
+  e.species.resize(nlocal);
+  for (int i = 0; i < nlocal; i++) {
+    std::copy(atom->x[i], atom->x[i] + 3, &e.x[3 * static_cast<size_t>(i)]);
+    e.species[i] = sees(i) ? m.species_of_type[atom->type[i]] : -1;
+  }
+  e.tag.assign(atom->tag, atom->tag + nlocal + atom->nghost);
+  m.have_charges = m.have_born = false;
+}
+
+// Trial moves that were taken back, commands between runs: on this rank. The tolerance is that of folding a coordinate back and forth.
+bool PairLES::atoms_are_those_evaluated() const
+{
+  constexpr double TOLERANCE = 1e-10;    // A
+  const auto &e = impl->evaluated;
+  const size_t nlocal = atom->nlocal, nall = nlocal + atom->nghost;
+  if (!e.known || e.species.size() != nlocal || e.tag.size() != nall ||
+      !std::equal(e.tag.begin(), e.tag.end(), atom->tag))
+    return false;
+  const les::Cell cell = les::cell_of(domain);
+  for (size_t k = 0; k < cell.size() && domain->xperiodic; k++)
+    if (std::abs(cell[k] - e.cell[k]) > TOLERANCE) return false;
+  for (size_t i = 0; i < nlocal; i++) {
+    if (e.species[i] != (sees(static_cast<int>(i)) ? impl->species_of_type[atom->type[i]] : -1)) return false;
+    for (int a = 0; a < 3; a++)
+      if (!(std::abs(atom->x[i][a] - e.x[3 * i + a]) <= TOLERANCE)) return false;
+  }
+  return true;
+}
+
+void PairLES::require_evaluation(const char *what)
+{
+  Impl &m = *impl;
+  int state[2] = {!atoms_are_those_evaluated(), !m.evaluated.known};    // on some rank only
+  MPI_Allreduce(MPI_IN_PLACE, state, 2, MPI_INT, MPI_MAX, world);
+  if (!state[0]) return;
+  // within a run the model is set up, and atoms are in their places, but LAMMPS's ghosts and lists may be those of a move taken back
+  if (state[1] || update->whichflag == 0 || (m.has_solver() && m.first_step()))
+    error->all(
+        FLERR,
+        "pair les: {} were asked for at step {}, but forces were not computed there, or the cell has changed, or atoms "
+        "were moved or changed, or atoms came or went since; use 'run 0' first",
+        what, update->ntimestep);
+  evaluate_again();
+}
+
+// Charges, and what Born effective charges need, for the atoms as they are now. Forces and energies stay those of LAMMPS.
+void PairLES::evaluate_again()
+{
+  Impl &m = *impl;
+  start_evaluation();
+  together([&](const char *&doing) {
+    doing = "evaluating the model again";
+    const les::LocalGraph::Atoms owned{atom->x,    atom->type,   atom->tag,   atom->mask,
+                                       m.excluded, atom->nlocal, atom->nlocal};
+    const double cutoff = m.info().cutoff;
+    m.surroundings = std::make_unique<les::Surroundings>(owned, m.last_cell, domain->xperiodic != 0, cutoff,
+                                                         cutoff * m.info().layers, m.comm);
+    m.graph.forget_owners();
+    m.build_graph(m.surroundings->atoms(), m.surroundings->neighbors(), m.species_of_type);
+    m.graph.forget_owners();
+    m.run_network({});
+    m.run_long_range({});
+  });
+  m.forget_graph();
+  remember_atoms();
 }
 
 int PairLES::pack_reverse_comm(int n, int first, double *buf)

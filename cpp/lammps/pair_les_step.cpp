@@ -10,6 +10,7 @@
 #include "domain.h"
 #include "error.h"
 #include "force.h"
+#include "neigh_list.h"
 #include "neighbor.h"
 #include "update.h"
 
@@ -22,55 +23,58 @@ void PairLES::compute(int eflag, int vflag)
 {
   ev_init(eflag, vflag);
   Impl &m = *impl;
+  m.surroundings.reset();
   const les::Want want{m.respond_every_step, vflag_atom != 0, cvflag_atom != 0};
   if (want.centroid_virial) check_heat_flux();
   if (neighbor->ago == 0) {
     m.graph.forget_owners();
     m.excluded = excluded_groups();
   }
-  // wave vectors are chosen when a run is set up, and stay with the lattice
-  const les::Cell now = les::cell_of(domain);
   if (update->setupflag) m.forget_setup();
-  m.last_cell = m.first_step() ? now : les::without_flips(now, m.last_cell);
-  m.cell = les::cell_tensor(m.last_cell);
+  start_evaluation();
   const bool first = m.first_step();
   les::StepTimes &times = m.times;
   times.counts = !update->setupflag;
   if (times.counts) times.steps++;
-  try {
+  together([&](const char *&doing) {
+    doing = "collecting the edges";
     times.measure(les::StepTimes::EDGES, [&] { build_graph(); });
-  } catch (const std::exception &e) {
-    error->one(FLERR, failure("collecting the edges", reason_of(e)));
-  }
-  std::string failed;
-  const auto attempt = [&](auto &&work) {
-    try {
-      work();
-    } catch (const std::exception &e) {
-      if (failed.empty()) failed = failure("evaluating the model", reason_of(e));
-    }
-  };
-  times.measure(les::StepTimes::NETWORK, [&] { attempt([&] { m.run_network(want); }); });
-  try {
+    doing = "evaluating the model";
+    times.measure(les::StepTimes::NETWORK, [&] { m.run_network(want); });
+    doing = "the long-range sum";
     times.measure(les::StepTimes::LONG_RANGE, [&] { m.run_long_range(want); });
-    if (first && m.has_solver()) report_solver();
-  } catch (const std::exception &e) {    // in the midst of a collective step: the others cannot be told
-    error->one(FLERR, failure("the long-range sum", reason_of(e)));
-  }
-  times.measure(les::StepTimes::PULL_BACK, [&] { attempt([&] { m.run_pull_back(want); }); });
-  if (domain->box_change) warn_of_drift();
-  bool finite = true;
-  times.measure(les::StepTimes::TALLY, [&] { attempt([&] { finite = add_to_lammps(want); }); });
-  if (!finite && failed.empty())
-    failed = failure("checking the forces",
-                     "a force or an energy is not finite; atoms may have come too close, or the model was asked "
-                     "about structures far from its training data");
-  stop_together(failed);
-  m.evaluated_at = update->ntimestep;
-  m.nlocal = atom->nlocal;
-  m.nghost = atom->nghost;
-  m.charges_at = m.born_at = -1;
+    if (first && m.has_solver()) {
+      report_solver();
+      warn_of_net_charge_in_vacuum();
+    }
+    doing = "evaluating the model";
+    times.measure(les::StepTimes::PULL_BACK, [&] { m.run_pull_back(want); });
+    bool finite = true;
+    times.measure(les::StepTimes::TALLY, [&] { finite = add_to_lammps(want); });
+    doing = "checking the forces";
+    if (!finite)
+      throw std::runtime_error(
+          "a force or an energy is not finite; atoms may have come too close, or the model was asked "
+          "about structures far from its training data");
+  });
+  remember_atoms();
   m.forget_graph();
+}
+
+// The cell, and whether it has gone so far that wave vectors are chosen anew. They stay with the lattice otherwise.
+void PairLES::start_evaluation()
+{
+  Impl &m = *impl;
+  const les::Cell now = les::cell_of(domain);
+  m.last_cell = m.first_step() ? now : les::without_flips(now, m.last_cell);
+  const bool periodic = m.has_solver() && domain->xperiodic;
+  if (periodic && !m.first_step() && les::strain(m.last_cell, m.setup_cell) > m.kset_strain) {
+    m.forget_setup();
+    m.last_cell = now;
+  }
+  if (m.first_step()) m.setup_cell = m.last_cell;
+  m.cell = les::cell_tensor(m.last_cell);
+  if (periodic) warn_of_drift();
 }
 
 void PairLES::build_graph()
@@ -78,11 +82,12 @@ void PairLES::build_graph()
   Impl &m = *impl;
   const les::LocalGraph::Atoms atoms{
       atom->x, atom->type, atom->tag, atom->mask, m.excluded, atom->nlocal, atom->nlocal + atom->nghost};
+  const les::LocalGraph::Neighbors neighbors{list->numneigh, list->firstneigh};
   if (!m.selects_edges()) {
-    m.build_graph(atoms, *list, m.species_of_type);
+    m.build_graph(atoms, neighbors, m.species_of_type);
     return;
   }
-  if (neighbor->ago == 0 || !m.has_listed_edges()) m.list_edges(atoms, *list, m.species_of_type);
+  if (neighbor->ago == 0 || !m.has_listed_edges()) m.list_edges(atoms, neighbors, m.species_of_type);
   m.select_edges(atoms);
 }
 
@@ -90,7 +95,8 @@ void PairLES::build_graph()
 void PairLES::report_solver()
 {
   Impl &m = *impl;
-  if (m.reported == m.solver_description()) return;    // a rerun sets up each frame
+  if (m.reported == m.solver_description()) return;         // a rerun sets up each frame
+  if (!m.reported.empty() && !update->setupflag) return;    // chosen anew, again and again
   m.reported = m.solver_description();
   if (comm->me == 0) utils::logmesg(lmp, "pair les: {}\n", m.reported);
   if (!m.settings.check || !m.solver_is_mesh()) return;
@@ -98,18 +104,6 @@ void PairLES::report_solver()
   if (comm->me == 0)
     utils::logmesg(lmp, "pair les: against the direct sum: relative rms error of forces {:.2g}, of potentials {:.2g}\n",
                    forces, potentials);
-}
-
-// Wave vectors and mesh stay as they were chosen, so that energy, forces and pressure are consistent; far from there they fit badly.
-void PairLES::warn_of_drift()
-{
-  Impl &m = *impl;
-  if (!m.has_solver() || !domain->xperiodic || m.warned_of_drift || m.cell_drift() < 0.05) return;
-  m.warned_of_drift = true;
-  if (comm->me == 0)
-    error->warning(FLERR,
-                   "pair les: the cell has changed by more than 5 % since its wave vectors were chosen; 'run' again to "
-                   "choose them anew");
 }
 
 // At the end of a run: where the time went on the first rank (on a GPU, waiting for it shows up where results are read).
@@ -175,16 +169,35 @@ std::string PairLES::failure(const char *doing, const std::string &reason) const
                      impl->edge_index.defined() ? impl->edge_index.size(1) : 0, reason);
 }
 
-// End the run in good order, and say why, if any rank has failed: a rank that stops alone takes its message with it.
+// Do what all ranks do together, and end the run in good order if it fails on any of them: a rank that stops alone takes its message
+// with it. `doing` is for the message.
+void PairLES::together(const std::function<void(const char *&doing)> &work)
+{
+  std::string failed;
+  const char *doing = "";
+  try {
+    work(doing);
+  } catch (const les::RankFailed &e) {
+    stop_with(e.rank, "");
+  } catch (const std::exception &e) {
+    failed = failure(doing, reason_of(e));
+  }
+  stop_together(failed);
+}
+
 void PairLES::stop_together(const std::string &failure_here)
 {
-  int first = failure_here.empty() ? comm->nprocs : comm->me;
-  MPI_Allreduce(MPI_IN_PLACE, &first, 1, MPI_INT, MPI_MIN, world);
-  if (first == comm->nprocs) return;
+  const int first = impl->comm.first_failed(!failure_here.empty());
+  if (first < comm->nprocs) stop_with(first, failure_here);
+}
+
+// All ranks end with the message of one of them.
+void PairLES::stop_with(int rank, const std::string &failure_here)
+{
   int length = static_cast<int>(failure_here.size());
-  MPI_Bcast(&length, 1, MPI_INT, first, world);
+  MPI_Bcast(&length, 1, MPI_INT, rank, world);
   std::string text = failure_here;
   text.resize(length);
-  MPI_Bcast(text.data(), length, MPI_CHAR, first, world);
+  MPI_Bcast(text.data(), length, MPI_CHAR, rank, world);
   error->all(FLERR, text);
 }

@@ -396,6 +396,45 @@ def test_layers_told_apart_wrongly(
     assert "export it again" in message
 
 
+@pytest.mark.parametrize("ranks", [2, 4])
+@pytest.mark.parametrize(
+    ("name", "style", "doing", "reason"),
+    [
+        ("raises_when_close", "", "evaluating the model", "toy network: raised on purpose"),
+        ("fails_in_charge", "kspace direct", "the long-range sum", "no MPI type for tensors of"),
+        ("fails_in_charge", "kspace mesh", "the long-range sum", "not implemented for"),
+        ("fails_in_pull_back", "", "evaluating the model", "toy network: raised on purpose"),
+        ("fails_in_born", "", "computing Born effective charges", "raised on purpose"),
+        ("fails_in_born", "born phase", "computing Born effective charges", "raised on purpose"),
+    ],
+)
+def test_one_rank_fails(
+    name: str,
+    style: str,
+    doing: str,
+    reason: str,
+    ranks: int,
+    water: Water,
+    toy_model: Toy,
+    tmp_path: Path,
+) -> None:
+    """Wherever it is that one rank fails, nobody waits for it, and its message is read."""
+    atoms = water(2, spacing=4.0)
+    atoms.positions[1] += 0.35 * (atoms.positions[0] - atoms.positions[1])
+    for _ in range(2):
+        message = error_of(
+            tmp_path,
+            atoms,
+            toy_model(name),
+            ranks=ranks,
+            style=style,
+            quantities="bec",
+            environment={"MPIEXEC_TIMEOUT": "60"},
+        )
+        assert f"pair les: {doing} failed at step 0 on rank" in message
+        assert reason in message
+
+
 def test_one_rank_fails_in_mid_run(water: Water, toy_model: Toy, tmp_path: Path) -> None:
     """Atoms of one rank come too close after some steps: all ranks end with its message."""
     atoms = water(2, spacing=4.0)

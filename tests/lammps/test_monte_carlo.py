@@ -137,3 +137,152 @@ def test_other_exclusions_are_refused(
     commands = [*(c.format(**names) for c in commands), "run 0"]
     message = error_of(tmp_path, water(2), toy_model("linear"), commands=commands)
     assert "must see all neighbors; neigh_modify exclude and include would change" in message
+
+
+HMC = [  # a force without an energy, by which atoms gain so much that no trajectory is accepted
+    "timestep 0.003",
+    "fix push all addforce 0.5 1.0 2.0",
+    "fix 1 all nve",
+    "fix mc all hmc 5 123 1 mom no",
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "pbc", "ranks", "before"),
+    [
+        ("linear", False, 1, []),
+        ("linear", False, 2, []),
+        ("linear", True, 2, ["neigh_modify every 1 delay 0 check no", "atom_modify sort 1 2.0"]),
+        ("two_layers", True, 1, ["neigh_modify every 1 delay 0 check no"]),
+        ("two_layers", True, 4, ["neigh_modify every 1 delay 0 check no"]),
+        ("total_charge", True, 1, ["atom_modify sort 1 2.0"]),
+    ],
+)
+@pytest.mark.parametrize("form", ["local", "phase"])
+def test_charges_after_a_rejected_trajectory(
+    name: str,
+    pbc: bool,
+    ranks: int,
+    before: list[str],
+    form: str,
+    water: Water,
+    toy_model: Toy,
+    tmp_path: Path,
+) -> None:
+    """They are those of the positions that were restored, whatever became of LAMMPS's lists."""
+    atoms = water(2)
+    atoms.pbc = pbc
+    atoms.positions += 0.3  # some are outside of the box that follows
+    style = f"born {form}"
+    commands = [
+        *HMC,
+        "compute J all les/current",
+        "dump d all custom 5 rejected.dump id x y z vx vy vz c_les[*]",
+        "dump_modify d sort id format float %.15g",
+        "thermo_style custom step pe f_mc c_J[*]",
+        "thermo 5",
+        "run 10",
+        "undump d",
+        'print "ACCEPTED $(f_mc)"',
+        'print "CURRENT $(c_J[1]:%.15g) $(c_J[2]:%.15g) $(c_J[3]:%.15g)"',
+        "thermo_style custom step temp pe evdwl ecoul etotal c_stress[*]",
+        "unfix mc",
+        "unfix push",
+        "run 0",
+    ]
+    model = toy_model(name)
+    result = run(tmp_path, atoms, model, style=style, ranks=ranks, before=before, commands=commands)
+    judge = run(tmp_path / "judge", atoms, model, style=style)
+    assert "ACCEPTED 0\n" in result.log
+    expected = np.stack(
+        [judge.columns[c] for c in ("q0", "phi0", *(f"bec{k}" for k in range(9)))], axis=1
+    )
+    frames = (tmp_path / "rejected.dump").read_text().split("ITEM: TIMESTEP\n")[1:]
+    assert len(frames) == 3
+    for frame in frames:
+        rows = np.loadtxt(frame.splitlines()[8:])
+        np.testing.assert_allclose(rows[:, 7:], expected, rtol=0, atol=1e-9)
+    z = expected[:, 2:].reshape(-1, 3, 3)
+    current = np.einsum("iab,ib->a", z, rows[:, 4:7])
+    said = [float(x) for x in result.log.split("CURRENT ")[-1].split()[:3]]
+    np.testing.assert_allclose(said, current, atol=1e-6)
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize(
+    "fix",
+    [
+        "numdiff 1 1e-4",
+        "deform 1 x scale 1.02 xy delta 0.4 remap x",
+        "press/berendsen iso 1e4 1e4 0.01 modulus 1e6",
+    ],
+)
+def test_charges_where_a_fix_moves_atoms_last(
+    fix: str, ranks: int, water: Water, toy_model: Toy, tmp_path: Path
+) -> None:
+    """What is written are the charges at the positions that are written with them."""
+    atoms, model = water(2), toy_model("linear")
+    commands = [
+        *(["change_box all triclinic"] if "xy" in fix else []),
+        "velocity all create 300 5",
+        "fix 1 all nve",
+        "timestep 0.0002",
+        "thermo 1",
+        f"fix 2 all {fix}",
+        "dump d all custom 10 last.dump id x y z c_les[*]",
+        "dump_modify d sort id format float %.17g",
+        "run 10",
+        "undump d",
+        "unfix 2",
+        "run 0",
+    ]
+    before, style = ["atom_modify map array"], "kset 0"
+    result = run(tmp_path, atoms, model, ranks=ranks, before=before, style=style, commands=commands)
+    rows = np.loadtxt(
+        (tmp_path / "last.dump").read_text().split("ITEM: TIMESTEP\n")[-1].splitlines()[8:]
+    )
+    # that is where the final run 0 was
+    np.testing.assert_allclose(rows[:, 4], result.columns["q0"], atol=1e-10)
+    np.testing.assert_allclose(rows[:, 5], result.columns["phi0"], atol=1e-8)
+    bec = np.stack([result.columns[f"bec{k}"] for k in range(9)], axis=1)
+    np.testing.assert_allclose(rows[:, 6:], bec, atol=1e-8)
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "displace_atoms all move 0.0 0.0 0.001",
+        "displace_atoms one move 0.0 0.0 0.001",
+        "set atom 4 type 1",
+        "set atom 4 x 0.5",
+        "change_box all x scale 1.01 remap",
+        "change_box all x final 0.0 9.0",
+        "delete_atoms group one",
+        "create_atoms 1 single 0.1 0.1 0.1",
+    ],
+)
+def test_atoms_changed_between_runs(
+    command: str, ranks: int, water: Water, toy_model: Toy, tmp_path: Path
+) -> None:
+    commands = ["group one id 4", "run 0", command, "write_dump all custom x.dump id c_les"]
+    message = error_of(
+        tmp_path,
+        water(2),
+        toy_model("linear"),
+        commands=commands,
+        ranks=ranks,
+        quantities="q",
+        environment={"MPIEXEC_TIMEOUT": "60"},
+    )
+    assert "charges were asked for at step 0, but forces were not computed there" in message
+    assert "use 'run 0' first" in message
+
+
+def test_nothing_changed_between_runs(water: Water, toy_model: Toy, tmp_path: Path) -> None:
+    """Results are still those of the atoms, whatever the number of the step."""
+    commands = ["run 3", "reset_timestep 7", "group one id 4", "velocity all set 1 0 0"]
+    commands += ["write_dump all custom x.dump id c_les[1] modify sort id format float %.17g"]
+    result = run(tmp_path, water(2), toy_model("linear"), commands=[*commands, "run 0"], ranks=2)
+    rows = np.loadtxt((tmp_path / "x.dump").read_text().splitlines()[9:])
+    np.testing.assert_allclose(rows[:, 1], result.columns["q0"], atol=1e-12)

@@ -13,6 +13,7 @@ from lammps_les_export import write_model
 sys.path.insert(0, str(Path(__file__).parent))
 from toy_networks import (  # noqa: E402
     ConstantCharges,
+    FailsWhenClose,
     HarmonicBonds,
     LayeredCharges,
     LinearCharges,
@@ -72,6 +73,9 @@ def toy_models() -> dict[str, tuple[ToyNetwork, dict[str, Any]]]:
         "no_graph": (WrongLayers(WATER, n_cuts=1), {}),
         "raises": (Raising(WATER, distance=100.0), {}),
         "raises_when_close": (Raising(WATER, distance=0.8), {}),
+        "fails_in_charge": (FailsWhenClose(WATER, "charge", distance=0.8), {}),
+        "fails_in_pull_back": (FailsWhenClose(WATER, "pull_back", distance=0.8), {}),
+        "fails_in_born": (FailsWhenClose(WATER, "born", distance=0.8), {}),
         "non_finite": (NonFinite(WATER), {}),
         "wrong_pull_back": (WrongPullBack(WATER), {}),
     }

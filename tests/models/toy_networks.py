@@ -229,6 +229,46 @@ class WrongPullBack(ToyNetwork):
         return kept[0].new_zeros(charge_weights.shape[0], kept[0].shape[0])
 
 
+class FailsWhenClose(ToyNetwork):
+    """e_i = 0, q_i = 0; fails in one ``part`` of the work where two atoms are too close.
+
+    "charge" gives complex charges, which no sum over ranks takes; "pull_back" and "born" raise in
+    the pull-back, with the energy or without it.
+    """
+
+    def __init__(self, species: list[str], part: str, distance: float, cutoff: float = 4.0) -> None:
+        super().__init__(species, cutoff, layers=1, channels=1)
+        self.part = part
+        self.distance = distance
+
+    def fails(self, edge_vectors: Tensor) -> bool:
+        """Whether two atoms are closer than the distance."""
+        r2 = (edge_vectors * edge_vectors).sum(dim=1)
+        return bool((r2 < self.distance * self.distance).any())
+
+    def forward(
+        self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
+    ) -> dict[str, Tensor]:
+        """See the class."""
+        zeros = torch.zeros(n_centers, dtype=edge_vectors.dtype, device=edge_vectors.device)
+        charge = zeros.unsqueeze(1)
+        if self.part == "charge" and self.fails(edge_vectors):
+            charge = torch.complex(charge, charge)
+        return {"energy": zeros, "charge": charge}
+
+    def keeping(
+        self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
+    ) -> tuple[dict[str, Tensor], list[Tensor]]:
+        """The same, and the edges."""
+        return self.forward(edge_vectors, edge_index, species, n_centers), [edge_vectors]
+
+    def pull_back(self, kept: list[Tensor], charge_weights: Tensor, with_energy: bool) -> Tensor:
+        """Zeros [k, E, 3], or an error."""
+        if self.part == ("pull_back" if with_energy else "born") and self.fails(kept[0]):
+            raise RuntimeError("toy network: raised on purpose")
+        return kept[0].new_zeros(charge_weights.shape[0], kept[0].shape[0], 3)
+
+
 class WithoutLayers(ToyNetwork):
     """e_i = 0, q_i = 0, two layers that cannot be differentiated one by one."""
 

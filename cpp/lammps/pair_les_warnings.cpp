@@ -1,0 +1,112 @@
+// What runs, but may not be what was meant.
+
+#include "pair_les_impl.h"
+
+#include "atom.h"
+#include "comm.h"
+#include "compute.h"
+#include "domain.h"
+#include "error.h"
+#include "fix.h"
+#include "modify.h"
+
+#include <algorithm>
+#include <cmath>
+
+using namespace LAMMPS_NS;
+using torch::Tensor;
+
+// Elements in a wrong order at pair_coeff make a run that looks like one. Isotopes are allowed, so this only warns.
+void PairLES::compare_masses() const
+{
+  if (!atom->mass || comm->me != 0) return;
+  const les::Metadata &info = impl->info();
+  std::string off;
+  for (int type = 1; type <= atom->ntypes; type++) {
+    if (impl->species_of_type[type] < 0 || !atom->mass_setflag[type]) continue;
+    const auto known = info.atomic_masses.find(info.species[impl->species_of_type[type]]);
+    if (known == info.atomic_masses.end() || std::abs(atom->mass[type] / known->second - 1.0) < 0.05) continue;
+    off += fmt::format("{} type {} has mass {:.6g}, {} has {:.6g}", off.empty() ? "" : ";", type, atom->mass[type],
+                       known->first, known->second);
+  }
+  if (!off.empty())
+    error->warning(
+        FLERR, "pair les: are the elements of pair_coeff in the order of the atom types?{} (isotopes are fine)", off);
+}
+
+// Commands that take derivatives by strain from atoms moved in a box that stays: right for forces of finite range alone.
+void PairLES::warn_of_other_commands()
+{
+  Impl &m = *impl;
+  if (m.warned_of_commands || comm->me != 0 || !domain->xperiodic || m.info().channels == 0) return;
+  std::string found;
+  for (const auto *fix : modify->get_fix_list())
+    if (utils::strmatch(fix->style, "^numdiff/virial")) found = fmt::format("fix {} {}", fix->id, fix->style);
+  for (const auto *compute : modify->get_compute_list())
+    if (utils::strmatch(compute->style, "^born/matrix"))
+      found = fmt::format("compute {} {} numdiff", compute->id, compute->style);
+  if (found.empty()) return;
+  m.warned_of_commands = true;
+  error->warning(
+      FLERR,
+      "pair les: {} moves atoms in a box that stays as it is, but the wave vectors of the long-range sum follow the "
+      "box: its result is wrong. Strain the box instead, with change_box and run 0",
+      found);
+}
+
+// Wave vectors and mesh stay as they were chosen, so that energy, forces and pressure are consistent; far from there they fit badly.
+void PairLES::warn_of_drift()
+{
+  Impl &m = *impl;
+  if (m.warned_of_drift || les::strain(m.last_cell, m.setup_cell) < 0.05) return;
+  m.warned_of_drift = true;
+  if (comm->me == 0)
+    error->warning(FLERR,
+                   "pair les: the cell has changed by more than 5 % since its wave vectors were chosen; 'run' again to "
+                   "choose them anew, or use 'pair_style les kset cell' where another program hands over the cells");
+}
+
+// Charges that do not add up to zero have a uniform background, which acts on a slab or a molecule more the more vacuum there is.
+void PairLES::warn_of_net_charge_in_vacuum()
+{
+  constexpr double SLICE = 1.0, VACUUM = 6.0, CHARGE = 1e-3;    // A, A, e
+  Impl &m = *impl;
+  if (m.warned_of_vacuum || !domain->xperiodic) return;
+  const Tensor net = m.comm.sum(m.charges.to(torch::kFloat64).sum(0)).to(torch::kCPU);    // [channels]
+  std::string sums;
+  double largest = 0.0;
+  for (size_t c = 0; c < m.charge_unit.size(); c++) {
+    const double charge = m.charge_unit[c] * net[static_cast<int64_t>(c)].item<double>();
+    largest = std::max(largest, std::abs(charge));
+    sums += fmt::format("{}{:.3g}", c ? ", " : "", charge);
+  }
+  if (largest < CHARGE) return;
+
+  const auto width = les::widths(m.last_cell);
+  std::string gaps;
+  for (int axis = 0; axis < 3; axis++) {
+    const int64_t slices = std::max<int64_t>(1, static_cast<int64_t>(width[axis] / SLICE));
+    Tensor atoms = torch::zeros({slices}, torch::kInt64);
+    for (int i = 0; i < atom->nlocal; i++) {
+      if (!sees(i)) continue;
+      const double s = les::fractional(atom->x[i], m.last_cell)[axis];
+      atoms[std::min(static_cast<int64_t>((s - std::floor(s)) * static_cast<double>(slices)), slices - 1)] += 1;
+    }
+    atoms = m.comm.sum(atoms);
+    int64_t empty = 0, most = 0;    // longest run of empty slices, also across the end
+    for (int64_t k = 0; k < 2 * slices; k++) {
+      empty = atoms[k % slices].item<int64_t>() ? 0 : std::min(empty + 1, slices);
+      most = std::max(most, empty);
+    }
+    const double gap = width[axis] * static_cast<double>(most) / static_cast<double>(slices);
+    if (gap > VACUUM) gaps += fmt::format("{}{:.0f} A along {}", gaps.empty() ? "" : ", ", gap, "abc"[axis]);
+  }
+  if (gaps.empty()) return;
+  m.warned_of_vacuum = true;
+  if (comm->me == 0)
+    error->warning(FLERR,
+                   "pair les: the charges add up to {} e in a cell with vacuum ({}): energies and forces depend on its "
+                   "thickness, by "
+                   "way of the uniform background of a net charge. Compare runs of equal cells only",
+                   sums, gaps);
+}
