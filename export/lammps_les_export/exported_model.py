@@ -183,6 +183,29 @@ class ExportedOneLayer(ExportedModel):
         )
 
 
+class ExportedRows(ExportedOneLayer):
+    """The same for a network that takes edges in rows too, as a GPU has them."""
+
+    @torch.jit.export
+    def latents_in_rows(
+        self, vectors: Tensor, neighbor_species: Tensor, species: Tensor
+    ) -> tuple[dict[str, Tensor], list[Tensor]]:
+        """The same as ``latents_keeping``, of edges in rows."""
+        # any network with the methods, which nn.Module does not know
+        return self.network.keeping_in_rows(  # type: ignore[operator]
+            vectors, neighbor_species, species
+        )
+
+    @torch.jit.export
+    def pull_back_in_rows(
+        self, kept: list[Tensor], charge_weights: Tensor, with_energy: bool
+    ) -> Tensor:
+        """The same as ``pull_back``, [k, n, width, 3] by the vectors in rows."""
+        return self.network.pull_back_in_rows(  # type: ignore[operator]
+            kept, charge_weights, with_energy
+        )
+
+
 class ExportedLayers(ExportedModel):
     """The same for a network of several layers, which can be differentiated one by one."""
 

@@ -13,7 +13,12 @@ from ase.data import atomic_masses, atomic_numbers
 from torch import nn
 
 from lammps_les.model_file import METADATA_FILE, Metadata, ModelFileError, parse_metadata
-from lammps_les_export.exported_model import ExportedLayers, ExportedModel, ExportedOneLayer
+from lammps_les_export.exported_model import (
+    ExportedLayers,
+    ExportedModel,
+    ExportedOneLayer,
+    ExportedRows,
+)
 
 
 def write_model(
@@ -27,8 +32,10 @@ def write_model(
             ``layers`` and ``channels``; with several layers also a method ``by_layer`` (that of
             FORMAT.md's ``latents_by_layer``; without it Born effective charges cannot be had), and
             with one layer, if it likes, ``keeping`` and ``pull_back`` (``latents_keeping`` and
-            ``pull_back`` there; without them it is differentiated); not changed, a copy is brought
-            to the ``dtype`` asked for.
+            ``pull_back`` there; without them it is differentiated), and with these
+            ``keeping_in_rows`` and ``pull_back_in_rows`` (``latents_in_rows`` there; without them a
+            GPU waits for lengths of lists); not changed, a copy is brought to the ``dtype`` asked
+            for.
         metadata: the fields of FORMAT.md; where ``atomic_masses`` is empty, elements get theirs.
 
     Returns:
@@ -71,7 +78,8 @@ def write_model(
     if metadata.layers > 1 and hasattr(network, "by_layer"):
         kind = ExportedLayers
     elif metadata.layers == 1 and hasattr(network, "keeping") and hasattr(network, "pull_back"):
-        kind = ExportedOneLayer
+        in_rows = hasattr(network, "keeping_in_rows") and hasattr(network, "pull_back_in_rows")
+        kind = ExportedRows if in_rows else ExportedOneLayer
     module = torch.jit.script(kind(network, metadata))
     path = Path(path)
     if not path.parent.is_dir():

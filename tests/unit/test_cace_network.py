@@ -557,3 +557,58 @@ def test_derivatives_are_written_out_for_one_layer_only():
     vectors = positions[edge_index[1]] - positions[edge_index[0]]
     with pytest.raises(RuntimeError, match="one layer"):
         network.keeping(vectors, edge_index, species, 9)
+
+
+@pytest.mark.parametrize("kind", ["one layer", "nu 4", "separate charges", "no charges"])
+def test_edges_in_rows(kind: str) -> None:
+    """``keeping_in_rows`` and ``pull_back_in_rows``, scripted, against those of a list of edges."""
+    others = {}
+    if kind == "separate charges":
+        others["charge_representation"] = REPRESENTATIONS["shared mixing"]
+    if kind == "no charges":
+        others["channels"] = 0
+    name = kind if kind in REPRESENTATIONS else "one layer"
+    network = torch.jit.script(build(REPRESENTATIONS[name], **others))
+    positions, edge_index, species = cluster()
+    vectors = positions[edge_index[1]] - positions[edge_index[0]]
+    n, width = len(species), 12
+    generator = torch.Generator().manual_seed(5)
+    rows = torch.zeros(n, width, 3, dtype=torch.float64)
+    rows[..., 1] = 2.0 * network.cutoff
+    neighbors = torch.randint(len(SPECIES), (n, width), generator=generator)
+    counts = [int((edge_index[0] == center).sum()) for center in range(n)]
+    places = torch.cat(
+        [
+            center * width + torch.randperm(width, generator=generator)[:count]
+            for center, count in enumerate(counts)
+        ]
+    )
+    rows.view(-1, 3)[places] = vectors
+    neighbors.view(-1)[places] = species[edge_index[1]]
+    expected, kept = network.keeping(vectors, edge_index, species, n)
+    found, kept_of_rows = network.keeping_in_rows(rows, neighbors, species)
+    assert_equal(found, expected)
+    weights = torch.randn(2, *expected["charge"].shape, generator=generator, dtype=torch.float64)
+    for with_energy in (False, True):
+        gradient = network.pull_back_in_rows(kept_of_rows, weights, with_energy)
+        assert gradient.shape == (2, n, width, 3)
+        flat = gradient.flatten(1, 2)
+        reference = network.pull_back(kept, weights, with_energy)
+        torch.testing.assert_close(flat[:, places], reference, rtol=1e-11, atol=1e-11)
+        empty = torch.ones(n * width, dtype=torch.bool)
+        empty[places] = False
+        assert flat[:, empty].abs().max() == 0.0
+
+
+def test_rows_without_places_or_atoms() -> None:
+    network = build(REPRESENTATIONS["one layer"])
+    for n, width in ((3, 0), (0, 5), (3, 2)):
+        rows = torch.full((n, width, 3), 4.0, dtype=torch.float64)
+        species = torch.zeros(n, dtype=torch.int64)
+        none = torch.zeros(n, width, dtype=torch.int64)
+        out, kept = network.keeping_in_rows(rows, none, species)
+        lone = network(rows[0, :0] if n else rows.view(-1, 3), torch.zeros(2, 0).long(), species, n)
+        assert_equal(out, lone)
+        gradient = network.pull_back_in_rows(kept, torch.ones(1, n, 2).double(), True)
+        assert gradient.shape == (1, n, width, 3)
+        assert gradient.abs().sum() == 0.0

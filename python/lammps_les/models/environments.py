@@ -27,11 +27,12 @@ class Environments(NamedTuple):
 def pad_vectors(env: Environments, edge_vectors: Tensor, cutoff: float) -> Tensor:
     """Edge vectors [E, 3] in their places, [3, n_rows, width] in A.
 
-    Empty places hold (cutoff, 0, 0), where every basis function is 0.
+    Empty places hold (2 cutoff, 0, 0), where every basis function is 0; at the cutoff itself a GPU,
+    which divides by multiplying, may see what is left of 1 - 1.
     """
     n_rows, width = env.neighbor_species.shape
     vectors = torch.zeros([3, n_rows * width], dtype=edge_vectors.dtype, device=edge_vectors.device)
-    vectors[0] = cutoff
+    vectors[0] = 2.0 * cutoff
     edges = edge_vectors[: env.place.size(0)]
     return vectors.scatter(1, env.place.expand(3, -1), edges.t()).view(3, n_rows, width)
 

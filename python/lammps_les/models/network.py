@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from lammps_les.electrostatics.layers import Cut
 from lammps_les.models.config import NetworkConfig, ReadoutConfig, RepresentationConfig
+from lammps_les.models.environments import Environments, pad_edges, pad_vectors
 from lammps_les.models.readout import Readout
 from lammps_les.models.representation import CaceRepresentation
 
@@ -154,21 +155,46 @@ class LesNetwork(nn.Module):
         if self.layers > 1:
             raise RuntimeError("LES: derivatives are written out for one layer, differentiate this")
         with torch.no_grad():
-            features, kept = self.representation.keeping(
-                edge_vectors, edge_index, species, n_centers
-            )
-            energy, hidden = self.energy_readout.keeping(features)
+            env = pad_edges(edge_index, species, n_centers, 1)
+            out, kept = self._keeping(env, pad_vectors(env, edge_vectors, self.cutoff))
+            return out, [edge_vectors, env.place] + kept
+
+    @torch.jit.export
+    def keeping_in_rows(
+        self, vectors: Tensor, neighbor_species: Tensor, species: Tensor
+    ) -> tuple[dict[str, Tensor], list[Tensor]]:
+        """The same for edges that are in rows already; and what ``pull_back_in_rows`` needs.
+
+        Args:
+            vectors: [n, m, 3] edge vectors of each atom [A]; longer than ``cutoff`` where there is
+                no edge.
+            neighbor_species: [n, m]; any species where there is no edge.
+            species: [n].
+
+        Returns:
+            as above.
+        """
+        if self.layers > 1:
+            raise RuntimeError("LES: derivatives are written out for one layer, differentiate this")
+        with torch.no_grad():
+            none = neighbor_species[:0]
+            env = Environments(none, neighbor_species, none, species)
+            return self._keeping(env, vectors.permute(2, 0, 1).contiguous())
+
+    def _keeping(
+        self, env: Environments, vectors: Tensor
+    ) -> tuple[dict[str, Tensor], list[Tensor]]:
+        features, kept = self.representation.keeping(env, vectors)
+        energy, hidden = self.energy_readout.keeping(features)
+        kept += hidden
+        charge = torch.zeros([energy.size(0), 0], dtype=energy.dtype, device=energy.device)
+        if self.charge_readout is not None:
+            if self.charge_representation is not None:
+                features, more = self.charge_representation.keeping(env, vectors)
+                kept += more
+            charge, hidden = self.charge_readout.keeping(features)
             kept += hidden
-            charge = torch.zeros([n_centers, 0], dtype=energy.dtype, device=energy.device)
-            if self.charge_readout is not None:
-                if self.charge_representation is not None:
-                    features, more = self.charge_representation.keeping(
-                        edge_vectors, edge_index, species, n_centers
-                    )
-                    kept += more
-                charge, hidden = self.charge_readout.keeping(features)
-                kept += hidden
-            return {"energy": energy[:, 0], "charge": charge}, kept
+        return {"energy": energy[:, 0], "charge": charge}, kept
 
     @torch.jit.export
     def pull_back(self, kept: list[Tensor], charge_weights: Tensor, with_energy: bool) -> Tensor:
@@ -186,12 +212,26 @@ class LesNetwork(nn.Module):
             [k, E, 3].
         """
         with torch.no_grad():
+            edge_vectors, place = kept[0], kept[1]
+            rows = self.pull_back_in_rows(kept[2:], charge_weights, with_energy)
+            out = rows.new_zeros([rows.size(0), edge_vectors.size(0), 3])
+            for index, gradient in enumerate(torch.unbind(rows)):
+                out[index, : place.size(0)] = gradient.view(-1, 3).index_select(0, place)
+            return out
+
+    @torch.jit.export
+    def pull_back_in_rows(
+        self, kept: list[Tensor], charge_weights: Tensor, with_energy: bool
+    ) -> Tensor:
+        """The same by the vectors of ``keeping_in_rows``, of which ``kept`` is; [k, n, m, 3]."""
+        with torch.no_grad():
             part, own = self.representation, self.charge_representation
             hidden = kept[part.n_kept : part.n_kept + self.energy_readout.n_kept]
             rest = kept[part.n_kept + self.energy_readout.n_kept :]
             k, n = charge_weights.size(0), charge_weights.size(1)
-            if kept[1].size(0) == 0:  # no edges that matter
-                return charge_weights.new_zeros([k, kept[0].size(0), 3])
+            width = kept[0].size(2)
+            if n * width == 0:
+                return charge_weights.new_zeros([k, n, width, 3])
             by_features: list[Tensor] = []  # [n_features, n] of each
             if self.charge_readout is None:
                 by_features += [charge_weights.new_zeros([part.n_features, n])] * k

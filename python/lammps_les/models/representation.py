@@ -102,7 +102,7 @@ class CaceRepresentation(nn.Module):
 
         per_layer = self.invariants.size * k * k * config.n_radial
         self.n_features = config.layers * per_layer
-        self.n_kept = 11  # tensors that `keeping` gives: the edge vectors, their places ...
+        self.n_kept = 9  # tensors that `keeping` gives
         messages = list(config.messages)
         if len(messages) == 1:
             messages *= config.layers - 1
@@ -180,7 +180,7 @@ class CaceRepresentation(nn.Module):
         total_charge: Tensor | None,
     ) -> FirstLayer:
         """The first A basis; arguments as above."""
-        sender, receiver_table = self.sender, self.receiver
+        sender, receiver = self.sender, self.receiver
         sender_slope, receiver_slope = self.sender_slope, self.receiver_slope
         if sender_slope is not None and receiver_slope is not None:
             if total_charge is None:
@@ -189,9 +189,15 @@ class CaceRepresentation(nn.Module):
             states, state = torch.unique(total_charge, return_inverse=True)
             species = species + sender.size(0) * state
             sender = (sender + states[:, None, None] * sender_slope).flatten(0, 1)
-            receiver_table = (receiver_table + states[:, None, None] * receiver_slope).flatten(0, 1)
+            receiver = (receiver + states[:, None, None] * receiver_slope).flatten(0, 1)
         env = pad_edges(edge_index, species, n_centers, self.layers)
         vectors = pad_vectors(env, edge_vectors, self.cutoff)
+        return self.in_rows(env, vectors, sender, receiver)
+
+    def in_rows(
+        self, env: Environments, vectors: Tensor, sender: Tensor, receiver_table: Tensor
+    ) -> FirstLayer:
+        """The first A basis of padded edges [3, n, m]; the tables of elements are [species, K]."""
         basis = self.edge_basis(vectors)
         own = first_atoms(basis, vectors.size(1))
         receiver = receiver_table[env.row_species].t().contiguous()  # [K, n]
@@ -212,13 +218,13 @@ class CaceRepresentation(nn.Module):
         )
 
     @torch.jit.export
-    def keeping(
-        self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
-    ) -> tuple[Tensor, list[Tensor]]:
-        """Invariants of one layer, and what ``pull_back`` needs; arguments as above."""
-        first = self.first_layer(edge_vectors, edge_index, species, n_centers, None)
+    def keeping(self, env: Environments, vectors: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Invariants of one layer, and what ``pull_back`` needs, of padded edges [3, n, m]."""
+        if self.sender_slope is not None:
+            raise RuntimeError("LES: this network needs the total charge of the system")
+        first = self.in_rows(env, vectors, self.sender, self.receiver)
         basis = first.basis
-        kept = [edge_vectors, first.env.place, first.vectors, first.weights, first.receiver]
+        kept = [first.vectors, first.weights, first.receiver]
         kept += [basis.distance, basis.step, basis.factor, basis.sines, basis.angular, first.a]
         assert len(kept) == self.n_kept
         return self.to_features(first.a), kept
@@ -232,17 +238,10 @@ class CaceRepresentation(nn.Module):
             gradients: [k, n_features, n], k of them.
 
         Returns:
-            [k, E, 3].
+            [k, n, m, 3] by the padded edges.
         """
-        edge_vectors, place, vectors, weights, receiver = (
-            kept[0],
-            kept[1],
-            kept[2],
-            kept[3],
-            kept[4],
-        )
-        basis = EdgeBasis(kept[5], kept[6], kept[7], kept[8], kept[9], self.angular.sizes)
-        a = kept[10]
+        vectors, weights, receiver, a = kept[0], kept[1], kept[2], kept[8]
+        basis = EdgeBasis(kept[3], kept[4], kept[5], kept[6], kept[7], self.angular.sizes)
         n, _, width = basis.angular.shape
         by_a = self.invariants.pull_back(
             a.view(a.size(0), -1), gradients.view(gradients.size(0), self.invariants.size, -1)
@@ -256,13 +255,12 @@ class CaceRepresentation(nn.Module):
         radial = (sender * (basis.factor[:, None] * basis.sines)[:, None]).view(n, -1, width)
         inverse = self.inverse_length(basis.distance)
         mixing = self.mixing_by_component()
-        out = torch.zeros([by_a.size(0), edge_vectors.size(0), 3], dtype=a.dtype, device=a.device)
+        out = torch.empty([by_a.size(0), n, width, 3], dtype=a.dtype, device=a.device)
         for index, gradient in enumerate(torch.unbind(by_a)):
             summed = pull_back_mix(gradient, receiver, mixing)  # [l, (K b), n]
             by_unit = self.angular.derivatives(summed)  # [l', 3, (K b), n]
             padded = pull_back_sum(basis, radial, slopes, vectors, inverse, summed, by_unit)
-            padded = padded.transpose(1, 2).reshape(-1, 3)
-            out[index, : place.size(0)] = padded.index_select(0, place)
+            out[index] = padded.transpose(1, 2)
         return out
 
     def mixing_by_component(self) -> Tensor:
