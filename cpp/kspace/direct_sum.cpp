@@ -48,8 +48,7 @@ class DirectSum : public LongRangeSolver {
 
     const Influence &influence = influence_of(cell, type);
     const Tensor &fk = influence.f;
-    const Tensor inverse = torch::inverse(cell).to(f64);    // r = s cell
-    const Tensor fractional = positions.matmul(inverse);
+    const Tensor fractional = positions.matmul(influence.inverse);
 
     const Tensor q = charges.detach(), s = structure_factors(fractional, q);
 
@@ -69,15 +68,15 @@ class DirectSum : public LongRangeSolver {
       }
     });
     // s = r inverse, so d/dr_b = sum_m inverse[b, m] d/ds_m
-    out.forces = -gradient.matmul(inverse.t());
+    out.forces = -gradient.matmul(influence.inverse.t());
 
     // ---- virial: sum_k f |S|^2 T_ab(k)
-    out.virial = torch::zeros({3, 3}, torch::kFloat64);
+    out.virial = torch::zeros({3, 3}, f64);
     if (comm_.rank() == 0) {
-      const Tensor power = s.to(torch::kCPU, torch::kFloat64).square().sum(torch::IntArrayRef({0, 1})).view({-1});
-      out.virial = power.index_select(0, vectors_.inside()).matmul(influence.f_strain).view({3, 3});
+      const Tensor power = s.to(torch::kFloat64).square().sum(torch::IntArrayRef({0, 1})).view({-1});
+      out.virial = power.index_select(0, influence.inside).matmul(influence.f_strain).view({3, 3});
     }
-    if (atom_virial) out.atom_virial = share_virial(fractional, q, s, influence.f_strain, f64);
+    if (atom_virial) out.atom_virial = share_virial(fractional, q, s, influence, f64);
 
     if (p_.remove_self) out.potential -= p_.self_factor * self_potential(p_) * q;
     out.energy = 0.5 * (q.to(torch::kFloat64) * out.potential.to(torch::kFloat64)).sum(1);
@@ -86,13 +85,15 @@ class DirectSum : public LongRangeSolver {
 
   Tensor potential_moments(const Tensor &positions, const Tensor &charges, const Tensor &cell) const override
   {
-    const Tensor fractional = positions.matmul(torch::inverse(cell).to(positions.options()));
+    const Influence &influence = influence_of(cell, charges.options());
+    const Tensor fractional = positions.matmul(influence.inverse);
     const Tensor q = charges.detach(), s = structure_factors(fractional, q);
     const auto weights = vectors_.weights(cell);
-    const Tensor slope = (weight_ * weights.f).unsqueeze(1) * weights.slope;    // [k', 3] -df/dk
+    const Tensor slope =
+        ((weight_ * weights.f).unsqueeze(1) * weights.slope).to(positions.options());    // [k', 3] -df/dk
     Tensor out = torch::zeros({q.size(0), q.size(1), 3}, positions.options());
     for (int a = 0; a < 3; a++) {
-      const Tensor fa = 2.0 * in_box(slope.select(1, a)).to(q.options());
+      const Tensor fa = 2.0 * in_box(slope.select(1, a), influence.inside).to(q.options());
       for (int64_t c = 0; c < q.size(1); c++) {
         const Tensor back = with_axis3(fa * s[c][1], fa * s[c][0]);    // i S*
         for_tiles(q.size(0), [&](int64_t first, int64_t size) {
@@ -119,11 +120,13 @@ class DirectSum : public LongRangeSolver {
   WaveVectors vectors_;    // of the box of triples |n_m| <= nmax_m with n1 >= 0, n3 fastest
   Tensor weight_;          // [k'] f64: 2 where -k is left out, else 1
 
-  // What depends on the cell alone: made anew when the cell changes.
+  // What depends on the cell alone, on the device of the charges: made anew when the cell changes.
   struct Influence {
     Tensor cell;
-    Tensor f;           // [n1 n2, n3] weight (N/V) f(k), zero outside the cutoff; type and device of the charges
-    Tensor f_strain;    // [k', 9] f64, times T_ab of WaveVectors; host
+    Tensor inverse;     // [3, 3] f64: fractional coordinates are r inverse
+    Tensor f;           // [n1 n2, n3] weight (N/V) f(k), zero outside the cutoff; type of the charges
+    Tensor inside;      // [k'] i64, which are inside; and of these
+    Tensor f_strain;    // [k', 9] f64, f times T_ab of WaveVectors
   };
   mutable Influence influence_;
 
@@ -132,7 +135,10 @@ class DirectSum : public LongRangeSolver {
     if (influence_.cell.defined() && torch::equal(influence_.cell, cell)) return influence_;
     const auto weights = vectors_.weights(cell);
     const Tensor f = weight_ * weights.f;
-    influence_ = {cell.clone(), in_box(f).to(type), f.unsqueeze(1) * weights.strain};
+    const auto f64 = type.dtype(torch::kFloat64);
+    const Tensor inside = vectors_.inside().to(type.device());
+    influence_ = {cell.clone(), torch::inverse(cell).to(f64), in_box(f.to(f64), inside).to(type), inside,
+                  (f.unsqueeze(1) * weights.strain).to(f64)};
     return influence_;
   }
 
@@ -157,10 +163,10 @@ class DirectSum : public LongRangeSolver {
   }
 
   // Values of the wave vectors inside [k'] in their places of the box, [n1 n2, n3].
-  Tensor in_box(const Tensor &values) const
+  Tensor in_box(const Tensor &values, const Tensor &inside) const
   {
     const int64_t n12 = (nmax_[0] + 1) * (2 * nmax_[1] + 1), n3 = 2 * nmax_[2] + 1;
-    return torch::zeros({n12 * n3}, torch::kFloat64).index_copy_(0, vectors_.inside(), values).view({n12, n3});
+    return torch::zeros({n12 * n3}, values.options()).index_copy_(0, inside, values).view({n12, n3});
   }
 
   template <class F> void for_tiles(int64_t n, F &&work) const
@@ -222,14 +228,14 @@ class DirectSum : public LongRangeSolver {
   }
 
   // W_i = sum_k f T Re[q_i conj(S) exp(i k.r_i)]: sums to the virial, since sum_i q_i exp(i k.r_i) = S.
-  Tensor share_virial(const Tensor &fractional, const Tensor &q, const Tensor &s, const Tensor &f_strain,
+  Tensor share_virial(const Tensor &fractional, const Tensor &q, const Tensor &s, const Influence &influence,
                       const torch::TensorOptions &f64) const
   {
     const int64_t n = fractional.size(0);
     Tensor w = torch::zeros({n, 3, 3}, f64);
     for (int a = 0; a < 3; a++)
       for (int b = 0; b <= a; b++) {
-        const Tensor ft = in_box(f_strain.select(1, 3 * a + b)).to(s.options());
+        const Tensor ft = in_box(influence.f_strain.select(1, 3 * a + b), influence.inside).to(s.options());
         for (int64_t c = 0; c < q.size(1); c++) {
           const Tensor back = with_axis3(ft * s[c][0], -ft * s[c][1]);
           for_tiles(n, [&](int64_t first, int64_t size) {

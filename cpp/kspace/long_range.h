@@ -23,7 +23,7 @@ struct LongRangeParameters {
   double open_shift = 0.0;     // A, added to the distance that divides the open pair sum
 };
 
-// What one rank gets back for the atoms it gave. Energies in eV, lengths in A, charges in file units.
+// What one rank gets back for the atoms it gave, on their device. Energies in eV, lengths in A, charges in file units.
 struct LongRange {
   torch::Tensor energy;       // [n] f64, share of each atom: 1/2 sum_c q_ic phi_ic
   torch::Tensor potential;    // [n, channels], phi_ic = dE/dq_ic, type of the charges

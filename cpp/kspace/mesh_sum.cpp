@@ -5,7 +5,8 @@
 // and forces by the slope of w: the exact gradient of the mesh energy, which is why their sum is only nearly zero; it is removed.
 //
 // Each rank spreads its own atoms on the region around them; regions go to pencils (whole n3 lines), then transform by transform
-// to pencils on the other axes, and back. No rank holds more than its share.
+// to pencils on the other axes, and back. No rank holds more than its share. A GPU on its own spreads on the whole mesh: finding the
+// region would make the host wait for it.
 
 #include "mesh_layout.h"
 #include "wave_vectors.h"
@@ -71,6 +72,7 @@ struct Placement {
   Tensor first;       // [n, 3] i64, first of the `order` points, relative to the region
   Tensor fraction;    // [n, 3] f64, atom minus that point, mesh units
   Box region;
+  Tensor points;    // [n order^3] i64, flat indices into the region; by tensor operations only
 };
 
 // f with the number of window points as a constant: loops over points then become vector instructions.
@@ -142,44 +144,45 @@ class MeshSum : public LongRangeSolver {
     const int64_t n = positions.size(0), channels = charges.size(1);
     const auto f64 = positions.options().dtype(torch::kFloat64);
     const Tensor q = charges.detach();
-    const Tensor inverse = torch::inverse(cell).to(f64);
-    const Placement place = placement(positions.matmul(inverse));
-    const Transfer regions(all_regions(place.region), lines3_, mesh_, comm_.rank());
-
     const Influence &influence = influence_of(cell, q.options());
     const Tensor &g = influence.green;
+    const Placement place = placement(positions.matmul(influence.inverse), influence.size, q);
+    const bool whole = spreads_on_whole_mesh(q);
+    const Transfer regions = whole ? Transfer() : Transfer(all_regions(place.region), lines3_, mesh_, comm_.rank());
 
     LongRange out;
     out.potential = torch::zeros({n, channels}, q.options());
-    out.virial = torch::zeros({3, 3}, torch::kFloat64);
+    out.virial = torch::zeros({3, 3}, f64);
     if (atom_virial) out.atom_virial = torch::zeros({n, 3, 3}, f64);
     Tensor gradient = torch::zeros({n, 3}, f64);    // sum_c q_c dphi_c/ds
     const Windows windows = windows_of(place, q);
     for (int64_t c = 0; c < channels; c++) {
       const Tensor qc = q.select(1, c).contiguous();
-      const Tensor rho = forward(regions.to_boxes(spread(place, windows, qc), comm_));    // [spectrum part]
+      const Tensor mesh = spread(place, windows, qc);
+      const Tensor rho = forward(whole ? mesh : regions.to_boxes(mesh, comm_));    // [spectrum part]
       const auto apply = [&](const Tensor &factor) {
-        return regions.to_regions(backward(rho * factor.view(rho.sizes())), comm_);
+        const Tensor values = backward(rho * factor.view(rho.sizes()));
+        return whole ? values : regions.to_regions(values, comm_);
       };
-      const auto [phi, slope] = interpolate(place, windows, apply(2.0 * g));
+      const auto [phi, slope] = interpolate(place, windows, influence.size, apply(2.0 * g));
       out.potential.select(1, c).copy_(phi);
       gradient += qc.to(torch::kFloat64).unsqueeze(1) * slope;
       // sum over both halves of f |S|^2 T_ab
       const Tensor structure = torch::view_as_real(rho.reshape({-1}).index_select(0, influence.inside));
       const Tensor power = influence.power_weight * structure.to(torch::kFloat64).square().sum(-1);
-      out.virial += power.matmul(influence.strain).view({3, 3}).to(torch::kCPU);
+      out.virial += power.matmul(influence.strain).view({3, 3});
       if (!atom_virial) continue;
       for (int a = 0; a < 3; a++)    // W_i = sum_k f T_ab Re[q_i conj(S) exp(i k.r_i)]
         for (int b = 0; b <= a; b++) {
           const Tensor t = torch::zeros_like(g).index_copy_(0, influence.inside,
                                                             influence.strain.select(1, 3 * a + b).to(g.options()));
-          const Tensor share = interpolate(place, windows, apply(g * t)).first;
+          const Tensor share = interpolate(place, windows, influence.size, apply(g * t)).first;
           const Tensor w = (qc * share).to(f64);
           out.atom_virial.select(1, a).select(1, b) += w;
           if (a != b) out.atom_virial.select(1, b).select(1, a) += w;
         }
     }
-    out.forces = -gradient.matmul(inverse.t());
+    out.forces = -gradient.matmul(influence.inverse.t());
     remove_net_force(out.forces);
 
     if (p_.remove_self) out.potential -= p_.self_factor * self_potential(p_) * q;
@@ -190,19 +193,22 @@ class MeshSum : public LongRangeSolver {
   Tensor potential_moments(const Tensor &positions, const Tensor &charges, const Tensor &cell) const override
   {
     const Tensor q = charges.detach();
-    const Placement place = placement(positions.matmul(torch::inverse(cell).to(positions.options())));
-    const Transfer regions(all_regions(place.region), lines3_, mesh_, comm_.rank());
     const Influence &influence = influence_of(cell, q.options());
+    const Placement place = placement(positions.matmul(influence.inverse), influence.size, q);
+    const bool whole = spreads_on_whole_mesh(q);
+    const Transfer regions = whole ? Transfer() : Transfer(all_regions(place.region), lines3_, mesh_, comm_.rank());
     const Windows windows = windows_of(place, q);
     const Tensor slope = vectors_.weights(cell).slope.to(q.options());
     Tensor out = torch::zeros({q.size(0), q.size(1), 3}, positions.options());
     for (int64_t c = 0; c < q.size(1); c++) {
-      const Tensor rho = forward(regions.to_boxes(spread(place, windows, q.select(1, c).contiguous()), comm_));    // S*
+      const Tensor spread_out = spread(place, windows, q.select(1, c).contiguous());
+      const Tensor rho = forward(whole ? spread_out : regions.to_boxes(spread_out, comm_));    // S*
       for (int a = 0; a < 3; a++) {
         const Tensor t = torch::zeros_like(influence.green).index_copy_(0, influence.inside, slope.select(1, a));
         const Tensor factor = torch::complex(torch::zeros_like(t), 2.0 * influence.green * t);
-        const Tensor mesh = regions.to_regions(backward(rho * factor.view(rho.sizes())), comm_);
-        out.select(1, c).select(1, a).copy_(interpolate(place, windows, mesh).first);
+        const Tensor values = backward(rho * factor.view(rho.sizes()));
+        const Tensor mesh = whole ? values : regions.to_regions(values, comm_);
+        out.select(1, c).select(1, a).copy_(interpolate(place, windows, influence.size, mesh).first);
       }
     }
     return out;
@@ -237,6 +243,8 @@ class MeshSum : public LongRangeSolver {
   // What depends on the cell alone, on the device of the charges: made anew when the cell changes.
   struct Influence {
     Tensor cell;
+    Tensor inverse;         // [3, 3] f64: fractional coordinates are r inverse
+    Tensor size;            // [3] f64, points along the axes
     Tensor green;           // [k] (N/V) f / w^2, zero outside the cutoff; type of the charges
     Tensor inside;          // [k'] i64, which are inside; and of these
     Tensor power_weight;    // [k'] f64, green times 2 where -k is left out
@@ -251,8 +259,12 @@ class MeshSum : public LongRangeSolver {
     const Tensor green = weights.f / window_squared_;
     const auto f64 = options.dtype(torch::kFloat64);
     influence_ = {cell.clone(),
+                  torch::inverse(cell).to(f64),
+                  torch::tensor(at::IntArrayRef(mesh_.data(), 3), torch::kFloat64).to(f64),
                   torch::zeros({n_spectrum_}, torch::kFloat64).index_copy_(0, vectors_.inside(), green).to(options),
-                  vectors_.inside().to(options.device()), (green * weight_).to(f64), weights.strain.to(f64)};
+                  vectors_.inside().to(options.device()),
+                  (green * weight_).to(f64),
+                  weights.strain.to(f64)};
     return influence_;
   }
 
@@ -293,15 +305,16 @@ class MeshSum : public LongRangeSolver {
     return real.options().dtype(real.scalar_type() == torch::kFloat64 ? torch::kComplexDouble : torch::kComplexFloat);
   }
 
-  Placement placement(const Tensor &fractional) const
+  // On one GPU, indices of points are taken modulo the mesh.
+  bool spreads_on_whole_mesh(const Tensor &values) const { return comm_.size() == 1 && !loops(values); }
+
+  Placement placement(const Tensor &fractional, const Tensor &size, const Tensor &like) const
   {
     Placement place;
     const int64_t n = fractional.size(0);
-    const Tensor size =
-        torch::tensor({static_cast<double>(mesh_[0]), static_cast<double>(mesh_[1]), static_cast<double>(mesh_[2])},
-                      fractional.options());
+    const bool whole = spreads_on_whole_mesh(like);
     Tensor u = fractional * size;    // [n, 3], mesh units
-    if (n > 0) {                     // atoms that spread over more than the cell are put back into it
+    if (n > 0 && !whole) {           // atoms that spread over more than the cell are put back into it
       const Tensor extent = std::get<0>(u.max(0)) - std::get<0>(u.min(0));
       u = torch::where(extent > size - 1.0, u - (fractional.floor() * size), u);
     }
@@ -309,7 +322,8 @@ class MeshSum : public LongRangeSolver {
     const Tensor first = torch::ceil(u - 0.5 * order_);
     place.fraction = u - first;
     place.first = first.to(torch::kInt64);
-    if (n > 0) {
+    if (whole) place.region.high = mesh_;
+    else if (n > 0) {
       const Tensor low = std::get<0>(first.min(0)), high = std::get<0>(first.max(0)) + order_;
       const Tensor bounds = torch::stack({low, high}).to(torch::kCPU);
       TORCH_CHECK(bounds.isfinite().all().item<bool>(), "a position is not finite");
@@ -320,6 +334,7 @@ class MeshSum : public LongRangeSolver {
       }
       place.first = place.first - low.to(torch::kInt64);
     }
+    if (!loops(like)) place.points = flat_points(place);
     return place;
   }
 
@@ -358,15 +373,18 @@ class MeshSum : public LongRangeSolver {
     return {w, d};
   }
 
-  // Flat indices into the region of all points of all atoms, [n, P^3]: for devices on which loops over atoms are not for us.
+  // Flat indices into the region of all points of all atoms, [n P^3]. On the whole mesh also a position that is not finite gets some
+  // of its points: the energy then shows it.
   Tensor flat_points(const Placement &place) const
   {
     const auto &b = place.region;
     const Tensor p = torch::arange(order_, place.first.options());
-    const Tensor i = place.first.select(1, 0).view({-1, 1, 1, 1}) + p.view({1, -1, 1, 1});
-    const Tensor j = place.first.select(1, 1).view({-1, 1, 1, 1}) + p.view({1, 1, -1, 1});
-    const Tensor l = place.first.select(1, 2).view({-1, 1, 1, 1}) + p.view({1, 1, 1, -1});
-    return ((i * b.length(1) + j) * b.length(2) + l).reshape({place.first.size(0), -1});
+    const auto along = [&](int axis) {    // [n, P]
+      const Tensor points = place.first.select(1, axis).unsqueeze(1) + p;
+      return b.length(axis) == mesh_[axis] ? points.remainder(mesh_[axis]) : points;
+    };
+    const Tensor line = (along(0) * b.length(1)).unsqueeze(2) + along(1).unsqueeze(1);    // [n, P, P]
+    return ((line * b.length(2)).unsqueeze(3) + along(2).unsqueeze(1).unsqueeze(2)).view({-1});
   }
 
   static Tensor products(const Tensor &a, const Tensor &b, const Tensor &c)
@@ -384,7 +402,7 @@ class MeshSum : public LongRangeSolver {
     const Tensor &w = windows.first;
     if (!loops(q)) {
       const Tensor values = products(w.select(1, 0), w.select(1, 1), w.select(1, 2)) * q.unsqueeze(1);
-      mesh.view({-1}).index_add_(0, flat_points(place).view({-1}), values.view({-1}));
+      mesh.view({-1}).index_add_(0, place.points, values.view({-1}));
       return mesh;
     }
     const int64_t s0 = mesh.stride(0), s1 = mesh.stride(1);
@@ -412,18 +430,16 @@ class MeshSum : public LongRangeSolver {
   }
 
   // phi [n] and dphi/ds [n, 3] f64 from phi on the region
-  std::pair<Tensor, Tensor> interpolate(const Placement &place, const Windows &windows, const Tensor &phi_mesh) const
+  std::pair<Tensor, Tensor> interpolate(const Placement &place, const Windows &windows, const Tensor &size,
+                                        const Tensor &phi_mesh) const
   {
     const int64_t n = place.first.size(0);
     const auto options = phi_mesh.options();
     Tensor phi = torch::zeros({n}, options), slope = torch::zeros({n, 3}, options);
-    const Tensor size =
-        torch::tensor({static_cast<double>(mesh_[0]), static_cast<double>(mesh_[1]), static_cast<double>(mesh_[2])},
-                      options.dtype(torch::kFloat64));
     if (n == 0) return {phi, slope.to(torch::kFloat64)};
     const auto &[w, d] = windows;
     if (!loops(phi_mesh)) {
-      const Tensor values = phi_mesh.reshape({-1}).index_select(0, flat_points(place).view({-1})).view({n, -1});
+      const Tensor values = phi_mesh.reshape({-1}).index_select(0, place.points).view({n, -1});
       const auto x = w.select(1, 0), y = w.select(1, 1), z = w.select(1, 2);
       phi = (values * products(x, y, z)).sum(1);
       slope = torch::stack({(values * products(d.select(1, 0), y, z)).sum(1),
@@ -484,7 +500,7 @@ class MeshSum : public LongRangeSolver {
   {
     const Tensor count = torch::full({1}, static_cast<double>(forces.size(0)), forces.options());
     const Tensor total = comm_.sum(torch::cat({forces.sum(0), count}));
-    if (total[3].item<double>() > 0.0) forces -= total.narrow(0, 0, 3) / total[3];
+    forces -= total.narrow(0, 0, 3) / total[3].clamp_min(1.0);
   }
 };
 

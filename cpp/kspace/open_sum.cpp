@@ -40,7 +40,7 @@ class OpenSum : public LongRangeSolver {
     if (!p_.remove_self) phi += self_potential(p_) * q;
     out.energy = 0.5 * (q * phi).sum(1);
     out.potential = phi.to(charges.options());
-    out.virial = virial.sum(0).to(torch::kCPU);
+    out.virial = virial.sum(0);
     if (atom_virial) out.atom_virial = virial;
     return out;
   }
@@ -77,7 +77,7 @@ class OpenSum : public LongRangeSolver {
   template <class F> void for_pairs(const Tensor &positions, F &&work) const
   {
     const Tensor all_r = comm_.gather_rows(positions.contiguous());
-    const int64_t n = positions.size(0), total = all_r.size(0), offset = first_row(n, positions.options());
+    const int64_t n = positions.size(0), total = all_r.size(0), offset = first_row(n);
     const int64_t tile = std::max<int64_t>(1, (1 << 20) / std::max<int64_t>(total, 1));
     for (int64_t first = 0; first < n; first += tile) {
       const int64_t size = std::min(tile, n - first);
@@ -90,9 +90,9 @@ class OpenSum : public LongRangeSolver {
   }
 
   // Index of this rank's first atom in the gathered rows.
-  int64_t first_row(int64_t n, const torch::TensorOptions &options) const
+  int64_t first_row(int64_t n) const
   {
-    const Tensor counts = comm_.gather_rows(torch::full({1}, n, options.dtype(torch::kInt64)));
+    const Tensor counts = comm_.gather_rows(torch::full({1}, n, torch::kInt64));    // on the host
     return counts.narrow(0, 0, comm_.rank()).sum().item<int64_t>();
   }
 };

@@ -27,6 +27,7 @@ std::string LesStep::choose_solver(bool periodic, const Tensor &box, double n_at
 {
   solver_.reset();
   solver_ready_ = solver_is_mesh_ = false;
+  coupling_weights_ = Tensor();
   periodic_ = periodic;
   if (info().channels == 0) return "";
   if (!periodic) {
@@ -61,6 +62,7 @@ void LesStep::build_graph(const LocalGraph::Atoms &atoms, const LocalGraph::Neig
   has_autograd_ = false;
   charge_gradient_ = Tensor();
   listed_ = {};
+  rows_ = {};
   const auto device = model->device();
   species_ = to_device(graph.species(), device);
   positions = to_device(graph.positions(), device);
@@ -74,8 +76,14 @@ void LesStep::list_edges(const LocalGraph::Atoms &atoms, const LocalGraph::Neigh
   graph.build(atoms, list, species_of_type, std::numeric_limits<double>::infinity(), info().layers);
   const auto device = model->device();
   species_ = to_device(graph.species(), device);
-  listed_ = {to_device(graph.edge_index(), device), to_device(graph.edge_atoms(), device),
-             to_device(graph.atoms(), device)};
+  listed_.graph_atoms = to_device(graph.atoms(), device);
+  if (!model->takes_rows()) rows_ = {};
+  if (model->takes_rows()) {
+    rows_.list(graph, info().cutoff, device);
+    return;
+  }
+  listed_.index = to_device(graph.edge_index(), device);
+  listed_.atoms = to_device(graph.edge_atoms(), device);
 }
 
 void LesStep::select_edges(const LocalGraph::Atoms &atoms)
@@ -85,14 +93,20 @@ void LesStep::select_edges(const LocalGraph::Atoms &atoms)
   const Tensor host = torch::from_blob(atoms.nall ? atoms.x[0] : nullptr, {atoms.nall, 3}, torch::kFloat64);
   const Tensor x = to_device(host, model->device());
   positions = x.index_select(0, listed_.graph_atoms);
+  if (rows_.listed()) {
+    selected_ = rows_.select(x);
+    edge_vectors = selected_.vectors.view({-1, 3});
+    edge_index = torch::stack({rows_.centers(), selected_.neighbors.view({-1})});
+    return;
+  }
   const Tensor vectors = x.index_select(0, listed_.atoms[1]) - x.index_select(0, listed_.atoms[0]);
   Tensor near = vectors.square().sum(1) < info().cutoff * info().cutoff;
   if (info().layers > 1) {    // of the edges of ghosts, those of ghosts that fewer than `layers` of these edges reach
     Tensor reached = torch::zeros({graph.n_all()}, near.options());
     reached.narrow(0, 0, graph.n_owned()).fill_(true);
     for (int ring = 1; ring < info().layers; ring++) {
-      const Tensor ends = listed_.index[1].masked_select(near & reached.index_select(0, listed_.index[0]));
-      reached.index_fill_(0, ends, true);
+      const Tensor ways = (near & reached.index_select(0, listed_.index[0])).to(torch::kInt32);
+      reached |= torch::zeros({graph.n_all()}, ways.options()).index_add_(0, listed_.index[1], ways) > 0;
     }
     near &= reached.index_select(0, listed_.index[0]);
   }
@@ -101,23 +115,39 @@ void LesStep::select_edges(const LocalGraph::Atoms &atoms)
   edge_index = listed_.index.index_select(1, kept);
 }
 
+bool LesStep::outgrew_rows(int64_t most_neighbors)
+{
+  if (!selects_edges() || !model->takes_rows()) return false;
+  const Tensor outgrown = torch::full({1}, most_neighbors > rows_.width(), torch::kInt64);
+  if (comm.sum(outgrown).item<int64_t>() == 0) return false;
+  if (most_neighbors > rows_.width()) rows_.widen(most_neighbors);
+  return true;
+}
+
 void LesStep::run_network(const Want &want)
 {
   // what a rank without atoms, or one whose model fails, takes into the collective steps
   const int n = graph.n_owned();
   const auto options = torch::dtype(model->dtype()).device(model->device());
   latents = {torch::zeros({n}, options), torch::zeros({n, info().channels}, options), {}};
+  if (n == 0) return;
+  if (rows_.listed()) {
+    latents = model->latents_in_rows(selected_.vectors, species_.index_select(0, edge_index[1]).view({n, -1}),
+                                     species_.narrow(0, 0, n));
+    return;
+  }
   const bool by_layer = (want.response && needs_layers()) || (want.centroid_virial && info().layers > 1);
-  if (n > 0) latents = model->latents(edge_vectors, edge_index, species_, n, by_layer);
+  latents = model->latents(edge_vectors, edge_index, species_, n, by_layer);
 }
 
-// Sums [channels] over the atoms of all ranks, and their number.
-std::pair<Tensor, double> LesStep::system_sum(const Tensor &values) const
+// Means [channels] over the atoms of all ranks, and the number of these atoms [].
+std::pair<Tensor, Tensor> LesStep::system_mean(const Tensor &values) const
 {
   const Tensor own = values.to(torch::kFloat64).sum(0);
   const Tensor count = torch::full({1}, static_cast<double>(values.size(0)), own.options());
   const Tensor totals = comm.sum(torch::cat({own, count}));
-  return {totals.narrow(0, 0, own.size(0)), std::max(1.0, totals[-1].item<double>())};
+  const Tensor atoms = totals[-1].clamp_min(1.0);
+  return {totals.narrow(0, 0, own.size(0)) / atoms, atoms};
 }
 
 void LesStep::run_long_range(const Want &want)
@@ -127,7 +157,7 @@ void LesStep::run_long_range(const Want &want)
   if (!solver_) {
     const auto f64 = positions.options();
     long_range = {torch::zeros({n}, f64), torch::zeros_like(charges), torch::zeros({n, 3}, f64),
-                  torch::zeros({3, 3}, torch::kFloat64), torch::zeros({n, 3, 3}, f64)};
+                  torch::zeros({3, 3}, f64), torch::zeros({n, 3, 3}, f64)};
     charge_weights_ = long_range.potential;
     moment_weights_ = torch::zeros({n, charges.size(1), 3}, f64);
     return;
@@ -135,30 +165,32 @@ void LesStep::run_long_range(const Want &want)
   if (!solver_ready_) solver_->setup(cell);
   solver_ready_ = true;
   if (info().total_charge) {
-    const auto [sum, count] = system_sum(charges);
+    const auto [mean, count] = system_mean(charges);
     const double target = info().charge_sign[0] * *info().total_charge / info().charge_unit;
-    charges = charges + ((target - sum) / count).to(charges.options());
+    charges = charges + (target / count - mean).to(charges.options());
   }
   const Tensor x = positions.narrow(0, 0, n);
   long_range = solver_->compute(x, charges, cell, want.atom_virial || want.centroid_virial);
   charge_weights_ = long_range.potential;
   if (want.centroid_virial) moment_weights_ = 0.5 * solver_->potential_moments(x, charges, cell);
   if (info().total_charge) {    // the shift responds to the charges of all atoms
-    const auto [sum, count] = system_sum(charge_weights_);
-    charge_weights_ = charge_weights_ - (sum / count).to(charge_weights_.options());
+    const Tensor shared = system_mean(charge_weights_).first;
+    charge_weights_ = charge_weights_ - shared.to(charge_weights_.options());
     if (want.centroid_virial) {    // and the energy of an atom at r_k to the charge at r_j, wherever they are
       const Tensor r = x.unsqueeze(1), phi = long_range.potential.to(torch::kFloat64).unsqueeze(2);
-      const Tensor mean = system_sum((moment_weights_ + r * phi).flatten(1)).first.view({1, -1, 3}) / count;
-      moment_weights_ += r * (sum / count).view({1, -1, 1}) - mean;
+      const Tensor mean = system_mean((moment_weights_ + r * phi).flatten(1)).first.view({1, -1, 3});
+      moment_weights_ += r * shared.view({1, -1, 1}) - mean;
     }
   }
 }
 
 // Q = sqrt(epsilon_inf) charge_unit charge_sign q
-Tensor LesStep::coupling_weights() const
+const Tensor &LesStep::coupling_weights()
 {
-  const auto f64 = torch::dtype(torch::kFloat64).device(model->device());
-  return info().charge_unit * std::sqrt(epsilon_inf()) * torch::tensor(info().charge_sign, f64);
+  if (coupling_weights_.defined()) return coupling_weights_;
+  const Tensor sign = torch::tensor(info().charge_sign, torch::kFloat64);
+  coupling_weights_ = to_device(info().charge_unit * std::sqrt(epsilon_inf()) * sign, model->device());
+  return coupling_weights_;
 }
 
 void LesStep::run_pull_back(const Want &want)
@@ -217,15 +249,17 @@ Tally LesStep::tally(const Want &want) const
   add_rows(forces, edge_index[0], edge_gradient, 1.0);
   add_rows(forces, edge_index[1], edge_gradient, -1.0);
   forces.narrow(0, 0, n) += long_range.forces;
-  const Tensor virial = long_range.virial.to(f64) - edge_vectors.t().matmul(edge_gradient);
+  const Tensor virial = long_range.virial - edge_vectors.t().matmul(edge_gradient);
   const Tensor energies = torch::stack({latents.energy.to(f64), long_range.energy}, 1);
   // one copy from the device
-  const Tensor all = to_host(torch::cat({forces.view({-1}), energies.view({-1}), virial.view({-1})}));
+  const Tensor most = rows_.listed() ? selected_.most.to(f64) : torch::zeros({}, f64);
+  const Tensor all = to_host(torch::cat({forces.view({-1}), energies.view({-1}), virial.view({-1}), most.view({1})}));
   Tally out{all.narrow(0, 0, 3 * n_all).view({n_all, 3}),
             all.narrow(0, 3 * n_all, 2 * n).view({n, 2}),
             all.narrow(0, 3 * n_all + 2 * n, 9).view({3, 3}),
             {},
-            {}};
+            {},
+            static_cast<int64_t>(all[-1].item<double>())};
   if (want.centroid_virial) {
     const AtomsAndEdges atoms{positions, n, edge_vectors, edge_index};
     out.centroid_virial = to_host(centroid_virial(atoms, energy_response_, long_range.atom_virial));
@@ -264,8 +298,8 @@ Tensor LesStep::born_rows(const Tensor &directions)
       return EdgeResponse{torch::zeros_like(edge_vectors), torch::zeros({n_edges, k, 3}, edge_vectors.options())};
     const Latents::Part &all = latents.parts.front();
     const Tensor coupled = all.charge.matmul(weights.to(all.charge.options())).unsqueeze(1);
-    return edge_response({coupled, all.cuts, all.taken, all.edge_vectors}, {torch::ones_like(coupled), {}}, directions,
-                         false);
+    return edge_response({coupled, all.cuts, all.taken, all.edge_vectors}, {torch::ones_like(coupled), {}},
+                         to_device(directions, model->device()), false);
   };
   // where the total charge is fixed, only charges without their mean are the network's
   const bool remove_mean = info().remove_mean || info().total_charge;
@@ -273,8 +307,8 @@ Tensor LesStep::born_rows(const Tensor &directions)
   const AtomsAndEdges atoms{positions, graph.n_owned(), edge_vectors, edge_index};
   Tensor rows = born_effective_charges(born, atoms, coupling, response, comm);
   if (info().total_charge && !info().remove_mean) {
-    const double mean = std::sqrt(epsilon_inf()) * *info().total_charge / system_sum(coupling.unsqueeze(1)).second;
-    rows.narrow(0, 0, graph.n_owned()) += mean * directions.to(rows.options());
+    const Tensor share = std::sqrt(epsilon_inf()) * *info().total_charge / system_mean(coupling.unsqueeze(1)).second;
+    rows.narrow(0, 0, graph.n_owned()) += share * to_device(directions, model->device());
   }
   latents.parts.clear();
   return to_host(rows.contiguous());

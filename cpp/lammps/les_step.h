@@ -3,6 +3,7 @@
 #pragma once
 
 #include "device.h"
+#include "edge_rows.h"
 #include "local_graph.h"
 
 #include "heat_flux.h"
@@ -46,6 +47,7 @@ struct Tally {
   torch::Tensor virial;             // [3, 3] eV, this rank's part
   torch::Tensor atom_virial;        // [n_all, 3, 3] eV if asked for
   torch::Tensor centroid_virial;    // [n_all, 3, 3] eV if asked for
+  int64_t most_neighbors = 0;       // of an owned atom, where edges are in rows; else 0
 };
 
 // Wall seconds of the parts of a step on this rank, summed over a run. On a GPU, waiting for it shows where results are read.
@@ -101,12 +103,15 @@ class LesStep {
   // Edges either made from the neighbor list at each step, or listed at each rebuild of it, skin included, and selected on the
   // device of the model at each step.
   bool selects_edges() const;
-  bool has_listed_edges() const { return listed_.index.defined(); }
+  bool has_listed_edges() const { return listed_.index.defined() || rows_.listed(); }
   void build_graph(const LocalGraph::Atoms &atoms, const LocalGraph::Neighbors &list,
                    const std::vector<int> &species_of_type);
   void list_edges(const LocalGraph::Atoms &atoms, const LocalGraph::Neighbors &list,
                   const std::vector<int> &species_of_type);
   void select_edges(const LocalGraph::Atoms &atoms);
+  // Collective, after the tally: whether an atom of any rank had more neighbors than its row has places. The rows have them now, and
+  // the step is to be done again, from select_edges on.
+  bool outgrew_rows(int64_t most_neighbors);
   void run_network(const Want &want);
   void
   run_long_range(const Want &want);    // charges and potentials; collective: also for a rank whose network has failed
@@ -131,15 +136,19 @@ class LesStep {
   struct {
     torch::Tensor index, atoms, graph_atoms;
   } listed_;
+  // or in rows, for a model that takes them so
+  EdgeRows rows_;
+  EdgeRows::Selection selected_;
+  torch::Tensor coupling_weights_;
   torch::Tensor charge_weights_;    // [n_owned, channels] dE/d(charge of the network)
   // of the heat flux, where it is asked for
   torch::Tensor moment_weights_;    // [n_owned, channels, 3] what stands beside the displacement
   EdgeResponse energy_response_;    // of the energies of all atoms to the edges
 
   void respond_in_energy(bool keep_graph);
-  std::pair<torch::Tensor, double> system_sum(const torch::Tensor &values) const;
+  std::pair<torch::Tensor, torch::Tensor> system_mean(const torch::Tensor &values) const;
   bool needs_layers() const { return les::needs_layers(born_form(), info().layers, periodic_); }
-  torch::Tensor coupling_weights() const;    // [channels] of the coupling charges, e per file unit
+  const torch::Tensor &coupling_weights();    // [channels] of the coupling charges, e per file unit; once a run
 };
 
 }    // namespace les

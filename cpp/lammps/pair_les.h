@@ -17,8 +17,9 @@ PairStyle(les,PairLES);
 #include <memory>
 
 namespace les {
+struct Tally;
 struct Want;
-}
+}    // namespace les
 
 namespace LAMMPS_NS {
 
@@ -70,7 +71,7 @@ class PairLES : public Pair {
   void check_heat_flux() const;
   void warn_of_heat_flux() const;
   void compare_masses() const;
-  bool add_to_lammps(const les::Want &want);
+  bool add_to_lammps(const les::Tally &tally, const les::Want &want);
   int excluded_groups() const;    // bits of groups that a Monte Carlo fix has taken out; an error for other exclusions
   static bool several(class LAMMPS *);
   void evaluate_response(const double (*directions)[3], int count);

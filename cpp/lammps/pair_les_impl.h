@@ -1,6 +1,7 @@
 // What the files pair_les*.cpp share: the step of the model as the pair style sees it.
 #pragma once
 
+#include "atom.h"
 #include "cell.h"
 #include "les_step.h"
 #include "pair_les.h"
@@ -21,6 +22,11 @@ class PairLES::Impl : public les::LesStep {
   std::vector<int> species_of_type;     // [ntypes + 1], -1 for NULL
   std::vector<double> atomic_energy;    // [species] eV
   std::vector<double> charge_unit;      // [channels] e per file unit, sign included
+
+  les::LocalGraph::Atoms atoms_of(const Atom *atom) const
+  {
+    return {atom->x, atom->type, atom->tag, atom->mask, excluded, atom->nlocal, atom->nlocal + atom->nghost};
+  }
 
   std::string known_species() const    // with a blank before each
   {

@@ -1,5 +1,6 @@
 // What fix efield/bec and the computes read from pair_style les: charges, potentials, Born effective charges.
 
+#include "host_copy.h"
 #include "pair_les_impl.h"
 
 #include "atom.h"
@@ -99,15 +100,13 @@ void PairLES::fetch_charges(const char *what)
   require_evaluation(what);
   Impl &m = *impl;
   if (m.have_charges) return;
-  Tensor charge, potential;
+  Tensor both;
   together([&](const char *&doing) {
     doing = "fetching the charges";
-    const auto host = [](const Tensor &t) { return t.to(torch::kCPU, torch::kFloat64).contiguous(); };
-    charge = host(m.charges);
-    potential = host(m.long_range.potential);
+    both = les::to_host(torch::stack({m.charges, m.long_range.potential}).to(torch::kFloat64));
   });
-  const double *q = charge.data_ptr<double>(), *phi = potential.data_ptr<double>();
   const size_t channels = m.info().channels;
+  const double *q = both.data_ptr<double>(), *phi = q + m.graph.n_owned() * channels;
   m.q.assign(atom->nlocal * channels, 0.0);
   m.phi.assign(atom->nlocal * channels, 0.0);
   for (int a = 0; a < m.graph.n_owned(); a++)

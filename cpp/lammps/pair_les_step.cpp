@@ -39,20 +39,28 @@ void PairLES::compute(int eflag, int vflag)
   together([&](const char *&doing) {
     doing = "collecting the edges";
     times.measure(les::StepTimes::EDGES, [&] { build_graph(); });
-    doing = "evaluating the model";
-    times.measure(les::StepTimes::NETWORK, [&] { m.run_network(want); });
+    les::Tally tally;
+    const auto evaluate = [&] {
+      doing = "evaluating the model";
+      times.measure(les::StepTimes::NETWORK, [&] { m.run_network(want); });
+      doing = "the long-range sum";
+      times.measure(les::StepTimes::LONG_RANGE, [&] { m.run_long_range(want); });
+      doing = "evaluating the model";
+      times.measure(les::StepTimes::PULL_BACK, [&] { m.run_pull_back(want); });
+      times.measure(les::StepTimes::TALLY, [&] { tally = m.tally(want); });
+    };
+    evaluate();
+    while (m.outgrew_rows(tally.most_neighbors)) {    // once, as a rule
+      times.measure(les::StepTimes::EDGES, [&] { m.select_edges(m.atoms_of(atom)); });
+      evaluate();
+    }
     doing = "the long-range sum";
-    times.measure(les::StepTimes::LONG_RANGE, [&] { m.run_long_range(want); });
     if (first && m.has_solver()) {
       report_solver();
       warn_of_net_charge_in_vacuum();
     }
-    doing = "evaluating the model";
-    times.measure(les::StepTimes::PULL_BACK, [&] { m.run_pull_back(want); });
-    bool finite = true;
-    times.measure(les::StepTimes::TALLY, [&] { finite = add_to_lammps(want); });
     doing = "checking the forces";
-    if (!finite)
+    if (!add_to_lammps(tally, want))
       throw std::runtime_error(
           "a force or an energy is not finite; atoms may have come too close, or the model was asked "
           "about structures far from its training data");
@@ -80,15 +88,13 @@ void PairLES::start_evaluation()
 void PairLES::build_graph()
 {
   Impl &m = *impl;
-  const les::LocalGraph::Atoms atoms{
-      atom->x, atom->type, atom->tag, atom->mask, m.excluded, atom->nlocal, atom->nlocal + atom->nghost};
   const les::LocalGraph::Neighbors neighbors{list->numneigh, list->firstneigh};
   if (!m.selects_edges()) {
-    m.build_graph(atoms, neighbors, m.species_of_type);
+    m.build_graph(m.atoms_of(atom), neighbors, m.species_of_type);
     return;
   }
-  if (neighbor->ago == 0 || !m.has_listed_edges()) m.list_edges(atoms, neighbors, m.species_of_type);
-  m.select_edges(atoms);
+  if (neighbor->ago == 0 || !m.has_listed_edges()) m.list_edges(m.atoms_of(atom), neighbors, m.species_of_type);
+  m.select_edges(m.atoms_of(atom));
 }
 
 // Once a run: what was set up, and the mesh against the direct sum if asked for. Collective.
@@ -122,12 +128,11 @@ void PairLES::finish()
 }
 
 // Energies, forces and virials of this step into LAMMPS's arrays, in its units. False if some are not finite.
-bool PairLES::add_to_lammps(const les::Want &want)
+bool PairLES::add_to_lammps(const les::Tally &tally, const les::Want &want)
 {
   Impl &m = *impl;
   const double ev = force->qe2f;    // energy units per eV: 1 (metal) or 23.06 (real)
   double **f = atom->f;
-  const les::Tally tally = m.tally(want);
   const auto add_virial = [&](double *v, const double *w) {    // w [3, 3]
     const int order[6] = {0, 4, 8, 1, 2, 5};
     for (int k = 0; k < 6; k++) v[k] += ev * w[order[k]];

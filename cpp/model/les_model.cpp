@@ -16,6 +16,8 @@ const char *const METADATA_FILE = "lammps_les.json";
 const char *const BY_LAYER = "latents_by_layer";
 const char *const KEEPING = "latents_keeping";
 const char *const PULL_BACK = "pull_back";
+const char *const IN_ROWS = "latents_in_rows";
+const char *const PULL_BACK_IN_ROWS = "pull_back_in_rows";
 
 // First line of a torch exception: the rest is a C++ stack.
 std::string first_line(const std::string &text) { return text.substr(0, text.find('\n')); }
@@ -41,6 +43,18 @@ void tell_apart(const c10::ivalue::Tuple &results, size_t layers, Latents::Part 
   if (out.cuts.size() + 1 != layers || out.taken.size() != layers)
     refuse("results for " + std::to_string(out.taken.size()) + " layers with " + std::to_string(out.cuts.size()) +
            " cuts between them, but the network has " + std::to_string(layers));
+}
+
+// Outputs of all parts, one after the other.
+void join(Latents &out)
+{
+  std::vector<torch::Tensor> energies, charges;
+  for (const auto &part : out.parts) {
+    energies.push_back(part.energy.detach());
+    charges.push_back(part.charge.detach());
+  }
+  out.energy = torch::cat(energies);
+  out.charge = torch::cat(charges);
 }
 
 }    // namespace
@@ -73,6 +87,7 @@ LesModel::LesModel(const std::string &path, const std::string &bytes, torch::Dev
     throw ModelFileError("model file " + path +
                          " has no method 'latents'; export the model again with 'lammps-les export'");
   pulls_back_ = metadata_.layers == 1 && module_.find_method(KEEPING) && module_.find_method(PULL_BACK);
+  takes_rows_ = pulls_back_ && module_.find_method(IN_ROWS) && module_.find_method(PULL_BACK_IN_ROWS);
   dtype_ = metadata_.dtype == "float64" ? torch::kFloat64 : torch::kFloat32;
   module_.eval();
 }
@@ -88,7 +103,7 @@ void LesModel::check_tells_layers_apart() const
 int64_t LesModel::atoms_per_part() const
 {
   const int64_t all = std::numeric_limits<int64_t>::max();
-  return metadata_.layers == 1 && device_.is_cpu() ? 384 : all;
+  return metadata_.layers == 1 && device_.is_cpu() ? CPU_PART : all;
 }
 
 Latents::Part LesModel::evaluate(const torch::Tensor &edge_vectors, const torch::Tensor &edge_index,
@@ -113,6 +128,12 @@ Latents::Part LesModel::evaluate(const torch::Tensor &edge_vectors, const torch:
   } else {
     outputs = module_.get_method("latents")({out.edge_vectors, edge_index, species, n_centers});
   }
+  take_outputs(outputs, n_centers, out);
+  return out;
+}
+
+void LesModel::take_outputs(const c10::IValue &outputs, int64_t n_centers, Latents::Part &out) const
+{
   for (const auto &entry : outputs.toGenericDict()) {
     const auto key = entry.key().toStringRef();
     if (key == "energy") out.energy = entry.value().toTensor();
@@ -125,7 +146,6 @@ Latents::Part LesModel::evaluate(const torch::Tensor &edge_vectors, const torch:
       out.charge.sizes() != torch::IntArrayRef({n_centers, metadata_.channels}))
     throw ModelFileError(
         "the model does not give energy [n_centers] and charge [n_centers, channels]; export it again");
-  return out;
 }
 
 Latents LesModel::latents(const torch::Tensor &edge_vectors, const torch::Tensor &edge_index,
@@ -149,13 +169,29 @@ Latents LesModel::latents(const torch::Tensor &edge_vectors, const torch::Tensor
                                    torch::cat({species.narrow(0, first, n), kinds.narrow(0, low, count)}), n, false));
     }
   }
-  std::vector<torch::Tensor> energies, charges;
-  for (const auto &part : out.parts) {
-    energies.push_back(part.energy.detach());
-    charges.push_back(part.charge.detach());
+  join(out);
+  return out;
+}
+
+Latents LesModel::latents_in_rows(const torch::Tensor &vectors, const torch::Tensor &neighbor_species,
+                                  const torch::Tensor &species) const
+{
+  torch::jit::GraphOptimizerEnabledGuard no_specialisation(false);
+  Latents out;
+  const int64_t n = vectors.size(0), parts = (n - 1) / (device_.is_cpu() ? CPU_PART : GPU_PART) + 1,
+                size = (n - 1) / parts + 1;    // parts of even size
+  const torch::Tensor rows = vectors.to(dtype_);
+  for (int64_t first = 0; first < n; first += size) {
+    const int64_t count = std::min(size, n - first);
+    const auto part = [&](const torch::Tensor &t) { return t.narrow(0, first, count); };
+    Latents::Part &here = out.parts.emplace_back();
+    here.in_rows = true;
+    here.edge_vectors = part(rows).flatten(0, 1);
+    const auto result = module_.get_method(IN_ROWS)({part(rows), part(neighbor_species), part(species)}).toTuple();
+    take_outputs(result->elements()[0], count, here);
+    here.kept = result->elements()[1];
   }
-  out.energy = torch::cat(energies);
-  out.charge = torch::cat(charges);
+  join(out);
   return out;
 }
 
@@ -164,7 +200,10 @@ torch::Tensor LesModel::pull_back(const Latents::Part &part, const torch::Tensor
 {
   if (pulls_back_) {
     torch::jit::GraphOptimizerEnabledGuard no_specialisation(false);
-    const auto out = module_.get_method(PULL_BACK)({part.kept, charge_weights, with_energy}).toTensor();
+    auto out =
+        module_.get_method(part.in_rows ? PULL_BACK_IN_ROWS : PULL_BACK)({part.kept, charge_weights, with_energy})
+            .toTensor();
+    if (part.in_rows && out.dim() == 4) out = out.flatten(1, 2);
     if (out.sizes() != torch::IntArrayRef({charge_weights.size(0), part.edge_vectors.size(0), 3}))
       throw ModelFileError("the model's 'pull_back' does not give [k, edges, 3]; export it again");
     return out;

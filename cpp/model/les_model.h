@@ -17,7 +17,8 @@ struct Latents {
   struct Part {
     torch::Tensor edge_vectors;      // [E of the part, 3], what everything is differentiated by
     torch::Tensor energy, charge;    // with a graph from this leaf; or without,
-    c10::IValue kept;                // and then this is what the file's own pull_back needs
+    c10::IValue kept;                // and then this is what the file's own pull_back needs,
+    bool in_rows = false;            // or pull_back_in_rows
     // where layers are told apart: what passes between them, and what each takes from the edges
     std::vector<Cut> cuts;
     std::vector<std::vector<torch::Tensor>> taken;
@@ -44,6 +45,12 @@ class LesModel {
   Latents latents(const torch::Tensor &edge_vectors, const torch::Tensor &edge_index, const torch::Tensor &species,
                   int64_t n_centers, bool by_layer) const;
 
+  // The same of edges in rows, if the file `takes_rows`: vectors [n, width, 3], neighbor_species [n, width], species [n]; in empty
+  // places a vector longer than the cutoff. The gradients are those of the places, [n width, 3].
+  bool takes_rows() const { return takes_rows_; }
+  Latents latents_in_rows(const torch::Tensor &vectors, const torch::Tensor &neighbor_species,
+                          const torch::Tensor &species) const;
+
   // Throws ModelFileError for a file without the method that `by_layer` needs.
   void check_tells_layers_apart() const;
 
@@ -58,12 +65,15 @@ class LesModel {
   torch::ScalarType dtype_ = torch::kFloat32;
   torch::Device device_;
   mutable torch::jit::Module module_;
-  bool pulls_back_ = false;    // the file has its derivatives written out
+  bool pulls_back_ = false, takes_rows_ = false;    // the file has its derivatives written out, for rows too
 
-  // Networks of one layer are evaluated in parts of so many atoms: their intermediate tensors then stay in the cache of a CPU.
+  // Networks of one layer are evaluated in parts: their intermediate tensors then stay in the cache of a CPU.
+  static constexpr int64_t CPU_PART = 384,
+                           GPU_PART = 49152;    // atoms; batches beyond 65,535 are a hazard of GPU libraries
   int64_t atoms_per_part() const;
   Latents::Part evaluate(const torch::Tensor &edge_vectors, const torch::Tensor &edge_index,
                          const torch::Tensor &species, int64_t n_centers, bool by_layer) const;
+  void take_outputs(const c10::IValue &outputs, int64_t n_centers, Latents::Part &out) const;
   torch::Tensor pull_back(const Latents::Part &part, const torch::Tensor &charge_weights, bool with_energy,
                           bool keep_graph) const;
 };

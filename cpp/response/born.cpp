@@ -1,5 +1,7 @@
 #include "born.h"
 
+#include "host_copy.h"
+
 #include <cmath>
 
 namespace les {
@@ -22,10 +24,7 @@ Tensor on_atoms(const AtomsAndEdges &atoms, const Tensor &edge_gradient)
 Tensor tensor_product(const Tensor &a, const Tensor &b) { return a.unsqueeze(2) * b.unsqueeze(1); }    // [., k, 3]
 
 // Components of vectors [., 3] along the directions [., k]
-Tensor along(const BornSettings &s, const Tensor &vectors)
-{
-  return vectors.matmul(s.directions.to(vectors.options()).t());
-}
+Tensor along(const BornSettings &s, const Tensor &vectors) { return vectors.matmul(s.directions.t()); }
 
 bool mean_responds(const BornSettings &s) { return s.form == BornForm::Phase && s.remove_mean; }
 
@@ -34,8 +33,8 @@ struct PhaseBasis {
   Tensor lattice;    // [3, 3] cell / 2 pi, rows m
   Tensor inverse;    // [3, 3] 2 pi times the inverse cell: angles = r inverse
 
-  PhaseBasis(const Tensor &cell, const torch::TensorOptions &options) :
-      lattice((cell / TWO_PI).to(options)), inverse((TWO_PI * torch::inverse(cell)).to(options))
+  PhaseBasis(const Tensor &cell, const torch::Device &device) :
+      lattice(to_device(cell / TWO_PI, device)), inverse(to_device(TWO_PI * torch::inverse(cell), device))
   {
   }
   Tensor angles(const Tensor &r) const { return r.matmul(inverse); }             // [., m]
@@ -43,11 +42,11 @@ struct PhaseBasis {
 };
 
 // sum_j w_a(r_j - r) over the atoms of the whole system, at every r held here.  [n_all, 3]
-Tensor weight_sums(const BornSettings &s, const AtomsAndEdges &atoms, double n_total, const Communicator &comm)
+Tensor weight_sums(const BornSettings &s, const AtomsAndEdges &atoms, const Tensor &n_total, const Communicator &comm)
 {
   const Tensor owned = atoms.positions.narrow(0, 0, atoms.n_owned);
   if (!s.periodic) return comm.sum(owned.sum(0)) - n_total * atoms.positions;
-  const PhaseBasis basis(s.cell, atoms.positions.options());
+  const PhaseBasis basis(s.cell, atoms.positions.device());
   const Tensor angle = basis.angles(atoms.positions);
   const Tensor own = angle.narrow(0, 0, atoms.n_owned);
   const Tensor total = comm.sum(torch::stack({own.cos().sum(0), own.sin().sum(0)}));    // re, im [2, 3]
@@ -63,7 +62,7 @@ void add_one_layer(Tensor &z, Tensor &q_response, const BornSettings &s, const A
   const Tensor h = response.pull_back(ones);
   Tensor w = atoms.edge_vectors;
   if (s.form == BornForm::Phase && s.periodic) {
-    const PhaseBasis basis(s.cell, w.options());
+    const PhaseBasis basis(s.cell, w.device());
     w = basis.cartesian(basis.angles(w).sin());
   }
   add_products(z, atoms.edge_index[1], along(s, w), h, -1.0);
@@ -79,23 +78,24 @@ void add_layers(Tensor &z, Tensor &q_response, const BornSettings &s, const Atom
   if (mean_responds(s)) q_response = on_atoms(atoms, edges.total);
 }
 
-// More layers, phase form: w(r_j - r_i) = Im[exp(i r_j) exp(-i r_i)] on the lattice axes
-void add_phases(Tensor &z, Tensor &q_response, const BornSettings &s, const AtomsAndEdges &atoms,
-                const ChargeResponse &response)
+// More layers, phase form: w(r_j - r_i) = Im[exp(i r_j) exp(-i r_i)] on the lattice axes. `directions` on the host
+void add_phases(Tensor &z, Tensor &q_response, const BornSettings &s, const Tensor &directions,
+                const AtomsAndEdges &atoms, const ChargeResponse &response)
 {
   const Tensor &r = atoms.positions;
   const auto pulled = [&](const Tensor &f) {
     return on_atoms(atoms, response.pull_back(f.narrow(0, 0, atoms.n_owned)));
   };
   if (mean_responds(s)) q_response = pulled(torch::ones({r.size(0)}, r.options()));
-  const PhaseBasis basis(s.cell, r.options());
+  const PhaseBasis basis(s.cell, r.device());
   const Tensor angle = basis.angles(r), cosine = angle.cos(), sine = angle.sin();
-  const Tensor shares = along(s, (s.cell / TWO_PI));    // [m, k], of the lattice axes; on the host
+  const Tensor shares = (s.cell / TWO_PI).matmul(directions.t());    // [m, k], of the lattice axes
+  const Tensor on_device = to_device(shares, r.device());
   for (int m = 0; m < 3; m++) {
     if ((shares[m] == 0.0).all().item<bool>()) continue;
     const Tensor c = cosine.select(1, m).unsqueeze(1), d = sine.select(1, m).unsqueeze(1);    // [n_all, 1]
     const Tensor axis = c * pulled(sine.select(1, m)) - d * pulled(cosine.select(1, m));      // [n_all, b]
-    z += tensor_product(shares[m].to(axis.options()).unsqueeze(0).expand({axis.size(0), -1}), axis);
+    z += tensor_product(on_device[m].unsqueeze(0).expand({axis.size(0), -1}), axis);
   }
 }
 
@@ -143,29 +143,29 @@ void add_products(Tensor &out, const Tensor &index, const Tensor &a, const Tenso
       for (int64_t j = 0; j < 3; j++) sum[(to[e] * k + i) * 3 + j] += scale * x[k * e + i] * y[3 * e + j];
 }
 
-Tensor born_effective_charges(const BornSettings &s, const AtomsAndEdges &atoms, const Tensor &coupling_charges,
+Tensor born_effective_charges(const BornSettings &settings, const AtomsAndEdges &atoms, const Tensor &coupling_charges,
                               const ChargeResponse &response, const Communicator &comm)
 {
   const auto options = atoms.positions.options();
   const int64_t n_all = atoms.positions.size(0);
+  BornSettings s = settings;
+  s.directions = to_device(settings.directions, options.device());
 
   const Tensor own =
       torch::stack({coupling_charges.sum(), torch::full({}, static_cast<double>(atoms.n_owned), options)});
-  const Tensor totals = comm.sum(own).to(torch::kCPU);
-  const double n_total = totals[1].item<double>();
-  const double mean = s.remove_mean && n_total > 0 ? totals[0].item<double>() / n_total : 0.0;
+  const Tensor totals = comm.sum(own), n_total = totals[1].clamp_min(1.0);
+  const Tensor charges = s.remove_mean ? coupling_charges - totals[0] / n_total : coupling_charges;
 
-  const Tensor directions = s.directions.to(options);
-  Tensor z = torch::zeros({n_all, directions.size(0), 3}, options);
+  Tensor z = torch::zeros({n_all, s.directions.size(0), 3}, options);
   Tensor q_response;    // dQ_tot/dr [n_all, 3], this rank's charges
   if (needs_layers(s.form, s.layers, s.periodic)) add_layers(z, q_response, s, atoms, response);
   else if (s.layers == 1) add_one_layer(z, q_response, s, atoms, response);
-  else add_phases(z, q_response, s, atoms, response);
+  else add_phases(z, q_response, s, settings.directions, atoms, response);
 
   if (mean_responds(s))    // collective: no rank may leave it out
     z -= tensor_product(along(s, weight_sums(s, atoms, n_total, comm)), q_response) / n_total;
 
-  z.narrow(0, 0, atoms.n_owned) += (coupling_charges - mean).view({-1, 1, 1}) * directions.unsqueeze(0);
+  z.narrow(0, 0, atoms.n_owned) += charges.view({-1, 1, 1}) * s.directions.unsqueeze(0);
   return z;
 }
 

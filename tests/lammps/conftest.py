@@ -8,8 +8,10 @@ import pytest
 import torch
 from ase import Atoms
 from ase.build import molecule
+from generate import toy_metadata
 from gpu import LIBRARY
 
+from lammps_les.models import LesNetwork, MessageConfig, NetworkConfig, RepresentationConfig
 from lammps_les_export import write_model
 from lammps_les_export.adapters.cace import read_cace
 
@@ -68,6 +70,26 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         if not target.exists():
             network, metadata = pretrained.load("water_rpbe-d3")
             write_model(target, network, metadata.model_copy(update={"dtype": dtype}))
+        return target
+
+    return path
+
+
+@pytest.fixture(scope="session")
+def two_layer_cace(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Model file, by dtype, of a network of two layers with all kinds of messages, untrained."""
+    folder = tmp_path_factory.mktemp("two_layer_cace")
+
+    def path(dtype: str = "float64") -> Path:
+        target = folder / f"{dtype}.pt"
+        if not target.exists():
+            torch.manual_seed(4)
+            message = MessageConfig(attenuated=True, per_l=True)
+            representation = RepresentationConfig(
+                cutoff=3.0, n_bessel=3, n_radial=4, max_l=2, layers=2, messages=(message,)
+            )
+            network = LesNetwork(NetworkConfig(("H", "O"), representation=representation))
+            write_model(target, network, toy_metadata(network, dtype))
         return target
 
     return path

@@ -17,7 +17,6 @@ from lmp import Run, run
 from torch import Tensor
 from toy_networks import ToyNetwork
 
-from lammps_les.models import LesNetwork, MessageConfig, NetworkConfig, RepresentationConfig
 from lammps_les_export import write_model
 
 DYNAMICS = [
@@ -26,20 +25,6 @@ DYNAMICS = [
     "fix 1 all nve",
 ]
 FIELD = "fix f all efield/bec 0.1 -0.2 0.3"
-
-
-@pytest.fixture(scope="module")
-def two_layers(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Model file of a network of two layers with all kinds of messages, untrained."""
-    torch.manual_seed(4)
-    message = MessageConfig(attenuated=True, per_l=True)
-    representation = RepresentationConfig(
-        cutoff=3.0, n_bessel=3, n_radial=4, max_l=2, layers=2, messages=(message,)
-    )
-    network = LesNetwork(NetworkConfig(("H", "O"), representation=representation))
-    path = tmp_path_factory.mktemp("two_layers") / "model.pt"
-    write_model(path, network, toy_metadata(network, "float64"))
-    return path
 
 
 def on_both(
@@ -93,12 +78,12 @@ def test_charges_and_born_effective_charges(
     gpu: dict[str, str],
     water: Callable[..., Atoms],
     shipped: Callable[..., Path],
-    two_layers: Path,
+    two_layer_cace: Callable[..., Path],
     toy_model: Callable[..., Path],
     tmp_path: Path,
 ) -> None:
     """Some steps, with per-atom energies and virials, then all that compute les/atom gives."""
-    own = {"shipped": shipped, "two_layers": lambda: two_layers}
+    own = {"shipped": shipped, "two_layers": two_layer_cace}
     model = own[name]() if name in own else toy_model(name)
     atoms = water(3)
     if style == "open":
@@ -211,7 +196,7 @@ def test_ranks_without_atoms(
     gpu: dict[str, str],
     water: Callable[..., Atoms],
     shipped: Callable[..., Path],
-    two_layers: Path,
+    two_layer_cace: Callable[..., Path],
     tmp_path: Path,
 ) -> None:
     atoms = water(2)
@@ -220,7 +205,7 @@ def test_ranks_without_atoms(
         tmp_path,
         gpu,
         atoms,
-        shipped() if name == "shipped" else two_layers,
+        shipped() if name == "shipped" else two_layer_cace(),
         "kspace mesh mesh 0.9" if name == "shipped" else "kspace direct",
         ranks=2,
         before=["processors 1 1 2"],

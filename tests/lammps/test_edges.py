@@ -24,13 +24,14 @@ def assert_same(result: Run, reference: Run) -> None:
 
 @pytest.mark.parametrize("ranks", [1, 2, 4])
 @pytest.mark.parametrize("form", ["local", "phase"])
-@pytest.mark.parametrize("name", ["linear", "two_layers", "three_layers"])
+@pytest.mark.parametrize("name", ["linear", "two_layers", "three_layers", "shipped"])
 def test_as_edges_of_each_step(
     name: str,
     form: str,
     ranks: int,
     water: Callable[..., Atoms],
     toy_model: Callable[..., Path],
+    shipped: Callable[..., Path],
     tmp_path: Path,
 ) -> None:
     """Over neighbor rebuilds and steps between them, with per-atom energies and virials."""
@@ -55,7 +56,7 @@ def test_as_edges_of_each_step(
         edges: run(
             tmp_path / edges,
             atoms,
-            toy_model(name),
+            shipped() if name == "shipped" else toy_model(name),
             ranks=ranks,
             style=f"born {form} {style}",
             commands=commands,
@@ -66,6 +67,36 @@ def test_as_edges_of_each_step(
     for k in (1, 2, 3):
         value, reference = (results[e].values[f"sum{k}"] for e in ("rebuild", "step"))
         assert value == pytest.approx(reference, rel=1e-9)
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_atoms_that_get_more_neighbors_than_their_rows_have_places(
+    ranks: int, water: Callable[..., Atoms], shipped: Callable[..., Path], tmp_path: Path
+) -> None:
+    """A drop that shrinks by a tenth in each step, within one neighbor list and before it."""
+    atoms = water(3)
+    atoms.pbc, atoms.cell = False, None
+    atoms.positions -= atoms.positions.mean(axis=0)
+    commands = [
+        "neighbor 4.0 bin",
+        "neigh_modify every 1000 delay 0 check no",
+        *(f"variable v{x} atom -1e5*{x}" for x in "xyz"),  # a tenth of the way to the middle
+        "velocity all set v_vx v_vy v_vz",
+        "timestep 1e-6",
+        "fix 1 all nve",
+        "run 3",
+    ]
+    results = {
+        edges: run(tmp_path / edges, atoms, shipped(), ranks=ranks, style=style, commands=commands)
+        for edges, style in STYLES.items()
+    }
+    assert_same(results["rebuild"], results["step"])
+
+    def most(positions: np.ndarray) -> int:
+        return (np.linalg.norm(positions[:, None] - positions, axis=2) < 4.5).sum(axis=1).max() - 1
+
+    # the rows were made for the first, with room for 4 and the rest of 8
+    assert most(results["step"].vectors("")) > most(atoms.positions) + 12
 
 
 @pytest.mark.parametrize("ranks", [1, 2])

@@ -1,0 +1,45 @@
+// Edges of a network of one layer in rows of equal length, selected on the device of the model, which the host does not wait for.
+//
+// The neighbor list holds the skin too, and which of its edges are short enough is known on the device alone. The length of
+// the rows comes from the host, from when the list was made, with some room. If an atom gets more neighbors than that, the results of
+// the step tell, and the step is done again with longer rows. Rows of the same length in step after step also are what the allocator
+// of the device likes.
+#pragma once
+
+#include "local_graph.h"
+
+namespace les {
+
+class EdgeRows {
+ public:
+  // From a graph that was built without a cutoff, so that it holds the skin.
+  void list(const LocalGraph &graph, double cutoff, torch::Device device);
+  bool listed() const { return own_.defined(); }
+
+  struct Selection {
+    torch::Tensor vectors;      // [n, width, 3] f64; (2 cutoff, 0, 0) in empty places
+    torch::Tensor neighbors;    // [n, width] i64 graph index; the atom itself in empty places
+    torch::Tensor most;    // [] i64, largest number of neighbors of an atom: more than `width`, and edges are missing
+  };
+  // Those shorter than the cutoff. x [nall, 3] f64 on the device, indexed by LAMMPS index
+  Selection select(const torch::Tensor &x) const;
+
+  const torch::Tensor &centers() const { return centers_; }    // [n width] i64 graph index of the atom of each place
+  int64_t width() const { return width_; }
+  void widen(int64_t most);    // room for so many neighbors, and some more
+
+ private:
+  static constexpr int64_t ROOM = 4, GRAIN = 8;
+
+  int64_t width_ = 0;
+  double cutoff_ = 0.0;
+  torch::Tensor own_;                  // [n] LAMMPS index
+  torch::Tensor atoms_, neighbors_;    // [n, listed + 1] LAMMPS and graph index of neighbors; then the atom itself
+  torch::Tensor limits_;               // [n, listed] f64: squared cutoff, -1 in empty places
+  torch::Tensor numbers_, centers_;    // [n, width] i64: 1 ... width; row
+  torch::Tensor far_;                  // [3] f64
+
+  void make_places();
+};
+
+}    // namespace les
