@@ -128,11 +128,11 @@ def test_heat_flux(
     gpu: dict[str, str],
     water: Callable[..., Atoms],
     shipped: Callable[..., Path],
-    two_layers: Path,
+    two_layer_cace: Callable[..., Path],
     toy_model: Callable[..., Path],
     tmp_path: Path,
 ) -> None:
-    own = {"shipped": shipped, "two_layers": lambda: two_layers}
+    own = {"shipped": shipped, "two_layers": two_layer_cace}
     atoms = moving(water(3))
     if style == "open":
         atoms.pbc, atoms.cell, style = False, None, ""
