@@ -69,6 +69,8 @@ struct MeshSettings {
   double spacing = 0.0;      // A along each lattice vector; 0: by accuracy
   int order = 0;             // points of the window on each axis; 0: by accuracy
   bool loops = true;         // on a CPU, loop over atoms; false: tensor operations, as on a GPU
+  bool judge =
+      false;    // two points more and two thirds of the spacing: the mesh that judges the one of these settings
 };
 std::unique_ptr<LongRangeSolver> make_mesh_sum(const LongRangeParameters &parameters, const MeshSettings &settings,
                                                const Communicator &communicator);

@@ -8,6 +8,7 @@
 // to pencils on the other axes, and back. No rank holds more than its share. A GPU on its own spreads on the whole mesh: finding the
 // region would make the host wait for it.
 
+#include "mesh_choice.h"
 #include "mesh_layout.h"
 #include "wave_vectors.h"
 #include "window.h"
@@ -23,50 +24,6 @@ namespace les {
 namespace {
 
 using torch::Tensor;
-constexpr double SAFETY = 2.0;    // between the error estimated and the accuracy promised
-
-// What follows from the settings and the cell.
-struct MeshChoice {
-  std::array<int64_t, 3> mesh;
-  int order;
-  double oversampling;
-};
-
-// Smallest size of the form 2^a 3^b 5^c that is even and not below n.
-int64_t good_size(int64_t n)
-{
-  for (n += n % 2;; n += 2) {
-    int64_t rest = n;
-    for (const int64_t p : {2, 3, 5})
-      while (rest % p == 0) rest /= p;
-    if (rest == 1) return n;
-  }
-}
-
-MeshChoice choose_mesh(const LongRangeParameters &parameters, const MeshSettings &settings, const Tensor &cell)
-{
-  MeshChoice choice{};
-  choice.order = settings.order;
-  if (choice.order == 0)
-    choice.order = 6 + (settings.accuracy < 3e-4) + (settings.accuracy < 3e-5) + (settings.accuracy < 3e-6) +
-                   (settings.accuracy < 3e-7);
-  TORCH_CHECK(choice.order >= MeshSettings::MIN_ORDER && choice.order <= MeshSettings::MAX_ORDER, "a window of ",
-              choice.order, " points is not implemented; expected ", MeshSettings::MIN_ORDER, " to ",
-              MeshSettings::MAX_ORDER);
-  const double spacing = settings.spacing > 0.0
-                             ? settings.spacing
-                             : 0.5 * parameters.dl / Window::oversampling_for(choice.order, settings.accuracy / SAFETY);
-  TORCH_CHECK(spacing < 0.5 * parameters.dl, "mesh spacing ", spacing,
-              " A is too coarse for this model: it must be below dl/2 = ", 0.5 * parameters.dl, " A");
-  // of the spacing asked for, not of the mesh that came of it: the window must not change with small changes of the cell
-  choice.oversampling = 0.5 * parameters.dl / spacing;
-  const Tensor lengths = cell.norm(2, 1);
-  for (int m = 0; m < 3; m++)
-    choice.mesh[m] = good_size(
-        std::max<int64_t>(static_cast<int64_t>(std::ceil(lengths[m].item<double>() / spacing)), 2 * choice.order));
-  return choice;
-}
-
 // Where the atoms of a rank lie on the mesh.
 struct Placement {
   Tensor first;       // [n, 3] i64, first of the `order` points, relative to the region
@@ -78,7 +35,7 @@ struct Placement {
 // f with the number of window points as a constant: loops over points then become vector instructions.
 template <class F> void with_order(int order, F &&f)
 {
-  static_assert(MeshSettings::MIN_ORDER == 5 && MeshSettings::MAX_ORDER == 10);
+  static_assert(MeshSettings::MIN_ORDER == 5 && MeshSettings::MAX_ORDER + 2 == 12);
   switch (order) {
   case 5: return f(std::integral_constant<int, 5>());
   case 6: return f(std::integral_constant<int, 6>());
@@ -86,6 +43,8 @@ template <class F> void with_order(int order, F &&f)
   case 8: return f(std::integral_constant<int, 8>());
   case 9: return f(std::integral_constant<int, 9>());
   case 10: return f(std::integral_constant<int, 10>());
+  case 11: return f(std::integral_constant<int, 11>());    // of a mesh that judges another
+  case 12: return f(std::integral_constant<int, 12>());
   default: TORCH_INTERNAL_ASSERT(false);    // choose_mesh has seen to it
   }
 }
@@ -102,7 +61,7 @@ class MeshSum : public LongRangeSolver {
     const MeshChoice choice = choose_mesh(p_, settings_, cell);
     mesh_ = choice.mesh;
     order_ = choice.order;
-    estimate_ = Window::error(order_, choice.oversampling);
+    estimate_ = choice.error;
     window_ = std::make_unique<Window>(order_, choice.oversampling);
 
     spectrum_ = {mesh_[0], mesh_[1], mesh_[2] / 2 + 1};
@@ -505,22 +464,6 @@ class MeshSum : public LongRangeSolver {
 };
 
 }    // namespace
-
-Cost estimate_cost(const LongRangeParameters &parameters, const MeshSettings &settings, const Tensor &cell,
-                   double n_atoms)
-{
-  // seconds: a constant, and for each unit of work
-  constexpr double DIRECT_START = 8e-4, DIRECT_TERM = 7e-10;    // one atom and one wave vector of the box of all n
-  constexpr double MESH_START = 8e-4, MESH_POINT = 2.6e-8,
-                   MESH_TERM = 4e-10;    // one point; one atom and one of its points
-  double box = 0.5;
-  const Tensor lengths = cell.norm(2, 1);
-  for (int m = 0; m < 3; m++) box *= 2.0 * std::floor(lengths[m].item<double>() / parameters.dl) + 1.0;
-  const MeshChoice choice = choose_mesh(parameters, settings, cell);
-  const double points = static_cast<double>(choice.mesh[0] * choice.mesh[1] * choice.mesh[2]);
-  const double window = std::pow(choice.order, 3);
-  return {DIRECT_START + DIRECT_TERM * n_atoms * box, MESH_START + MESH_POINT * points + MESH_TERM * n_atoms * window};
-}
 
 std::unique_ptr<LongRangeSolver> make_mesh_sum(const LongRangeParameters &parameters, const MeshSettings &settings,
                                                const Communicator &communicator)

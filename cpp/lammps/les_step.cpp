@@ -29,6 +29,8 @@ std::string LesStep::choose_solver(bool periodic, const Tensor &box, double n_at
   solver_ready_ = solver_is_mesh_ = false;
   coupling_weights_ = Tensor();
   periodic_ = periodic;
+  n_atoms_ = n_atoms;
+  measured_in_this_run_ = false;
   if (info().channels == 0) return "";
   if (!periodic) {
     if (settings.kspace == KspaceChoice::Mesh)
@@ -48,6 +50,42 @@ std::string LesStep::choose_solver(bool periodic, const Tensor &box, double n_at
                 "kspace auto takes the %s (estimated ms a step on one core: direct sum %.2g, mesh %.2g)",
                 solver_is_mesh_ ? "mesh" : "direct sum", 1e3 * cost.direct, 1e3 * cost.mesh);
   return line;
+}
+
+static double change_of_edges(const Tensor &cell, const Tensor &before)
+{
+  return (cell - before).norm(2, 1).div(before.norm(2, 1)).max().item<double>();
+}
+
+// Runs that follow one another in nearly the same cell share one measurement.
+bool LesStep::must_measure() const
+{
+  constexpr double SAME_CELL = 0.01;
+  if (!solver_is_mesh_ || settings.check == MeshCheck::No) return false;
+  if (settings.check == MeshCheck::Yes && !measured_in_this_run_) return true;
+  return !measured_ || measured_atoms_ != n_atoms_ || change_of_edges(cell, measured_cell_) > SAME_CELL;
+}
+
+void LesStep::set_up_solver()
+{
+  if (must_measure()) {
+    measured_ = measure_mesh(parameters(), settings.mesh, positions.narrow(0, 0, graph.n_owned()), charges, cell,
+                             settings.check == MeshCheck::Yes, comm);
+    measured_cell_ = cell;
+    measured_atoms_ = n_atoms_;
+    measured_in_this_run_ = true;
+  }
+  if (solver_is_mesh_) solver_ = make_mesh_sum(parameters(), measured_ ? measured_->settings : settings.mesh, comm);
+  solver_->setup(cell);
+  solver_ready_ = true;
+}
+
+std::optional<std::pair<MeasuredMesh, MeshErrors>> LesStep::take_mesh_errors()
+{
+  if (!measured_ || !measured_->judge.forces.defined()) return {};
+  const MeshErrors errors = relative_errors(long_range, measured_->judge, charges, parameters(), comm);
+  measured_->judge = {};
+  return std::pair{*measured_, errors};
 }
 
 bool LesStep::selects_edges() const
@@ -162,13 +200,12 @@ void LesStep::run_long_range(const Want &want)
     moment_weights_ = torch::zeros({n, charges.size(1), 3}, f64);
     return;
   }
-  if (!solver_ready_) solver_->setup(cell);
-  solver_ready_ = true;
   if (info().total_charge) {
     const auto [mean, count] = system_mean(charges);
     const double target = info().charge_sign[0] * *info().total_charge / info().charge_unit;
     charges = charges + (target / count - mean).to(charges.options());
   }
+  if (!solver_ready_) set_up_solver();
   const Tensor x = positions.narrow(0, 0, n);
   long_range = solver_->compute(x, charges, cell, want.atom_virial || want.centroid_virial);
   charge_weights_ = long_range.potential;
@@ -312,18 +349,6 @@ Tensor LesStep::born_rows(const Tensor &directions)
   }
   latents.parts.clear();
   return to_host(rows.contiguous());
-}
-
-std::pair<double, double> LesStep::mesh_errors() const
-{
-  const auto direct = make_direct_sum(parameters(), comm);
-  direct->setup(cell);
-  const LongRange judge = direct->compute(positions.narrow(0, 0, graph.n_owned()), charges, cell, false);
-  const auto squares = [](const Tensor &t) { return t.to(torch::kFloat64).square().sum().view({1}); };
-  const Tensor sums = comm.sum(torch::cat({squares(long_range.forces - judge.forces), squares(judge.forces),
-                                           squares(long_range.potential - judge.potential), squares(judge.potential)}));
-  const auto ratio = [&](int n) { return std::sqrt(sums[n].item<double>() / sums[n + 1].item<double>()); };
-  return {ratio(0), ratio(2)};
 }
 
 }    // namespace les

@@ -9,6 +9,7 @@
 #include "heat_flux.h"
 #include "les_model.h"
 #include "long_range.h"
+#include "mesh_error.h"
 #include "mpi_communicator.h"
 
 #include <chrono>
@@ -19,6 +20,7 @@ namespace les {
 enum class KspaceChoice { Auto, Direct, Mesh };
 enum class EdgeChoice { Auto, Step, Rebuild };
 enum class GpuAware { Auto, Yes, No };
+enum class MeshCheck { Auto, Yes, No };
 
 struct Settings {
   DeviceChoice device;
@@ -28,7 +30,7 @@ struct Settings {
       false;    // several channels add up with the signs of the model file, even if no label settled them
   KspaceChoice kspace = KspaceChoice::Auto;
   MeshSettings mesh;
-  bool check = false;    // compare the mesh with the direct sum once a run
+  MeshCheck check = MeshCheck::Auto;    // whether and how the mesh is measured
   EdgeChoice edges = EdgeChoice::Auto;
   GpuAware gpu_aware = GpuAware::Auto;
 };
@@ -122,15 +124,22 @@ class LesStep {
   // Collective. Born effective charges along some directions [k, 3]; rows of graph atoms, images not yet added to their owners:
   // [n_all, k, 3] f64 on the host, e times the unit of the directions
   torch::Tensor born_rows(const torch::Tensor &directions);
-  // Collective. Relative rms errors of forces and potentials of the mesh, against the direct sum at this step.
-  std::pair<double, double> mesh_errors() const;
+  // Collective. The mesh as it was measured when this step set it up, and its errors in the type of the model, rounding included.
+  // Once: nothing at other steps, and where no measurement was due.
+  std::optional<std::pair<MeasuredMesh, MeshErrors>> take_mesh_errors();
+  void forget_mesh() { measured_.reset(); }    // measured anew at the next set-up
 
  private:
   std::unique_ptr<LongRangeSolver> solver_;
   bool solver_ready_ = false, solver_is_mesh_ = false;
   bool periodic_ = true, has_autograd_ = false;
   torch::Tensor
-      charge_gradient_;      // [E, 3] f64, d(sum of coupling charges)/d(edge vector), of one layer, if it is at hand
+      charge_gradient_;    // [E, 3] f64, d(sum of coupling charges)/d(edge vector), of one layer, if it is at hand
+  // The last measurement of the mesh, and when it was made: it holds as long as the cell and the number of atoms do.
+  std::optional<MeasuredMesh> measured_;
+  torch::Tensor measured_cell_;
+  double n_atoms_ = 0.0, measured_atoms_ = 0.0;    // of all ranks
+  bool measured_in_this_run_ = false;
   torch::Tensor species_;    // [n_all]
   // All edges up to cutoff and skin, on the device: graph indices, LAMMPS indices; LAMMPS indices of graph atoms
   struct {
@@ -146,6 +155,8 @@ class LesStep {
   EdgeResponse energy_response_;    // of the energies of all atoms to the edges
 
   void respond_in_energy(bool keep_graph);
+  void set_up_solver();
+  bool must_measure() const;
   std::pair<torch::Tensor, torch::Tensor> system_mean(const torch::Tensor &values) const;
   bool needs_layers() const { return les::needs_layers(born_form(), info().layers, periodic_); }
   const torch::Tensor &coupling_weights();    // [channels] of the coupling charges, e per file unit; once a run

@@ -46,7 +46,7 @@ PairLES::~PairLES()
 }
 
 /* ----------------------------------------------------------------------
-   pair_style les [kspace auto|direct|mesh] [accuracy X] [mesh H] [order P] [check yes|no]
+   pair_style les [kspace auto|direct|mesh] [accuracy X] [mesh H] [order P] [check auto|yes|no]
                   [born local|phase] [epsilon_inf X] [multichannel_bec yes|no] [kset run|cell|S] [device auto|cpu|cuda|cuda:N]
                   [edges auto|step|rebuild] [gpu_aware auto|yes|no]
 ------------------------------------------------------------------------- */
@@ -71,7 +71,7 @@ void PairLES::settings(int narg, char **arg)
     } else if (args.is("order")) {
       s.mesh.order = args.integer(les::MeshSettings::MIN_ORDER, les::MeshSettings::MAX_ORDER);
     } else if (args.is("check")) {
-      s.check = args.yes_or_no();
+      s.check = static_cast<les::MeshCheck>(args.choice({"auto", "yes", "no"}));
     } else if (args.is("born")) {
       s.born = args.choice({"local", "phase"}) == 0 ? les::BornForm::Local : les::BornForm::Phase;
     } else if (args.is("epsilon_inf")) {
@@ -182,6 +182,7 @@ void PairLES::load_model()
     failed = fmt::format("pair_coeff les: {}", e.what());
   }
   stop_together(failed);    // a GPU may be missing on one node only
+  m.forget_mesh();
   const les::Metadata &info = m.info();
   if (comm->me == 0)
     utils::logmesg(lmp,

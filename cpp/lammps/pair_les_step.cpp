@@ -97,19 +97,41 @@ void PairLES::build_graph()
   m.select_edges(m.atoms_of(atom));
 }
 
-// Once a run: what was set up, and the mesh against the direct sum if asked for. Collective.
+// What was set up, and what was measured of a mesh. Collective.
 void PairLES::report_solver()
 {
   Impl &m = *impl;
-  if (m.reported == m.solver_description()) return;         // a rerun sets up each frame
-  if (!m.reported.empty() && !update->setupflag) return;    // chosen anew, again and again
-  m.reported = m.solver_description();
-  if (comm->me == 0) utils::logmesg(lmp, "pair les: {}\n", m.reported);
-  if (!m.settings.check || !m.solver_is_mesh()) return;
-  const auto [forces, potentials] = m.mesh_errors();
-  if (comm->me == 0)
-    utils::logmesg(lmp, "pair les: against the direct sum: relative rms error of forces {:.2g}, of potentials {:.2g}\n",
-                   forces, potentials);
+  const auto measured = m.take_mesh_errors();
+  const bool quiet = !m.reported.empty() && !update->setupflag;    // chosen anew, again and again
+  if (comm->me != 0) return;
+  if (!quiet && m.reported != m.solver_description()) {    // a rerun sets up each frame
+    m.reported = m.solver_description();
+    utils::logmesg(lmp, "pair les: {}\n", m.reported);
+  }
+  if (!measured) return;
+  const auto &[mesh, errors] = *measured;
+  const auto &asked = m.settings.mesh;
+  if (!quiet && mesh.refined > 0)
+    utils::logmesg(lmp, "pair les: mesh refined {} time(s) to reach the accuracy of {:.2g}\n", mesh.refined,
+                   asked.accuracy);
+  if (!quiet)
+    utils::logmesg(lmp, "pair les: against {}: relative rms error of forces {:.2g}, of potentials {:.2g}\n",
+                   mesh.direct ? "the direct sum" : "a mesh of two points more and two thirds of the spacing",
+                   errors.forces, errors.potentials);
+  if (mesh.errors.largest() > asked.accuracy)
+    error->warning(
+        FLERR,
+        "pair les: the mesh misses the accuracy of {:.2g} asked for: relative rms error of forces {:.2g}, of "
+        "potentials {:.2g}; {}",
+        asked.accuracy, mesh.errors.forces, mesh.errors.potentials,
+        asked.spacing > 0.0 ? "leave out 'mesh', or give a smaller spacing or a larger order"
+        : asked.order > 0   ? "leave out 'order', or give a larger one"
+                            : "take 'kspace direct', or ask for a larger accuracy");
+  else if (errors.largest() > asked.accuracy)
+    error->warning(FLERR,
+                   "pair les: float32 rounds more than the accuracy of {:.2g} asked for: relative rms error of forces "
+                   "{:.2g}, without rounding {:.2g}; a model in float64 has no such limit",
+                   asked.accuracy, errors.forces, mesh.errors.forces);
 }
 
 // At the end of a run: where the time went on the first rank (on a GPU, waiting for it shows up where results are read).

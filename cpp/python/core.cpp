@@ -17,16 +17,17 @@ const les::SerialCommunicator serial;
 py::dict long_range(const Tensor &positions, const Tensor &charges, const std::optional<Tensor> &cell, double sigma,
                     double dl, double norm, bool remove_self, double self_factor, double open_shift, bool atom_virial,
                     const std::optional<double> &mesh_accuracy, double mesh_spacing, int mesh_order, bool mesh_loops,
-                    const std::optional<Tensor> &setup_cell)
+                    bool mesh_judge, const std::optional<Tensor> &setup_cell)
 {
   TORCH_CHECK(positions.dim() == 2 && positions.size(1) == 3 && positions.scalar_type() == torch::kFloat64,
               "long_range: expected positions [n, 3] in float64");
   TORCH_CHECK(charges.dim() == 2 && charges.size(0) == positions.size(0), "long_range: expected charges [n, channels]");
   const les::LongRangeParameters parameters{sigma, dl, norm, remove_self, self_factor, open_shift};
   const auto solver =
-      !cell           ? les::make_open_sum(parameters, serial)
-      : mesh_accuracy ? les::make_mesh_sum(parameters, {*mesh_accuracy, mesh_spacing, mesh_order, mesh_loops}, serial)
-                      : les::make_direct_sum(parameters, serial);
+      !cell ? les::make_open_sum(parameters, serial)
+      : mesh_accuracy
+          ? les::make_mesh_sum(parameters, {*mesh_accuracy, mesh_spacing, mesh_order, mesh_loops, mesh_judge}, serial)
+          : les::make_direct_sum(parameters, serial);
   const Tensor box = cell ? cell->to(torch::kCPU, torch::kFloat64) : torch::eye(3, torch::kFloat64);
   solver->setup(setup_cell ? *setup_cell : box);
   const les::LongRange out = solver->compute(positions, charges, box, atom_virial);
@@ -86,7 +87,7 @@ PYBIND11_MODULE(_core, m)
         py::arg("sigma"), py::arg("dl"), py::arg("norm"), py::arg("remove_self"), py::arg("self_factor") = 1.0,
         py::arg("open_shift") = 0.0, py::arg("atom_virial") = false, py::arg("mesh_accuracy") = py::none(),
         py::arg("mesh_spacing") = 0.0, py::arg("mesh_order") = 0, py::arg("mesh_loops") = true,
-        py::arg("setup_cell") = py::none(),
+        py::arg("mesh_judge") = false, py::arg("setup_cell") = py::none(),
         R"(Long-range energy of latent charges: reciprocal sum, direct or on a mesh, or pair sum where `cell` is None.
 
 Args:
@@ -98,6 +99,7 @@ Args:
     mesh_accuracy: relative error of forces and potentials asked of a mesh; None for the direct sum.
     mesh_spacing, mesh_order: of the mesh, A and points (5 to 10); 0 to choose by accuracy.
     mesh_loops: False for the tensor operations that run on a GPU.
+    mesh_judge: the mesh that judges the one asked for, with two points more and two thirds of the spacing.
     setup_cell: cell from which wave vectors and mesh are chosen, where it is not `cell`.
 
 Returns:

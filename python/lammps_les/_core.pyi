@@ -19,6 +19,7 @@ def long_range(
     mesh_spacing: float = 0.0,
     mesh_order: int = 0,
     mesh_loops: bool = True,
+    mesh_judge: bool = False,
     setup_cell: Tensor | None = None,
 ) -> dict[str, Tensor]: ...
 def edge_response(

@@ -13,8 +13,8 @@ from lmp import STRAINS, Run, energies, run, strained_both_ways
 
 
 def errors_said(log: str) -> tuple[float, float]:
-    """Relative rms errors of forces and potentials that `check yes` prints."""
-    said = r"against the direct sum: relative rms error of forces (\S+), of potentials (\S+)"
+    """Relative rms errors of forces and potentials that were measured."""
+    said = r"pair les: against .*: relative rms error of forces (\S+), of potentials (\S+)"
     found = re.search(said, log)
     assert found, log[-2000:]
     return float(found[1]), float(found[2])
