@@ -5,10 +5,11 @@ Labels are those of ASE's own calculators, whose stress is (1/V) dE/d(strain).
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from ase import Atoms, units
-from ase.build import bulk
+from ase.build import bulk, fcc100
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
@@ -67,13 +68,45 @@ def test_forces_know_sign_and_unit_of_the_stress(tmp_path, convention):
         notes(tmp_path, 1.0)
     assert expected in str(error.value)
     assert "loss.weights.stress to 0" in str(error.value)
+    assert "data.check_stress: false" in str(error.value)
+    assert not any("look like" in note for note in notes(tmp_path, 1.0, check_stress=False))
     (said,) = (note for note in notes(tmp_path) if "look like" in note)
     assert expected in said
 
 
+def under_emt(atoms: Atoms) -> Atoms:
+    atoms.calc = EMT()
+    energy, forces, stress = (
+        atoms.get_potential_energy(),
+        atoms.get_forces(),
+        atoms.get_stress(),
+    )
+    atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=forces, stress=stress)
+    return atoms
+
+
+def test_the_tension_of_a_surface_is_not_taken_for_another_convention(tmp_path):
+    """Pt(100) under vacuum: most of the stress is the same in all structures."""
+    slabs = [fcc100("Pt", (2, 2, 4), vacuum=8.0, periodic=True) for _ in range(12)]
+    for seed, atoms in enumerate(slabs):
+        atoms.rattle(0.05, seed=seed)
+    write(tmp_path / "data.xyz", [under_emt(atoms) for atoms in slabs])
+    assert not any("look like" in note for note in notes(tmp_path, 1.0))
+
+
+def test_of_a_crystal_without_forces_nothing_is_said(tmp_path):
+    """They are rounding errors, 1e-14 eV/A."""
+    crystals = [bulk("Pt", cubic=True) for _ in range(20)]
+    for seed, atoms in enumerate(crystals):
+        strain = np.random.default_rng(seed).normal(0.0, 0.02, (3, 3))
+        atoms.set_cell(atoms.cell @ (np.eye(3) + strain), scale_atoms=True)
+    write(tmp_path / "data.traj", [under_emt(atoms) for atoms in crystals])
+    assert judge_by_forces(read_labelled(tmp_path / "data.traj", max_force=1e9)) is None
+
+
 def test_each_file_has_its_own_convention(tmp_path):
     write(tmp_path / "data.xyz", [alloy(seed) for seed in range(8)])
-    write(tmp_path / "vasp.xyz", [alloy(seed, "VASP") for seed in range(8, 13)])
+    write(tmp_path / "vasp.xyz", [alloy(seed, "VASP") for seed in range(8, 16)])
     files = [{"path": "data.xyz"}, {"path": "vasp.xyz", "part": "training"}]
     (said,) = (note for note in notes(tmp_path, files=files) if "look like" in note)
     assert said.startswith("stresses of vasp.xyz look like kbar of the opposite sign")

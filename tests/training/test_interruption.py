@@ -230,6 +230,19 @@ def test_a_model_that_the_training_has_left_behind_is_not_exported(folder):
     assert torch.isfinite(torch.tensor(energy(folder / "run" / "model.pt")))
 
 
+def test_an_unfinished_run_is_not_exported_with_other_data(folder):
+    write(folder, **STILL)
+    with pytest.raises(RuntimeError, match="ended by force"):
+        trained(folder, Fail(2))
+    structures = ase.io.read(folder / "data.xyz", ":")
+    structures[0].calc.results["energy"] += 1.0
+    ase.io.write(folder / "data.xyz", structures)
+    status, text = exported(folder)
+    assert status == 1
+    assert "data.xyz has changed since the run" in text
+    assert not (folder / "m.pt").exists()
+
+
 def test_an_unfinished_run_needs_its_data_and_can_be_started_from(folder):
     write(folder, **STILL)
     with pytest.raises(RuntimeError, match="ended by force"):

@@ -109,7 +109,7 @@ def test_other_contents_are_not_the_same_data_wherever_they_are(folder):
 def test_another_configuration_is_another_run(folder, changes, message):
     text = refused(write(folder, **changes), "--resume")
     assert message in text
-    assert "training.epochs and training.accelerator may be changed" in text
+    assert "training.epochs, training.accelerator, data.check_stress may be changed" in text
 
 
 def test_epochs_and_accelerator_may_change(folder):

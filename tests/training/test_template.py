@@ -78,7 +78,7 @@ def test_names_after_ref_are_taken_and_likely_ones_offered(tmp_path):
 def test_stresses_of_another_sign_get_no_weight(tmp_path, sign):
     """Springs between neighbors in a line: stress and force are those of a pair potential."""
     rng, structures = np.random.default_rng(1), []
-    for _ in range(8):
+    for _ in range(12):
         stretch = rng.uniform(-0.2, 0.2, 3)
         atoms = Atoms("Ar4", np.zeros((4, 3)), cell=[12.0] * 3, pbc=True)
         atoms.positions[1:] = np.diag(2.5 + stretch)

@@ -92,6 +92,7 @@ class DataConfig(Section):
             training structures), ``isolated`` (structures of one atom without neighbors, in any
             part), or values by symbol.
         max_force: eV/A; a structure with a larger force component is refused.
+        check_stress: whether stresses are compared with what forces make of them.
     """
 
     files: Annotated[list[FileConfig], Field(min_length=1)]
@@ -100,6 +101,7 @@ class DataConfig(Section):
     split: SplitConfig = SplitConfig()
     atomic_energies: Literal["fit", "isolated"] | dict[str, float] = "fit"
     max_force: Positive = 100.0
+    check_stress: bool = True
 
 
 class NetworkSection(Section):

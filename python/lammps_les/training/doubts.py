@@ -21,8 +21,9 @@ def data_doubts(config: RunConfig, parts: Mapping[str, Sequence[Labelled]]) -> l
         ValueError: stresses that are in the loss have another sign or unit.
     """
     everything = [structure for part in parts.values() for structure in part]
+    in_loss = STRESS.name in used_quantities(config.loss)
     return [
-        *stress_doubts(everything, STRESS.name in used_quantities(config.loss)),
+        *(stress_doubts(everything, in_loss) if config.data.check_stress else []),
         *energy_doubts(everything),
         *_repetitions(parts),
     ]
@@ -45,7 +46,10 @@ def stress_doubts(structures: Sequence[Labelled], in_loss: bool = False) -> list
             "has a label of its own, data.labels.virial; convert anything else"
         )
         if in_loss and verdict.certain:
-            raise ValueError(f"{text}, or set loss.weights.stress to 0")
+            raise ValueError(
+                f"{text}, or set loss.weights.stress to 0; where they are right nevertheless, "
+                "data.check_stress: false"
+            )
         notes.append(text)
     return notes
 

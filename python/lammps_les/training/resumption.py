@@ -13,7 +13,7 @@ from lammps_les.training import run_folder as folder_of
 from lammps_les.training.config import RunConfig
 from lammps_les.training.config_file import read_config
 
-FREE = ("training.epochs", "training.accelerator")
+FREE = ("training.epochs", "training.accelerator", "data.check_stress")
 """Keys that may change when a run is gone on with."""
 _CHECKPOINT = {"state_dict", "optimizer_states", "lr_schedulers", "loops", "callbacks", "epoch"}
 
@@ -80,7 +80,7 @@ def check_same(content: Mapping[str, Any], run_folder: Path) -> None:
         raise ValueError(
             f"the configuration differs from that of the run in {run_folder}: "
             f"{', '.join(different)}; resume with {path}, or train in another folder. "
-            f"{' and '.join(FREE)} may be changed"
+            f"{', '.join(FREE)} may be changed"
         )
 
 

@@ -98,12 +98,8 @@ def template(path: Path, folder: Path | None = None) -> str:
     structures = read_labelled(path, max_force=float("inf"), name=path.name)
     elements = _composition(structures)
     entries = inventory([s.atoms for s in structures])
-    doubts = [
-        *passed_over(entries),
-        *stress_doubts(structures),
-        *energy_doubts(structures),
-    ]
-    wrong_stress = bool(stress_doubts(structures))
+    wrong_stress = stress_doubts(structures)
+    doubts = [*passed_over(entries), *wrong_stress, *energy_doubts(structures)]
     weights = []
     for name, value, unit in _WEIGHTS:
         having = sum(name in s.labels for s in structures)

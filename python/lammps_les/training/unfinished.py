@@ -1,7 +1,6 @@
 """A run folder whose training has not ended: the best weights so far, as a trained network."""
 
 import contextlib
-import json
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from lammps_les.pretrained import WEIGHTS
 from lammps_les.training import run_folder as folder_of
 from lammps_les.training.config_file import read_config
 from lammps_les.training.preparation import prepare
-from lammps_les.training.resumption import problem_of, with_data_found
+from lammps_les.training.resumption import check_data, problem_of, with_data_found
 
 
 @contextlib.contextmanager
@@ -28,7 +27,8 @@ def trained_folder(path: Path, notes: list[str]) -> Iterator[Path]:
         notes: gets a sentence where that was necessary, and those on the decisions taken.
 
     Raises:
-        ValueError: there are no weights yet, or the checkpoint or the data cannot be used.
+        ValueError: there are no weights yet, or the checkpoint or the data cannot be used, or the
+            data are not those that the run began with.
     """
     if not _is_unfinished(path):
         yield path
@@ -46,6 +46,7 @@ def trained_folder(path: Path, notes: list[str]) -> Iterator[Path]:
     try:
         config = with_data_found(read_config(path / folder_of.CONFIG), path, path)
         prepared = prepare(config, path)
+        origin = check_data(config, folder_of.provenance(config, path, prepared), path)
     except ValueError as error:
         raise ValueError(
             f"{path} is the folder of an unfinished training, and a model of its best weights "
@@ -55,9 +56,6 @@ def trained_folder(path: Path, notes: list[str]) -> Iterator[Path]:
         folder = Path(name) / path.resolve().name
         folder.mkdir()
         shutil.copy(best, folder)
-        origin = folder_of.provenance(config, path, prepared)
-        if (path / folder_of.PROVENANCE).is_file():
-            origin = json.loads((path / folder_of.PROVENANCE).read_text())
         epoch = torch.load(best, map_location="cpu", weights_only=True)["epoch"] + 1
         notes.append(
             f"the training in {path} is not finished: these are its best weights so far, of epoch "
