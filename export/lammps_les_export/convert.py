@@ -34,6 +34,8 @@ from lammps_les_export.sign_evidence import Coupling, Evidence, a_few, gather, p
 from lammps_les_export.writer import write_model
 
 WARNING = "warning: "
+SETTLED = ("given", "labels", "total charges")
+"""What ``provenance.charge_sign`` says of signs that electronegativities have no say in."""
 
 
 class Conversion(NamedTuple):
@@ -91,6 +93,7 @@ def _from_folder(folder: Path) -> ImportedModel:
     network, metadata = pretrained.load_folder(folder)
     decided = ("charge_sign", "epsilon_inf", "atomic_energies")
     suggested = metadata.model_dump(include=set(decided))
+    suggested["charge_sign_by"] = metadata.provenance.get("charge_sign")
     suggested["total_charges"] = pretrained.trained_total_charges(folder)
     fields = metadata.model_dump(exclude=set(decided))
     if "bec_form" not in metadata.model_fields_set:  # an older folder
@@ -164,6 +167,7 @@ def export_model(
         imported.metadata["remove_mean"] or imported.metadata.get("total_charge") is not None,
         bec_form or own_form,
     )
+    signs, signs_by = _charge_signs(imported, coupling, charge_sign, structures, notes)
     fields = {
         **imported.metadata,
         "format_version": FORMAT_VERSION,
@@ -171,7 +175,7 @@ def export_model(
         "bec_form": bec_form or own_form,
         "bec_fitted": bec_fitted or imported.metadata.get("bec_fitted", False),
         "epsilon_inf": float(epsilon_inf),
-        "charge_sign": _charge_signs(imported, coupling, charge_sign, structures, notes),
+        "charge_sign": signs,
         "atomic_energies": _atomic_energies(
             species, atomic_energies or imported.suggested.get("atomic_energies"), notes
         ),
@@ -179,6 +183,7 @@ def export_model(
             **imported.metadata["provenance"],
             "date": datetime.date.today().isoformat(),
             "exported_by": f"lammps-les {__version__}",
+            **({"charge_sign": signs_by} if signs_by else {}),
         },
     }
     return Conversion(write_model(target, imported.network, fields), notes)
@@ -223,26 +228,31 @@ def _charge_signs(
     given: Sequence[float] | None,
     structures: Sequence[Atoms] | None,
     notes: list[str],
-) -> list[float]:
-    """Signs that were asked for, else those that labels, the source or electronegativities say."""
+) -> tuple[list[float], str | None]:
+    """Signs that were asked for, else those that labels, the source or electronegativities say.
+
+    Returns:
+        [channels], and what they rest on (``provenance.charge_sign``); None where a source states
+        them and does not say.
+    """
     channels = imported.metadata["channels"]
     if given is not None and len(given) not in (1, channels):
         raise ModelFileError(
             f"expected one charge sign, or one for each of {channels} channels; got {len(given)}"
         )
     if channels == 0:
-        return []
+        return [], None
     evidence, place = _evidence(imported, coupling, structures)
-    stated = imported.suggested.get("charge_sign")
+    stated, stated_by = (imported.suggested.get(k) for k in ("charge_sign", "charge_sign_by"))
     bound = bool(imported.metadata.get("total_charge"))
     by_labels = None if evidence is None else signs_by_labels(evidence)
     if given is not None:
         signs = [float(sign) for sign in given] * (channels if len(given) == 1 else 1)
-        how = "as asked for"
+        how, by = "as asked for", (signs == stated and stated_by) or "given"
     elif by_labels is not None:
-        signs, how = by_labels, f"decided by the labels of {place}"
+        signs, how, by = by_labels, f"decided by the labels of {place}", "labels"
     elif stated is not None:
-        signs, how = [float(sign) for sign in stated], "as the source file states"
+        signs, how, by = [float(s) for s in stated], "as the source file states", stated_by
     elif evidence is None:
         raise ModelFileError(
             "the sign of the charges cannot be decided without structures for species "
@@ -255,7 +265,7 @@ def _charge_signs(
             raise ModelFileError(
                 f"the sign of the charges cannot be decided by {place}: {error}; {ADVICE}"
             ) from None
-        how = f"decided by {place} and electronegativities"
+        how, by = f"decided by {place} and electronegativities", "electronegativities"
     if bound and signs != stated:
         raise ModelFileError(
             f"the charges sum to {imported.metadata['total_charge']:g} e, which settles their sign "
@@ -264,16 +274,16 @@ def _charge_signs(
     text = f"charge sign {listed(signs)} {how}"
     if evidence is None:
         notes.append(f"{text}; --structures would show the Born effective charges")
-        return signs
+        return signs, by
     text += f"; {mean_text(evidence, signs)} in {place}"
     if not contradicts_electronegativity(evidence, signs):
         notes.append(text)
-        return signs
+        return signs, by
     against = f"{text}: that is against the electronegativities"
-    if given is None and by_labels is None and not bound:
+    if given is None and by not in SETTLED and not bound:
         raise ModelFileError(f"{against}; {ADVICE}")
-    notes.append(f"{WARNING}{against}")
-    return signs
+    notes.append(f"{WARNING}{against}" + (f" ({by})" if how.startswith("as the") and by else ""))
+    return signs, by
 
 
 def _evidence(

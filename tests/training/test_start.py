@@ -133,24 +133,24 @@ def test_signs_after_the_training(tmp_path, labelled):
             del atoms.arrays["BEC"]
     prepared = started(tmp_path, structures, init_from="start")
 
-    def final(origin: str, sign: float) -> tuple[list[float], str]:
+    def final(origin: str, sign: float) -> tuple[list[float], str, str]:
         physics = replace(prepared.physics, charge_sign=(sign,))
         return final_signs(prepared.network, physics, origin, prepared.structures)
 
     for origin in ("", STATED):
         for sign in (1.0, -1.0):
-            signs, text = final(origin, sign)
+            signs, _, text = final(origin, sign)
             assert signs == [-1.0]
             how = "by labels (born effective charges)" if labelled else "by electronegativities"
             assert text.startswith(f"charge sign -1, {how}: mean Z H +0.")
             assert ("(labels H +0.50 O -1.00 e)" in text) is labelled
     for origin in (GIVEN, TOTAL_CHARGES):
-        signs, text = final(origin, 1.0)
+        signs, _, text = final(origin, 1.0)
         assert signs == [1.0]
         assert text.startswith(f"{WARNING}charge sign +1, {origin}: mean Z H -0.")
         against = "would make it -1" if labelled else "that is against the electronegativities"
         assert text.endswith(against)
-        signs, text = final(origin, -1.0)
+        signs, _, text = final(origin, -1.0)
         assert signs == [-1.0]
         assert not text.startswith(WARNING)
 
@@ -158,7 +158,7 @@ def test_signs_after_the_training(tmp_path, labelled):
 def test_a_sign_that_nothing_tells_is_called_a_guess(tmp_path):
     structures = [Atoms("H2", [[0, 0, 0], [0, 0, 0.7 + 0.1 * n]]) for n in range(3)]
     prepared = started(tmp_path, [with_energy(atoms, -1.0) for atoms in structures])
-    signs, text = final_signs(prepared.network, prepared.physics, "", prepared.structures)
+    signs, _, text = final_signs(prepared.network, prepared.physics, "", prepared.structures)
     assert signs == [1.0]
     assert text.startswith(f"{WARNING}charge sign +1, a guess: mean Z H ")
     assert "fewer than two species" in text

@@ -169,12 +169,13 @@ def test_a_few_of_many():
     assert len(a_few([Atoms("H600")] * 10)) == 2
 
 
-def trained(folder, sign, species=("H", "O")):
+def trained(folder, sign, species=("H", "O"), **provenance):
     """Folder of the shipped model, of which -1 is the right sign, with another one or species."""
     network, metadata = pretrained.load("water_rpbe-d3")
     energies = dict.fromkeys(species, 0.0)
     changes = {"charge_sign": [sign], "species": list(species), "atomic_energies": energies}
     fields = metadata.model_dump() | changes | {"atomic_masses": {}}
+    fields["provenance"] |= provenance
     config = replace(network.config, species=tuple(species))
     save_folder(folder, config, network.state_dict(), fields, {})
     return folder
@@ -196,6 +197,20 @@ def test_a_stated_sign_against_the_electronegativities_is_refused_unless_asked_f
     assert right.metadata.charge_sign == [-1.0]
     assert any("as the source file states; mean Z H +0.48 O -0.95 e" in n for n in right.notes)
     assert not any(text.startswith(WARNING) for text in right.notes)
+
+
+@pytest.mark.parametrize("by", ["labels", "given", "total charges", "electronegativities"])
+def test_a_sign_that_the_training_settled_is_exported_again_with_a_warning(tmp_path, by):
+    folder = trained(tmp_path / "model", 1.0, charge_sign=by)
+    if by == "electronegativities":
+        with pytest.raises(ModelFileError, match="that is against the electronegativities"):
+            export_model(folder, tmp_path / "m.pt")
+        return
+    done = export_model(folder, tmp_path / "m.pt")
+    assert done.metadata.charge_sign == [1.0]
+    assert done.metadata.provenance["charge_sign"] == by
+    (warning,) = [text for text in done.notes if text.startswith(WARNING)]
+    assert f"against the electronegativities ({by})" in warning
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])

@@ -97,7 +97,7 @@ def final_signs(
     physics: Physics,
     origin: str,
     parts: Mapping[str, Sequence[Labelled]],
-) -> tuple[list[float], str]:
+) -> tuple[list[float], str, str]:
     """Signs of a trained network: bound ones, else those of labels, else by electronegativities.
 
     Args:
@@ -107,26 +107,30 @@ def final_signs(
         parts: structures by part of the data.
 
     Returns:
-        [channels], and a sentence that says what they rest on and gives mean Born charges; it
-        begins with ``WARNING`` where something speaks against the signs. "" without charges.
+        [channels]; what they rest on in a word or two, for ``provenance.charge_sign``; and a
+        sentence that says so and gives mean Born charges, which begins with ``WARNING`` where
+        something speaks against the signs. "" without charges.
     """
     signs = list(physics.charge_sign)
     if not signs:
-        return [], ""
+        return [], "", ""
     evidence = evidence_of(network, physics, parts)
     by_labels = signs_by_labels(evidence)
     bound = origin in (GIVEN, TOTAL_CHARGES)
     how, warning = origin, ""
+    by = {GIVEN: "given", TOTAL_CHARGES: "total charges"}.get(origin, "initial network")
     if not bound and by_labels is not None:
         signs, how = by_labels, f"by labels ({evidence.label.replace('_', ' ')})"
+        by = "labels"
     elif bound and by_labels is not None and by_labels != signs:
         warning = f"labels ({evidence.label.replace('_', ' ')}) would make it {listed(by_labels)}"
     elif not bound:
         try:
             signs, how = signs_by_electronegativity(evidence), "by electronegativities"
+            by = "electronegativities"
         except UndecidedError as error:
             if not origin:
-                how = "a guess"
+                how = by = "a guess"
                 warning = (
                     f"{error}; compare with Born effective charges that you know, and give the "
                     "sign as charges.sign or by lammps-les export --charge-sign"
@@ -134,7 +138,7 @@ def final_signs(
     if not warning and contradicts_electronegativity(evidence, signs):
         warning = "that is against the electronegativities"
     text = f"charge sign {listed(signs)}, {how}: {mean_text(evidence, signs)}"
-    return signs, f"{WARNING}{text}; {warning}" if warning else text
+    return signs, by, f"{WARNING}{text}; {warning}" if warning else text
 
 
 def evidence_of(

@@ -111,7 +111,7 @@ def write_trained(
     prepared.network.load_state_dict(weights)
     notes: list[str] = []
     physics = prepared.physics
-    signs, on_signs = final_signs(
+    signs, signs_by, on_signs = final_signs(
         prepared.network, physics, prepared.sign_origin, prepared.structures
     )
     notes += [on_signs] if signs else []
@@ -139,6 +139,7 @@ def write_trained(
             "version": __version__,
             "date": datetime.date.today().isoformat(),
             "citation": prepared.citation,
+            **({"charge_sign": signs_by} if signs else {}),
         },
     }
     save_folder(folder, prepared.network.config, weights, metadata, origin, prepared.total_charges)
