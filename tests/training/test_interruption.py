@@ -17,11 +17,12 @@ from lightning.pytorch.callbacks import Callback
 from training_toys import command, metrics, settings, teacher_labels, waters
 from typer.testing import CliRunner
 
+from lammps_les import cli
 from lammps_les.calculators import LesCalculator
 from lammps_les.cli import app
 from lammps_les.training import run as run_module
 from lammps_les.training.config_file import read_config
-from lammps_les.training.interruption import Interrupted
+from lammps_les.training.interruption import Interrupted, Interruptions
 from lammps_les.training.run import Outcome, train
 
 STILL = {"learning_rate": 1e-30, "weight_decay": 0.0, "batch_size": 2}
@@ -164,6 +165,29 @@ def test_a_second_signal_ends_the_process_but_not_one_that_comes_along_with_the_
     assert done.returncode == -signal.SIGTERM
     assert done.stdout.split() == ["15", "15"]
     assert done.stderr == ""
+
+
+def test_a_signal_that_is_ignored_stays_ignored():
+    """As of a command that a script has put into the background."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with cli._ended_by_ctrl_c():
+            os.kill(os.getpid(), signal.SIGINT)
+        with Interruptions() as interruptions, interruptions.at_once("here"):
+            os.kill(os.getpid(), signal.SIGINT)
+        assert interruptions.received is None
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_further_processes_leave_the_end_to_the_first(monkeypatch):
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    with cli._ended_by_ctrl_c():
+        os.kill(os.getpid(), signal.SIGINT)
+    with Interruptions() as interruptions, interruptions.at_once("here"):
+        os.kill(os.getpid(), signal.SIGINT)
+    assert interruptions.received == signal.SIGINT
 
 
 @pytest.mark.parametrize("devices", [1, 2])

@@ -55,6 +55,22 @@ def test_every_name_is_listed_with_what_it_may_be():
     ]
 
 
+def test_what_is_no_label_may_be_anything():
+    atoms = usual("triclinic", 1)
+    atoms.info |= {"bonds": [[1], [2, 3]], 7: "seven", "forces_of": {"a": 1}}
+    text = described(inventory([atoms]), 1)
+    for name in ("bonds", "7", "forces_of"):
+        assert f"'{name}' (per structure)" in text
+
+
+def test_columns_of_atoms_are_no_labels_of_the_structure():
+    atoms = usual("triclinic", 1)
+    atoms.arrays |= {"virials": np.ones((3, 9)), "charge": np.ones(3)}
+    text = described(inventory([atoms]), 1)
+    assert "'virials' (per atom)" in text
+    assert "'charge' (per atom)" in text
+
+
 def test_labels_without_meaning_are_counted():
     structures = [usual(kind, 1, stress=np.ones(6), dipole=np.ones(3)) for kind in ("open",) * 2]
     structures.append(usual("triclinic", 1, stress=np.ones(6), dipole=np.ones(3)))

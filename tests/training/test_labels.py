@@ -11,6 +11,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 from training_toys import settings, waters
 
+from lammps_les.data.labels import read_labels
 from lammps_les.data.structures import Labelled
 from lammps_les.training.config import RunConfig
 from lammps_les.training.parts import read_data
@@ -133,6 +134,24 @@ def test_a_virial_is_minus_volume_times_the_stress(tmp_path):
     np.testing.assert_allclose(given[1], -voigt / volume, rtol=1e-12)
     both = [s.labels.get("stress") for s in read(tmp_path, files, labels={"virial": "virial"})]
     np.testing.assert_allclose(both[3], -voigt / volume, rtol=1e-12)
+
+
+def test_columns_of_atoms_are_passed_over_where_a_structure_has_one_value(tmp_path):
+    atoms = structure("triclinic", 1, "energy", "forces")
+    atoms.arrays |= {"virials": np.ones((3, 9)), "charge": np.ones(3)}
+    write(tmp_path / "data.xyz", atoms)
+    files = [{"path": "data.xyz"}]
+    (found,) = read(tmp_path, files)
+    assert set(found.labels) == {"energy", "forces"}
+    with pytest.raises(ValueError, match=r"label 'virials': expected virial of shape \(6,\)"):
+        read(tmp_path, files, labels={"virial": "virials"})
+
+
+def test_a_label_that_is_no_number_is_named():
+    atoms = structure("triclinic", 1, "energy")
+    atoms.info["charge"] = {"O": -1.0}
+    with pytest.raises(ValueError, match=r"label 'charge': expected total_charge, .* \(dict\)"):
+        read_labels(atoms)
 
 
 def test_the_virial_of_ase_is_the_derivative_by_strain(tmp_path):

@@ -63,7 +63,10 @@ def joined(lines: list[str], case: str) -> str:
         ("in a row", "frame 3, line 20: expected 7 columns, got 2"),
         ("in a comment", "frame 2, line 11: it has 3 atoms, but the file ends at line 12, after 0"),
         ("in a value", "frame 1, line 7 is cut short: a quotation mark"),
-        ("in the columns", "frame 1, line 7 is cut short: .* more columns than Properties"),
+        (
+            "in the columns",
+            "frame 1, line 7 does not fit .*: rows have 7 columns, Properties names 4",
+        ),
         ("after a header", "frame 3, line 16: it has 3 atoms, but the file ends at line 16"),
         ("joined after a cut", "frame 1, line 9: expected 7 columns, got 1: '3'"),
         ("empty line", "frame 2, line 11 is empty, but line 12 is not"),
@@ -78,6 +81,12 @@ def test_a_damaged_file_is_refused_with_frame_and_line(tmp_path, lines, case, me
     with pytest.raises(ValueError, match=rf"data\.xyz cannot be read as structures: {message}"):
         read_frames(path)
     assert [n for n, _ in read_frames(path, ":1")] == [0]  # what is asked for is whole
+
+
+def test_quotation_marks_inside_others_are_text(tmp_path, lines):
+    said = """name='5"' note="it's" """
+    (tmp_path / "data.xyz").write_text("".join([*lines[:6], said + lines[6], *lines[7:]]))
+    assert read_frames(tmp_path / "data.xyz")[1][1].info["name"] == '5"'
 
 
 def test_files_that_end_in_empty_lines_or_are_compressed(tmp_path, lines):

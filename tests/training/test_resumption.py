@@ -7,11 +7,12 @@ import ase.io
 import pytest
 import torch
 import yaml
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from training_toys import command, metrics, settings, teacher_labels, waters
 from typer.testing import CliRunner
 
 from lammps_les.cli import app
+from lammps_les.training.callbacks import Checkpoint
 from lammps_les.training.config_file import read_config
 from lammps_les.training.run import train
 
@@ -182,6 +183,11 @@ def test_the_way_out_leads_out(folder):
     command(str(folder / "run.yaml"), "--resume")
     assert [row["epoch"] for row in metrics(folder / "run")] == [1, 2, 3]
     assert torch.load(best, weights_only=True)["epoch"] == 0
+
+
+def test_the_state_of_checkpoints_has_the_name_of_lightning():
+    """By which those of older runs are found."""
+    assert Checkpoint(monitor="m").state_key == ModelCheckpoint(monitor="m").state_key
 
 
 def test_without_the_best_weights_they_are_chosen_among_those_to_come(folder):

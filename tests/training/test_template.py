@@ -74,6 +74,16 @@ def test_names_after_ref_are_taken_and_likely_ones_offered(tmp_path):
     assert (weights.energy, weights.forces, weights.stress) == ((0.01, 1.0), 1.0, 10.0)
 
 
+def test_where_structures_differ_in_a_name_none_is_written(tmp_path):
+    structures = [waters("triclinic", 1, seed) for seed in range(3)]
+    for atoms, name in zip(structures, ("energy", "REF_energy", "REF_total_energy"), strict=True):
+        atoms.info[name] = -8.0
+        atoms.arrays["REF_forces"] = np.zeros((3, 3))
+    _, config = initial(tmp_path, structures)
+    given = {k: v for k, v in config.data.labels.model_dump().items() if v is not None}
+    assert given == {"forces": "REF_forces"}
+
+
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_stresses_of_another_sign_get_no_weight(tmp_path, sign):
     """Springs between neighbors in a line: stress and force are those of a pair potential."""

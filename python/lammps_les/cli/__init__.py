@@ -8,19 +8,25 @@ from collections.abc import Iterator
 import typer
 
 from lammps_les import __version__
+from lammps_les.training.interruption import is_further_process
 
 
 @contextlib.contextmanager
 def _ended_by_ctrl_c() -> Iterator[None]:
-    """While libraries are loaded, which takes seconds: an end without a traceback."""
-    if threading.current_thread() is not threading.main_thread():
+    """While libraries are loaded, which takes seconds: an end without a traceback.
+
+    Not where the signal is ignored, nor in further processes of a training: the first one ends it.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread or before is signal.SIG_IGN:
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN if is_further_process() else signal.SIG_DFL)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
 
 
 with _ended_by_ctrl_c():

@@ -180,7 +180,7 @@ def _print_errors(title: str, rows: "Sequence[Row]") -> None:
     for row in rows:
         if row.void:
             note(f"{row.quantity} says nothing: {row.void}")
-        elif row.no_r2:
+        elif row.no_r2 and row.errors.rmse > 0.0:
             note(f"no R2 of {row.quantity}: {row.no_r2}")
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from ase import Atoms
 
-from lammps_les.data.labels import places, without_meaning
+from lammps_les.data.labels import named, places, without_meaning
 from lammps_les.keys import FILE_LABELS, STRESS, VIRIAL, Quantity
 
 _OF_THE_STRUCTURE = {
@@ -78,9 +78,9 @@ def inventory(structures: Iterable[Atoms], keys: Mapping[str, str] | None = None
         without = without_meaning(atoms)
         for key, value in _values(atoms).items():
             before = entries.get(key, Entry(key, False, 0, 0, 0, None, None))
-            rows = np.shape(value)[:1] == (len(atoms),)
             per_atom = key in atoms.arrays or (
-                rows and key in ("forces", "charges", "magmoms", "energies", "stresses")
+                key in ("forces", "charges", "magmoms", "energies", "stresses")
+                and _rows(value) == len(atoms)
             )
             quantity = taken.get(key)
             over = quantity is not None and quantity in without
@@ -105,16 +105,21 @@ def _values(atoms: Atoms) -> dict[str, Any]:
     return found
 
 
+def _rows(value: Any) -> int | None:
+    """Length of an array; None of a number, and of a list of lists of unequal lengths."""
+    try:
+        return int(np.shape(value)[0])
+    except (IndexError, ValueError):
+        return None
+
+
 def _taken(atoms: Atoms, keys: Mapping[str, str]) -> dict[str, Quantity]:
     """Quantity by the name in the file, as ``read_labels`` takes them."""
-    present = _values(atoms)
     found: dict[str, Quantity] = {}
     for quantity in FILE_LABELS:
-        given = keys.get(quantity.name)
-        names = (given,) if given else quantity.names
-        name = next((name for name in names if name in present), None)
-        if name is not None:
-            found[name] = quantity
+        entry = named(atoms, quantity, keys.get(quantity.name))
+        if entry is not None:
+            found[entry[0]] = quantity
     by_quantity = {quantity: name for name, quantity in found.items()}
     if VIRIAL in by_quantity and (STRESS in by_quantity or STRESS.name in keys):
         loser = STRESS if VIRIAL.name in keys else VIRIAL
@@ -131,7 +136,7 @@ def _likely(key: str, value: Any, n_atoms: int) -> str | None:
         per_atom, sizes = _SIZES[name]
         rows = n_atoms if per_atom else 1
         fits = any(numbers.size == rows * size for size in sizes)
-        if fits and any(word in key.lower() for word in words):
+        if fits and any(word in str(key).lower() for word in words):
             return name
     return None
 

@@ -33,14 +33,34 @@ def label(
         the value, or None where the file has none under any of the names.
 
     Raises:
-        ValueError: the value has a number of elements that does not fit the quantity, or is not
-            finite.
+        ValueError: the value is no number, has a number of elements that does not fit the
+            quantity, or is not finite.
     """
+    found = named(atoms, quantity, key)
+    if found is None:
+        return None
+    name, value = found
+    try:
+        numbers = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"label '{name}': expected {quantity.name}, numbers of shape "
+            f"{label_shape(quantity, len(atoms))}, got {str(value)[:40]} ({type(value).__name__})"
+        ) from None
+    return _shaped(numbers, quantity, name, len(atoms), r_first)
+
+
+def named(atoms: Atoms, quantity: Quantity, key: str | None = None) -> tuple[str, Any] | None:
+    """Name in the file and value of a quantity as it was read; None where there is none.
+
+    Without a key, columns of atoms are no candidates for what a structure has once: ``charge`` and
+    ``virials`` are then quantities of atoms.
+    """
+    per_atom = quantity.shape.startswith("[N")
     for name in (key,) if key else quantity.names:
-        for place in places(atoms):
-            if name in place:
-                value = np.asarray(place[name], dtype=float)
-                return _shaped(value, quantity, name, len(atoms), r_first)
+        for place in places(atoms)[: None if key or per_atom else -1]:
+            if place.get(name) is not None:
+                return name, place[name]
     return None
 
 

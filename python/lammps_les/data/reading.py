@@ -104,10 +104,10 @@ def _blocks(path: Path, end: int | None = None) -> Iterator[_Block]:
                     f"{where}: it has {size} atoms, but the file ends at line {at + len(found)}, "
                     f"after {max(0, len(found) - 1)} of them; it is cut short"
                 )
-            if _is_cut(found):
+            problem = _problem(found)
+            if problem:
                 raise ValueError(
-                    f"{path} cannot be read as structures: frame {n}, line {at + 1} is cut short: "
-                    "a quotation mark is not closed, or rows have more columns than Properties"
+                    f"{path} cannot be read as structures: frame {n}, line {at + 1} {problem}"
                 )
             ahead = next(lines, None)
             while ahead is not None and ahead[1].lstrip().startswith("VEC"):  # a cell, as of ADF
@@ -118,16 +118,22 @@ def _blocks(path: Path, end: int | None = None) -> Iterator[_Block]:
             n += 1
 
 
-def _is_cut(lines: list[str]) -> bool:
-    """Whether a line of keys and values ends in the middle; ASE makes do with what there is."""
+_QUOTED = re.compile(r"""\"(?:\\.|[^"\\])*\"|'(?:\\.|[^'\\])*'""")
+
+
+def _problem(lines: list[str]) -> str:
+    """Why a line of keys and values may end in the middle, or ""; ASE makes do with it."""
     comment = lines[0]
     properties = re.search(r"\bProperties=\"?([^\s\"]+)", comment)
     if properties is None and "Lattice=" not in comment:
-        return False
+        return ""
     columns = sum(int(n) for n in re.findall(r":(\d+)", properties[1])) if properties else 0
-    if columns and len(lines) > 1 and len(lines[1].split()) > columns:
-        return True
-    return re.sub(r"\\.", "", comment).count('"') % 2 == 1
+    found = len(lines[1].split()) if len(lines) > 1 else 0
+    if '"' in re.sub(r"\\.", "", _QUOTED.sub("", comment)):
+        return "is cut short: a quotation mark is not closed"
+    if columns and found > columns:
+        return f"does not fit its rows: rows have {found} columns, Properties names {columns}"
+    return ""
 
 
 def _place_in_xyz(path: Path) -> str:

@@ -47,6 +47,13 @@ class Checkpoint(ModelCheckpoint):
     Where the file of the best ones is gone, the best are chosen among those to come.
     """
 
+    @property
+    def state_key(self) -> str:
+        """Name of the state in a checkpoint: that of Lightning's class, which older runs have."""
+        return ModelCheckpoint.__qualname__ + super().state_key.removeprefix(
+            type(self).__qualname__
+        )
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """The state in a checkpoint, with the present place of its files."""
 

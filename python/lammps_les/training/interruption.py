@@ -32,11 +32,17 @@ def name_of(number: int) -> str:
     return signal.Signals(number).name
 
 
+def is_further_process() -> bool:
+    """Whether the first process of a training on several devices has started this one."""
+    return os.environ.get("LOCAL_RANK", "0") != "0"
+
+
 class Interruptions:
     """The signals that came in, and what they do.
 
     The first one is remembered; it ends the work at once only within ``at_once``, otherwise where
     somebody looks. A second one, some time later, ends the process as if nobody had asked for it.
+    A signal that is ignored, as in the background of a script, stays ignored.
     """
 
     def __init__(self) -> None:
@@ -51,6 +57,8 @@ class Interruptions:
         if threading.current_thread() is not threading.main_thread():
             return
         for number in SIGNALS:
+            if signal.getsignal(number) is signal.SIG_IGN:
+                continue
             handler = signal.signal(number, self._handle)
             self._before.setdefault(number, handler)
 
@@ -64,7 +72,13 @@ class Interruptions:
 
     @contextlib.contextmanager
     def at_once(self, where: str) -> Iterator[None]:
-        """Work, told by ``where``, that a signal breaks off with :class:`Interrupted`."""
+        """Work, told by ``where``, that a signal breaks off with :class:`Interrupted`.
+
+        Not in further processes of a training: one that ends takes the first one with it, by force.
+        """
+        if is_further_process():
+            yield
+            return
         self._at_once, self._where = True, where
         try:
             yield

@@ -36,7 +36,7 @@ def read_data(config: RunConfig, folder: Path) -> dict[str, list[Labelled]]:
             file.path,
         )
         (pool if file.part == "split" else parts[file.part]).extend(found)
-    _checklabel_names(data, [*pool, *(s for part in parts.values() for s in part)])
+    _check_label_names(data, [*pool, *(s for part in parts.values() for s in part)])
     if pool:
         for name, indices in zip(PARTS, _split(config, len(pool), parts), strict=True):
             parts[name] += [pool[i] for i in indices]
@@ -51,7 +51,7 @@ def label_names(data: DataConfig) -> dict[str, str]:
     return {name: key for name, key in data.labels.model_dump().items() if key is not None}
 
 
-def _checklabel_names(data: DataConfig, structures: Sequence[Labelled]) -> None:
+def _check_label_names(data: DataConfig, structures: Sequence[Labelled]) -> None:
     """A name must be in one of the files, be it where the boundaries make it meaningless."""
     for name, key in label_names(data).items():
         if not any(has_label(structure.atoms, key) for structure in structures):

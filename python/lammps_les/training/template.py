@@ -3,6 +3,7 @@
 import json
 import os
 import textwrap
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -159,9 +160,13 @@ def _comments(texts: Sequence[str]) -> str:
 
 
 def _labels(entries: Sequence[Entry]) -> str:
-    """The section ``labels``: names after ``REF_`` are taken, others that may be labels offered."""
-    taken = [e for e in entries if e.taken and e.key.startswith("REF_")]
-    known = {e.quantity for e in entries if e.taken}
+    """The section ``labels``: names after ``REF_`` are taken, others that may be labels offered.
+
+    Where structures differ in the name of a quantity, none is written: the usual ones are tried.
+    """
+    names = Counter(e.quantity for e in entries if e.taken)
+    taken = [e for e in entries if e.taken and e.key.startswith("REF_") and names[e.quantity] == 1]
+    known = set(names)
     offered = [e for e in entries if e.quantity is None and e.likely not in (None, *known)]
     mark = "  " if taken else "  # "
     lines = [f"{mark}labels:".ljust(28) + " # names in the file, where they are not the usual ones"]
