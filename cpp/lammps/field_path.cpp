@@ -38,13 +38,16 @@ void FieldPath::BoxMotion::carry(const double *x, double *moved) const
 
 void FieldPath::begin(Motion motion)
 {
-  if (!taken_back()) {    // else what the atoms of the move had added goes with it
+  int found = taken_back_here();
+  MPI_Allreduce(MPI_IN_PLACE, &found, 1, MPI_INT, MPI_MAX, world);
+  if (!found) {    // else what the atoms of the move had added goes with it
     const Sums now = carried();
     for (int k = 0; k < 4; k++) gone_[k] += last_[k] - now[k];
   }
   motion_ = motion;
   box_.advance(domain, motion == START);
   evaluation_ += 1.0;
+  last_ = Sums{};
 }
 
 // Trapezoidal rule from where the atom was last, or where the box has carried it. An atom adds to the polarization if it is
@@ -69,42 +72,50 @@ void FieldPath::visit(int i, const double *net, const double *force, const doubl
   std::copy(force, force + 3, p.force);
   std::copy(z, z + 9, p.z);
   std::copy(net, net + 3, p.net);
+  add(p, last_);
 }
 
 void FieldPath::end()
 {
   box_.advance(domain, true);    // this evaluation is the last one from now on
-  last_ = carried();
+}
+
+void FieldPath::add(const Point &p, Sums &sums)
+{
+  sums[0] += p.work;
+  for (int a = 0; a < 3; a++) sums[1 + a] += p.polarization[a];
+  for (int a = 0; a < 3; a++) sums[4 + a] += p.net[a];
 }
 
 FieldPath::Sums FieldPath::carried() const
 {
   Sums sums{};
-  for (int i = 0; i < atom->nlocal; i++) {
-    const Point &p = points[i];
-    sums[0] += p.work;
-    for (int a = 0; a < 3; a++) sums[1 + a] += p.polarization[a];
-    for (int a = 0; a < 3; a++) sums[4 + a] += p.net[a];
-  }
+  for (int i = 0; i < atom->nlocal; i++) add(points[i], sums);
   return sums;
 }
 
 // Each evaluation reaches every atom, so one that was last reached by an earlier evaluation has been restored since.
-bool FieldPath::taken_back() const
+bool FieldPath::taken_back_here() const
 {
-  int found = 0;
+  bool found = false;
   for (int i = 0; i < atom->nlocal && !found; i++)
     found = points[i].evaluation > 0.0 && points[i].evaluation != evaluation_;
-  MPI_Allreduce(MPI_IN_PLACE, &found, 1, MPI_INT, MPI_MAX, world);
-  return found != 0;
+  return found;
 }
 
 FieldPath::Totals FieldPath::totals() const
 {
-  Sums mine = taken_back() ? carried() : last_, all;    // `last_` also where atoms went since the last evaluation
+  // what atoms carry, where a move was taken back on any rank; else `last_`, also where atoms went since the last evaluation
+  const Sums now = carried();
+  double mine[15], all[15];
+  std::copy(last_.begin(), last_.end(), mine);
+  std::copy(now.begin(), now.end(), mine + 7);
   for (int k = 0; k < 4; k++) mine[k] += gone_[k];
-  MPI_Allreduce(mine.data(), all.data(), 7, MPI_DOUBLE, MPI_SUM, world);
-  return {all[0], {all[1], all[2], all[3]}, {all[4], all[5], all[6]}};
+  for (int k = 0; k < 4; k++) mine[7 + k] += gone_[k];
+  mine[14] = taken_back_here() ? 1.0 : 0.0;
+  MPI_Allreduce(mine, all, 15, MPI_DOUBLE, MPI_SUM, world);
+  const double *sums = all[14] > 0.0 ? all + 7 : all;
+  return {sums[0], {sums[1], sums[2], sums[3]}, {sums[4], sums[5], sums[6]}};
 }
 
 void FieldPath::go_on_from(double work, const double *polarization, bool here)

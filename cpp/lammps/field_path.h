@@ -72,8 +72,9 @@ class FieldPath : protected Pointers {
   Sums last_{};                // this rank's atoms at its end
   Sums gone_{};    // work and polarization of atoms that have left this rank, less those that came; and of earlier runs
 
-  Sums carried() const;
-  bool taken_back() const;
+  static void add(const Point &p, Sums &sums);
+  Sums carried() const;            // by the atoms of this rank
+  bool taken_back_here() const;    // on this rank
 };
 
 }    // namespace LAMMPS_NS

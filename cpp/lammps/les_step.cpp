@@ -115,11 +115,11 @@ void LesStep::list_edges(const LocalGraph::Atoms &atoms, const LocalGraph::Neigh
   const auto device = model->device();
   species_ = to_device(graph.species(), device);
   listed_.graph_atoms = to_device(graph.atoms(), device);
-  if (!model->takes_rows()) rows_ = {};
   if (model->takes_rows()) {
     rows_.list(graph, info().cutoff, device);
     return;
   }
+  rows_ = {};
   listed_.index = to_device(graph.edge_index(), device);
   listed_.atoms = to_device(graph.edge_atoms(), device);
 }
@@ -164,7 +164,7 @@ bool LesStep::outgrew_rows(int64_t most_neighbors)
 
 void LesStep::run_network(const Want &want)
 {
-  // what a rank without atoms, or one whose model fails, takes into the collective steps
+  // what a rank without atoms takes into the collective steps
   const int n = graph.n_owned();
   const auto options = torch::dtype(model->dtype()).device(model->device());
   latents = {torch::zeros({n}, options), torch::zeros({n, info().channels}, options), {}};

@@ -115,9 +115,8 @@ class LesStep {
   // the step is to be done again, from select_edges on.
   bool outgrew_rows(int64_t most_neighbors);
   void run_network(const Want &want);
-  void
-  run_long_range(const Want &want);    // charges and potentials; collective: also for a rank whose network has failed
-  void run_pull_back(const Want &want);    // forces
+  void run_long_range(const Want &want);    // charges and potentials; collective
+  void run_pull_back(const Want &want);     // forces
   Tally tally(const Want &want) const;
   void forget_graph();    // frees the memory of what derivatives need, if it is not kept for the BEC
 

@@ -152,6 +152,7 @@ void PairLES::coeff(int narg, char **arg)
 void PairLES::load_model()
 {
   Impl &m = *impl;
+  m.evaluated.known = false;    // what is there is another model's
   // LAMMPS's setting: OMP_NUM_THREADS or 1, so that ranks do not fight over cores
   at::set_num_threads(comm->nthreads);
 #ifdef __GLIBC__

@@ -46,6 +46,7 @@ class PairLES::Impl : public les::LesStep {
   // The atoms that results belong to
   struct {
     bool known = false;    // since the last init
+    bool periodic = false;
     les::Cell cell;
     std::vector<double> x;       // [3 nlocal]
     std::vector<int> species;    // [nlocal], -1 for atoms that the model does not see

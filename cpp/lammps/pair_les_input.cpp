@@ -59,7 +59,8 @@ int PairLES::excluded_groups() const
   bool refused = neighbor->nex_type || neighbor->nex_mol || neighbor->includegroup;
   int bits = 0;
   for (int n = 0; n < neighbor->nex_group; n++) {
-    const std::string name = group->names[neighbor->ex1_group[n]];    // Fix...:..._exclusion_group:ID of the fix
+    const char *known = group->names[neighbor->ex1_group[n]];    // null where the group has been deleted since
+    const std::string name = known ? known : "";                 // Fix...:..._exclusion_group:ID of the fix
     if (neighbor->ex2_group[n] == 0 && utils::strmatch(name, "^Fix\\w+:\\w*exclusion_group:") &&
         modify->get_fix_by_id(name.substr(name.rfind(':') + 1)))
       bits |= group->bitmask[neighbor->ex1_group[n]];

@@ -11,9 +11,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 using namespace LAMMPS_NS;
-using les::reason_of;
 using torch::Tensor;
 
 void PairLES::check_born()
@@ -137,6 +137,7 @@ void PairLES::remember_atoms()
   const int nlocal = atom->nlocal;
   auto &e = m.evaluated;
   e.known = true;
+  e.periodic = domain->xperiodic != 0;
   e.cell = les::cell_of(domain);
   e.x.resize(3 * static_cast<size_t>(nlocal));
   e.species.resize(nlocal);
@@ -154,15 +155,16 @@ bool PairLES::atoms_are_those_evaluated() const
   constexpr double TOLERANCE = 1e-10;    // A
   const auto &e = impl->evaluated;
   const size_t nlocal = atom->nlocal, nall = nlocal + atom->nghost;
-  if (!e.known || e.species.size() != nlocal || e.tag.size() != nall ||
+  if (!e.known || e.periodic != (domain->xperiodic != 0) || e.species.size() != nlocal || e.tag.size() != nall ||
       !std::equal(e.tag.begin(), e.tag.end(), atom->tag))
     return false;
   const les::Cell cell = les::cell_of(domain);
   for (size_t k = 0; k < cell.size() && domain->xperiodic; k++)
     if (std::abs(cell[k] - e.cell[k]) > TOLERANCE) return false;
+  const bool same = nlocal == 0 || std::memcmp(atom->x[0], e.x.data(), e.x.size() * sizeof(double)) == 0;
   for (size_t i = 0; i < nlocal; i++) {
     if (e.species[i] != (sees(static_cast<int>(i)) ? impl->species_of_type[atom->type[i]] : -1)) return false;
-    for (int a = 0; a < 3; a++)
+    for (int a = 0; a < 3 && !same; a++)
       if (!(std::abs(atom->x[i][a] - e.x[3 * i + a]) <= TOLERANCE)) return false;
   }
   return true;

@@ -58,7 +58,8 @@ void PairLES::warn_of_other_commands()
 void PairLES::warn_of_drift()
 {
   Impl &m = *impl;
-  if (m.warned_of_drift || les::strain(m.last_cell, m.setup_cell) < 0.05) return;
+  // with `kset S` the user has said when
+  if (m.warned_of_drift || m.kset_strain < HUGE_VAL || les::strain(m.last_cell, m.setup_cell) < 0.05) return;
   m.warned_of_drift = true;
   if (comm->me == 0)
     error->warning(FLERR,
@@ -69,7 +70,8 @@ void PairLES::warn_of_drift()
 // Charges that do not add up to zero have a uniform background, which acts on a slab or a molecule more the more vacuum there is.
 void PairLES::warn_of_net_charge_in_vacuum()
 {
-  constexpr double SLICE = 1.0, VACUUM = 6.0, CHARGE = 1e-3;    // A, A, e
+  constexpr double SLICE = 1.0, VACUUM = 6.0;                                       // A
+  const double least = std::max(1e-3, 1e-7 * static_cast<double>(atom->natoms));    // e; less may be rounding
   Impl &m = *impl;
   if (m.warned_of_vacuum || !domain->xperiodic) return;
   const Tensor net = m.comm.sum(m.charges.to(torch::kFloat64).sum(0)).to(torch::kCPU);    // [channels]
@@ -80,22 +82,23 @@ void PairLES::warn_of_net_charge_in_vacuum()
     largest = std::max(largest, std::abs(charge));
     sums += fmt::format("{}{:.3g}", c ? ", " : "", charge);
   }
-  if (largest < CHARGE) return;
+  if (largest < least) return;
 
   const auto width = les::widths(m.last_cell);
   std::string gaps;
   for (int axis = 0; axis < 3; axis++) {
     const int64_t slices = std::max<int64_t>(1, static_cast<int64_t>(width[axis] / SLICE));
-    Tensor atoms = torch::zeros({slices}, torch::kInt64);
+    std::vector<int64_t> count(slices, 0);
     for (int i = 0; i < atom->nlocal; i++) {
       if (!sees(i)) continue;
       const double s = les::fractional(atom->x[i], m.last_cell)[axis];
-      atoms[std::min(static_cast<int64_t>((s - std::floor(s)) * static_cast<double>(slices)), slices - 1)] += 1;
+      count[std::min(static_cast<int64_t>((s - std::floor(s)) * static_cast<double>(slices)), slices - 1)]++;
     }
-    atoms = m.comm.sum(atoms);
+    const Tensor sum = m.comm.sum(torch::from_blob(count.data(), {slices}, torch::kInt64));
+    const int64_t *atoms = sum.data_ptr<int64_t>();
     int64_t empty = 0, most = 0;    // longest run of empty slices, also across the end
     for (int64_t k = 0; k < 2 * slices; k++) {
-      empty = atoms[k % slices].item<int64_t>() ? 0 : std::min(empty + 1, slices);
+      empty = atoms[k % slices] ? 0 : std::min(empty + 1, slices);
       most = std::max(most, empty);
     }
     const double gap = width[axis] * static_cast<double>(most) / static_cast<double>(slices);

@@ -1,5 +1,5 @@
 // All atoms within reach of those of this rank and who neighbors whom, from positions alone: for an evaluation where LAMMPS's ghosts and
-// neighbor lists belong to other positions, since a move was taken back after them.
+// neighbor lists belong to other positions: a move was taken back after them, or the box has moved at the end of the step.
 #pragma once
 
 #include "cell.h"
