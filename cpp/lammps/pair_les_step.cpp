@@ -102,9 +102,10 @@ void PairLES::report_solver()
 {
   Impl &m = *impl;
   const auto measured = m.take_mesh_errors();
-  const bool quiet = !m.reported.empty() && !update->setupflag;    // chosen anew, again and again
+  // once a run: a rerun sets up each frame, a driven cell chooses anew again and again
+  const bool quiet = m.reported == m.solver_description() || (!m.reported.empty() && !update->setupflag);
   if (comm->me != 0) return;
-  if (!quiet && m.reported != m.solver_description()) {    // a rerun sets up each frame
+  if (!quiet) {
     m.reported = m.solver_description();
     utils::logmesg(lmp, "pair les: {}\n", m.reported);
   }
