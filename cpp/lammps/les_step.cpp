@@ -52,18 +52,13 @@ std::string LesStep::choose_solver(bool periodic, const Tensor &box, double n_at
   return line;
 }
 
-static double change_of_edges(const Tensor &cell, const Tensor &before)
-{
-  return (cell - before).norm(2, 1).div(before.norm(2, 1)).max().item<double>();
-}
-
 // Runs that follow one another in nearly the same cell share one measurement.
 bool LesStep::must_measure() const
 {
   constexpr double SAME_CELL = 0.01;
   if (!solver_is_mesh_ || settings.check == MeshCheck::No) return false;
   if (settings.check == MeshCheck::Yes && !measured_in_this_run_) return true;
-  return !measured_ || measured_atoms_ != n_atoms_ || change_of_edges(cell, measured_cell_) > SAME_CELL;
+  return !measured_ || measured_atoms_ != n_atoms_ || strain(last_cell, measured_cell_) > SAME_CELL;
 }
 
 void LesStep::set_up_solver()
@@ -71,7 +66,7 @@ void LesStep::set_up_solver()
   if (must_measure()) {
     measured_ = measure_mesh(parameters(), settings.mesh, positions.narrow(0, 0, graph.n_owned()), charges, cell,
                              settings.check == MeshCheck::Yes, comm);
-    measured_cell_ = cell;
+    measured_cell_ = last_cell;
     measured_atoms_ = n_atoms_;
     measured_in_this_run_ = true;
   }

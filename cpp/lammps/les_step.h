@@ -1,7 +1,8 @@
-// One evaluation of the model on one rank: network, long-range sum, pull-back, Born effective charges. Of LAMMPS it knows only
-// the graph of atoms and edges; what becomes of the results is the pair style's business.
+// One evaluation of the model on one rank: network, long-range sum, pull-back, Born effective charges. Of LAMMPS it knows the cell and
+// the graph of atoms and edges, no more; what becomes of the results is the pair style's business.
 #pragma once
 
+#include "cell.h"
 #include "device.h"
 #include "edge_rows.h"
 #include "local_graph.h"
@@ -86,7 +87,8 @@ class LesStep {
       charges;    // [n_owned, channels] file units: those of the network, shifted where the file fixes their sum
   torch::Tensor positions, edge_vectors, edge_index;    // f64, i64
   torch::Tensor edge_gradient;                          // [E, 3] f64, dE/d(edge vector) at fixed potential
-  torch::Tensor cell;                                   // [3, 3] f64, rows in A
+  Cell last_cell{};                                     // from the beginning of the run without flips
+  torch::Tensor cell;                                   // the same, [3, 3] f64, rows in A
 
   const Metadata &info() const { return model->metadata(); }
   LongRangeParameters parameters() const;
@@ -136,7 +138,7 @@ class LesStep {
       charge_gradient_;    // [E, 3] f64, d(sum of coupling charges)/d(edge vector), of one layer, if it is at hand
   // The last measurement of the mesh, and when it was made: it holds as long as the cell and the number of atoms do.
   std::optional<MeasuredMesh> measured_;
-  torch::Tensor measured_cell_;
+  Cell measured_cell_{};
   double n_atoms_ = 0.0, measured_atoms_ = 0.0;    // of all ranks
   bool measured_in_this_run_ = false;
   torch::Tensor species_;    // [n_all]

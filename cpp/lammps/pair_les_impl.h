@@ -39,7 +39,6 @@ class PairLES::Impl : public les::LesStep {
   double kset_strain = HUGE_VAL;    // of the cell, at which wave vectors are chosen anew within a run
   bool warned_of_drift = false, warned_of_vacuum = false, warned_of_commands = false, warned_of_axes = false;
   les::Cell setup_cell{};    // when wave vectors were chosen
-  les::Cell last_cell{};     // of the last evaluation, from the beginning of the run without flips
   std::string reported;      // of the solver, in this run
   int excluded = 0;          // group bits of atoms that are as good as deleted
 

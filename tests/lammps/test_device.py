@@ -45,6 +45,24 @@ def on_both(
     )
 
 
+@pytest.fixture
+def model_file(
+    shipped: Callable[..., Path],
+    two_layer_cace: Callable[..., Path],
+    toy_model: Callable[..., Path],
+) -> Callable[[str], Path]:
+    """Model file by name: that which ships, one of two layers, or a toy."""
+    own = {"shipped": shipped, "two_layers": two_layer_cace}
+    return lambda name: own[name]() if name in own else toy_model(name)
+
+
+def opened(atoms: Atoms, style: str) -> tuple[Atoms, str]:
+    """Without boundaries where the style is "open", else both as they are."""
+    if style == "open":
+        atoms.pbc, atoms.cell, style = False, None, ""
+    return atoms, style
+
+
 def assert_same(found: Run, expected: Run, digits: float) -> None:
     """Energy, stress, and every column but the id, relative to its largest number."""
     assert found.energy == pytest.approx(expected.energy, rel=digits)
@@ -77,23 +95,17 @@ def test_charges_and_born_effective_charges(
     ranks: int,
     gpu: dict[str, str],
     water: Callable[..., Atoms],
-    shipped: Callable[..., Path],
-    two_layer_cace: Callable[..., Path],
-    toy_model: Callable[..., Path],
+    model_file: Callable[[str], Path],
     tmp_path: Path,
 ) -> None:
     """Some steps, with per-atom energies and virials, then all that compute les/atom gives."""
-    own = {"shipped": shipped, "two_layers": two_layer_cace}
-    model = own[name]() if name in own else toy_model(name)
-    atoms = water(3)
-    if style == "open":
-        atoms.pbc, atoms.cell, style = False, None, ""
+    atoms, style = opened(water(3), style)
     sums = ["c_sums[1]", "c_sums[2]", "c_sums[3]"]
     found, expected = on_both(
         tmp_path,
         gpu,
         atoms,
-        model,
+        model_file(name),
         style,
         ranks=ranks,
         channels=2 if name == "two_channels" else 1,
@@ -127,20 +139,15 @@ def test_heat_flux(
     ranks: int,
     gpu: dict[str, str],
     water: Callable[..., Atoms],
-    shipped: Callable[..., Path],
-    two_layer_cace: Callable[..., Path],
-    toy_model: Callable[..., Path],
+    model_file: Callable[[str], Path],
     tmp_path: Path,
 ) -> None:
-    own = {"shipped": shipped, "two_layers": two_layer_cace}
-    atoms = moving(water(3))
-    if style == "open":
-        atoms.pbc, atoms.cell, style = False, None, ""
+    atoms, style = opened(moving(water(3)), style)
     found, expected = on_both(
         tmp_path,
         gpu,
         atoms,
-        own[name]() if name in own else toy_model(name),
+        model_file(name),
         style,
         ranks=ranks,
         quantities="",

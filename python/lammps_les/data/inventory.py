@@ -1,5 +1,7 @@
 """What files of structures hold, under which names, and what of it is taken for a label."""
 
+import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -29,17 +31,7 @@ _WORDS = {
     "total_charge": ("charge",),
 }
 """What the names of labels have in them, by quantity."""
-_SIZES = {
-    "energy": (False, (1,)),
-    "forces": (True, (3,)),
-    "stress": (False, (6, 9)),
-    "virial": (False, (6, 9)),
-    "born_effective_charges": (True, (9,)),
-    "dipole": (False, (3,)),
-    "quadrupole": (False, (6, 9)),
-    "total_charge": (False, (1,)),
-}
-"""Whether there is one for each atom, and of how many numbers."""
+_QUANTITIES = {quantity.name: quantity for quantity in FILE_LABELS}
 
 
 class Entry(NamedTuple):
@@ -133,12 +125,18 @@ def _likely(key: str, value: Any, n_atoms: int) -> str | None:
     except (TypeError, ValueError):
         return None
     for name, words in _WORDS.items():
-        per_atom, sizes = _SIZES[name]
-        rows = n_atoms if per_atom else 1
-        fits = any(numbers.size == rows * size for size in sizes)
+        fits = numbers.size in _sizes(_QUANTITIES[name], n_atoms)
         if fits and any(word in str(key).lower() for word in words):
             return name
     return None
+
+
+def _sizes(quantity: Quantity, n_atoms: int) -> tuple[int, ...]:
+    """How many numbers a label may have, by the shape of its quantity."""
+    size = math.prod(int(n) for n in re.findall(r"\d+", quantity.shape))
+    if quantity.shape.startswith("[N"):
+        return (n_atoms * size,)
+    return (6, 9) if size in (6, 9) else (size,)  # symmetric tensors come in either form
 
 
 def described(entries: Sequence[Entry], n: int) -> str:
