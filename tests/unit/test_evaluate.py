@@ -38,6 +38,11 @@ def table(text: str) -> dict[str, list[float]]:
     }
 
 
+def largest_rounding(quantity: str) -> float:
+    """Bound of an error that is none: 1e-7 of eV and e, where energies are in meV and the like."""
+    return 1e-4 if quantity in ("energy per atom", "forces", "stress") else 1e-7
+
+
 def born_table(text: str) -> dict[str, list[float]]:
     """Model and labels by row of the table of Born charges."""
     rows = [line.strip("│ ").split("│") for line in text.splitlines() if line.startswith("│")]
@@ -84,16 +89,16 @@ def test_own_predictions_have_no_error(tmp_path, toy_model):
     assert list(rows) == ["energy per atom", "forces", "stress", "born effective charges", *parts]
     counts = [3, 54, 18, 162, 54, 108, 108, 36, 72, 54, 18, 36]
     assert [row[0] for row in rows.values()] == counts
-    for values, rmse, mae, r2 in rows.values():
+    for quantity, (values, rmse, mae, r2) in rows.items():
         assert values > 0
-        assert rmse < 1e-4  # meV in the first three
+        assert rmse < largest_rounding(quantity)
         assert mae <= rmse
         assert r2 == pytest.approx(1.0, abs=1e-5)
     assert (tmp_path / "out" / "a-parity.png").read_bytes()[:4] == b"\x89PNG"
     predictions = tmp_path / "out" / "a-predictions.xyz"
     code, text = run(model, predictions, "-o", tmp_path / "b")
     assert code == 0
-    assert all(row[1] < 1e-4 for row in table(text).values())
+    assert all(row[1] < largest_rounding(name) for name, row in table(text).items())
 
 
 def test_errors_put_in_come_out(tmp_path, toy_model):
