@@ -3,7 +3,7 @@
     python benchmarks/kspace.py [--sizes 1 2 3 4]
 
 Water of 192 n^3 atoms with the model that ships, float32, one rank, one thread; milliseconds a step
-as `pair_style les` prints them. The constants of `estimate_cost` (cpp/kspace/mesh_sum.cpp) are
+as `pair_style les` prints them. The constants of `estimate_cost` (cpp/kspace/mesh_choice.cpp) are
 fitted to this table.
 """
 

@@ -6,6 +6,7 @@
 // parts side by side). k and -k contribute alike: only n1 >= 0 is kept, with weight 2 for n1 > 0. Atoms are taken in tiles, so memory
 // does not grow with their number times the number of wave vectors.
 
+#include "solver.h"
 #include "wave_vectors.h"
 
 namespace les {
@@ -21,7 +22,7 @@ struct Phases {
   Tensor e3;        // [t, 2 n3], cosines then sines
 };
 
-class DirectSum : public LongRangeSolver {
+class DirectSum : public Solver {
  public:
   DirectSum(const LongRangeParameters &p, const Communicator &comm) : p_(p), comm_(comm) {}
 
@@ -39,55 +40,51 @@ class DirectSum : public LongRangeSolver {
     ready_ = true;
   }
 
-  LongRange compute(const Tensor &positions, const Tensor &charges, const Tensor &cell, bool atom_virial) const override
+  Fields apply(const Tensor &positions, const Tensor &sources, const Tensor &cell, bool atom_virial,
+               const Fields *earlier) const override
   {
-    TORCH_CHECK(ready_, "direct sum: setup() was not called");
-    const int64_t n = positions.size(0), channels = charges.size(1);
-    const auto f64 = positions.options().dtype(torch::kFloat64);
-    const auto type = charges.options();
-
-    const Influence &influence = influence_of(cell, type);
-    const Tensor &fk = influence.f;
+    const Tensor q = charges_of(sources);
+    const int64_t n = q.size(0), channels = q.size(1);
+    const Influence &influence = influence_of(cell, q.options());
     const Tensor fractional = positions.matmul(influence.inverse);
+    const Tensor s = structure_factors(fractional, q), other = earlier ? earlier->spectrum[0] : s;
 
-    const Tensor q = charges.detach(), s = structure_factors(fractional, q);
-
-    // ---- potential and its gradient in fractional coordinates, at fixed S
-    LongRange out;
-    out.potential = torch::zeros({n, channels}, type);
-    Tensor gradient = torch::zeros({n, 3}, f64);    // sum_c q_c dphi_c/ds
-    std::vector<Tensor> back;                       // [2 n3, 4 n12] a channel
-    for (int64_t c = 0; c < channels; c++) back.push_back(with_axis3(2.0 * fk * s[c][0], -2.0 * fk * s[c][1]));
+    // ---- fields and their gradients by fractional coordinates, at fixed S
+    Fields out;
+    out.values = torch::zeros_like(sources);
+    Tensor slopes = torch::zeros({n, channels, 1, 3}, positions.options());
+    std::vector<Tensor> back;    // [2 n3, 4 n12] a channel
+    for (int64_t c = 0; c < channels; c++)
+      back.push_back(with_axis3(2.0 * influence.f * s[c][0], -2.0 * influence.f * s[c][1]));
     for_tiles(n, [&](int64_t first, int64_t size) {
-      const Phases e = phases(fractional.narrow(0, first, size), type);
+      const Phases e = phases(fractional.narrow(0, first, size), q.options());
       for (int64_t c = 0; c < channels; c++) {
         const auto [phi, slope] = potential_and_slope(e, back[c]);
-        out.potential.narrow(0, first, size).select(1, c).copy_(phi);
-        gradient.narrow(0, first, size) +=
-            (q.narrow(0, first, size).select(1, c).unsqueeze(1) * slope).to(torch::kFloat64);
+        out.values.narrow(0, first, size).select(2, 0).select(1, c).copy_(phi);
+        slopes.narrow(0, first, size).select(2, 0).select(1, c).copy_(slope);
       }
     });
     // s = r inverse, so d/dr_b = sum_m inverse[b, m] d/ds_m
-    out.forces = -gradient.matmul(influence.inverse.t());
+    out.gradients = slopes.matmul(influence.inverse.t());
 
-    // ---- virial: sum_k f |S|^2 T_ab(k)
-    out.virial = torch::zeros({3, 3}, f64);
+    // ---- virial: sum_k f Re[S S'*] T_ab(k)
+    out.virial = torch::zeros({3, 3}, positions.options());
     if (comm_.rank() == 0) {
-      const Tensor power = s.to(torch::kFloat64).square().sum(torch::IntArrayRef({0, 1})).view({-1});
+      const Tensor product = earlier ? s.to(torch::kFloat64) * other : s.to(torch::kFloat64).square();
+      const Tensor power = product.sum(torch::IntArrayRef({0, 1})).view({-1});
       out.virial = power.index_select(0, influence.inside).matmul(influence.f_strain).view({3, 3});
     }
-    if (atom_virial) out.atom_virial = share_virial(fractional, q, s, influence, f64);
-
-    if (p_.remove_self) out.potential -= p_.self_factor * self_potential(p_) * q;
-    out.energy = 0.5 * (q.to(torch::kFloat64) * out.potential.to(torch::kFloat64)).sum(1);
+    if (atom_virial) out.atom_virial = share_virial(fractional, q, other, influence, positions.options());
+    out.spectrum = {s};
     return out;
   }
 
-  Tensor potential_moments(const Tensor &positions, const Tensor &charges, const Tensor &cell) const override
+  Tensor moments(const Tensor &positions, const Tensor &sources, const Tensor &cell) const override
   {
-    const Influence &influence = influence_of(cell, charges.options());
+    const Tensor q = charges_of(sources);
+    const Influence &influence = influence_of(cell, q.options());
     const Tensor fractional = positions.matmul(influence.inverse);
-    const Tensor q = charges.detach(), s = structure_factors(fractional, q);
+    const Tensor s = structure_factors(fractional, q);
     const auto weights = vectors_.weights(cell);
     const Tensor slope =
         ((weight_ * weights.f).unsqueeze(1) * weights.slope).to(positions.options());    // [k', 3] -df/dk
@@ -120,7 +117,7 @@ class DirectSum : public LongRangeSolver {
   WaveVectors vectors_;    // of the box of triples |n_m| <= nmax_m with n1 >= 0, n3 fastest
   Tensor weight_;          // [k'] f64: 2 where -k is left out, else 1
 
-  // What depends on the cell alone, on the device of the charges: made anew when the cell changes.
+  // What depends on the cell alone, on the device of the sources: made anew when the cell changes.
   struct Influence {
     Tensor cell;
     Tensor inverse;     // [3, 3] f64: fractional coordinates are r inverse
@@ -132,6 +129,7 @@ class DirectSum : public LongRangeSolver {
 
   const Influence &influence_of(const Tensor &cell, const torch::TensorOptions &type) const
   {
+    TORCH_CHECK(ready_, "direct sum: setup() was not called");
     if (influence_.cell.defined() && torch::equal(influence_.cell, cell)) return influence_;
     const auto weights = vectors_.weights(cell);
     const Tensor f = weight_ * weights.f;
@@ -253,8 +251,7 @@ class DirectSum : public LongRangeSolver {
 
 }    // namespace
 
-std::unique_ptr<LongRangeSolver> make_direct_sum(const LongRangeParameters &parameters,
-                                                 const Communicator &communicator)
+std::unique_ptr<Solver> make_direct_sum(const LongRangeParameters &parameters, const Communicator &communicator)
 {
   return std::make_unique<DirectSum>(parameters, communicator);
 }

@@ -1,87 +1,73 @@
-// Long-range energy of latent charges: one interface, one solver a file.
+// Long-range energy of the sources of all atoms, above the solvers: which of them does it, self terms, shares, forces.
 //
-// With c over channels, N the norm [eV A per file unit squared] and f(k) = exp(-sigma^2 k^2/2)/k^2:
+// With K the operation of solver.h,
 //
-//   periodic:  E = sum_c (N/V) sum_{0 < |k| <= 2 pi/dl} f(k) |S_c(k)|^2 - s N sum q^2 / (sigma (2 pi)^1.5)
-//   open:      E = sum_c (N/2pi) 1/2 sum_{i!=j} q_i q_j erf(r/(sqrt2 sigma))/(r + shift)  [+ N sum q^2/(sigma (2 pi)^1.5)]
+//   E = 1/2 <s, K s> + w,   w = - self_factor N sum q^2 / (sigma (2 pi)^1.5)   periodic, where the self-interaction is removed
+//                           w = + N sum q^2 / (sigma (2 pi)^1.5)               open, where it is kept
 //
-// See export/FORMAT.md for the meaning of the parameters.
+// for charges; else w = 0. fields = dE/ds, energies = 1/2 s fields, forces = -sum s grad(K s).
 #pragma once
 
-#include "communicator.h"
+#include "mesh_error.h"
 
-#include <memory>
+#include <optional>
 
 namespace les {
 
-struct LongRangeParameters {
-  double sigma = 1.0;          // A
-  double dl = 2.0;             // A
-  double norm = 1.0;           // eV A per file unit squared
-  bool remove_self = true;     // subtract the self-interaction (periodic) or leave it out (open)
-  double self_factor = 1.0;    // how many times, in a periodic system
-  double open_shift = 0.0;     // A, added to the distance that divides the open pair sum
+enum class KspaceChoice { Auto, Direct, Mesh };
+enum class MeshCheck {
+  Auto,
+  Yes,
+  No
+};    // whether the error of the mesh is measured: Yes in each run, against the direct sum
+
+struct KspaceSettings {
+  KspaceChoice method = KspaceChoice::Auto;
+  MeshSettings mesh;
+  MeshCheck mesh_error = MeshCheck::Auto;
 };
 
-// What one rank gets back for the atoms it gave, on their device. Energies in eV, lengths in A, charges in file units.
-struct LongRange {
-  torch::Tensor energy;       // [n] f64, share of each atom: 1/2 sum_c q_ic phi_ic
-  torch::Tensor potential;    // [n, channels], phi_ic = dE/dq_ic, type of the charges
-  torch::Tensor forces;       // [n, 3] f64, -dE/dr_i at fixed charges
-  torch::Tensor
-      virial;    // [3, 3] f64, this rank's part of -dE/d(strain) at fixed charges; the sum over ranks is all of it
-  torch::Tensor atom_virial;    // [n, 3, 3] f64 if asked for: its sum over all atoms is the virial
-};
-
-class LongRangeSolver {
+class LongRangeSum {
  public:
-  virtual ~LongRangeSolver() = default;
+  LongRangeSum(const LongRangeParameters &parameters, const KspaceSettings &settings, const Communicator &communicator);
 
-  // Choose what must not change within a run (the set of wave vectors), from the cell as it is now.
-  virtual void setup(const torch::Tensor &cell) = 0;
+  // Choose the solver of a run; wave vectors and mesh follow at its first evaluation. n_atoms of all ranks. Returns a line for the log
+  // (may be empty). Throws where the settings ask for what cannot be.
+  std::string choose(const Boundary &boundary, const torch::Tensor &cell, double n_atoms);
 
-  // Collective: every rank calls it, with the atoms that it owns (none is fine).
-  //   positions [n, 3] f64 (A), charges [n, channels] (file units), cell [3, 3] f64 on the host (rows, A)
-  virtual LongRange compute(const torch::Tensor &positions, const torch::Tensor &charges, const torch::Tensor &cell,
-                            bool atom_virial) const = 0;
+  bool is_set_up() const { return ready_; }
+  void forget_setup() { ready_ = false; }    // wave vectors are chosen anew at the next evaluation
+  bool is_mesh() const { return mesh_; }
+  std::string description() const { return solver_->description(); }
 
-  // Collective; arguments as above. The potential at each atom again, every charge that makes it weighed by its displacement from there,
-  // which is what the flux of energy needs beside phi: [n, channels, 3] f64
-  //   open:      psi_ja = sum_i K_ij q_i (r_i - r_j)_a     where phi_j = sum_i K_ij q_i
-  //   periodic:  psi_ja = -(4N/V) sum_k f(k) k_a (1/k^2 + sigma^2/2) Im[S*(k) exp(i k.r_j)]
-  // The displacement has no meaning among images: in its place stands the derivative of f by k.
-  virtual torch::Tensor potential_moments(const torch::Tensor &positions, const torch::Tensor &charges,
-                                          const torch::Tensor &cell) const = 0;
+  // Collective. sources [n, C, M] of this rank's atoms; see Solver::apply
+  LongRange compute(const torch::Tensor &positions, const torch::Tensor &sources, const torch::Tensor &cell,
+                    bool atom_virial);
+  // Collective, after compute: Solver::moments
+  torch::Tensor field_moments(const torch::Tensor &positions, const torch::Tensor &sources,
+                              const torch::Tensor &cell) const;
 
-  // One line for the log: what was set up.
-  virtual std::string description() const = 0;
+  // Collective. The mesh as it was measured when it was set up for `last`, and the errors of `last`, rounding included. Once: nothing
+  // at other times, and where no measurement was due.
+  std::optional<std::pair<MeasuredMesh, MeshErrors>> take_mesh_errors(const LongRange &last,
+                                                                      const torch::Tensor &sources);
+  void forget_mesh() { measured_.reset(); }    // measured anew at the next set-up
+
+ private:
+  LongRangeParameters parameters_;
+  KspaceSettings settings_;
+  const Communicator &comm_;
+  std::unique_ptr<Solver> solver_;
+  bool periodic_ = true, mesh_ = false, ready_ = false;
+  double n_atoms_ = 0.0;
+  // the last measurement of the mesh, which holds as long as the cell and the number of atoms do
+  std::optional<MeasuredMesh> measured_;
+  torch::Tensor measured_cell_;
+  double measured_atoms_ = 0.0;
+  bool measured_in_this_run_ = false;
+
+  bool must_measure(const torch::Tensor &cell) const;
+  void set_up(const torch::Tensor &positions, const torch::Tensor &sources, const torch::Tensor &cell);
 };
-
-// `communicator` must outlive the solver.
-std::unique_ptr<LongRangeSolver> make_direct_sum(const LongRangeParameters &parameters,
-                                                 const Communicator &communicator);
-
-// How a mesh is chosen. Spacing and order that are not given follow from the accuracy.
-struct MeshSettings {
-  static constexpr int MIN_ORDER = 5, MAX_ORDER = 10;
-
-  double accuracy = 1e-5;    // relative rms error of forces and potentials
-  double spacing = 0.0;      // A along each lattice vector; 0: by accuracy
-  int order = 0;             // points of the window on each axis; 0: by accuracy
-  bool loops = true;         // on a CPU, loop over atoms; false: tensor operations, as on a GPU
-  bool judge =
-      false;    // two points more and two thirds of the spacing: the mesh that judges the one of these settings
-};
-std::unique_ptr<LongRangeSolver> make_mesh_sum(const LongRangeParameters &parameters, const MeshSettings &settings,
-                                               const Communicator &communicator);
-
-// Estimated seconds of one step of a whole periodic system on one core; fitted to benchmarks/kspace.py.
-struct Cost {
-  double direct = 0.0, mesh = 0.0;
-};
-Cost estimate_cost(const LongRangeParameters &parameters, const MeshSettings &settings, const torch::Tensor &cell,
-                   double n_atoms);
-
-std::unique_ptr<LongRangeSolver> make_open_sum(const LongRangeParameters &parameters, const Communicator &communicator);
 
 }    // namespace les

@@ -46,7 +46,7 @@ MeshChoice choose_mesh(const LongRangeParameters &parameters, const MeshSettings
                        : 0.5 * parameters.dl / Window::oversampling_for(choice.order, settings.accuracy / SAFETY);
   TORCH_CHECK(spacing < 0.5 * parameters.dl, "mesh spacing ", spacing,
               " A is too coarse for this model: it must be below dl/2 = ", 0.5 * parameters.dl, " A");
-  if (settings.judge) {
+  if (settings.reference) {
     choice.order += 2;
     spacing /= 1.5;
   }

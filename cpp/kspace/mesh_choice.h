@@ -1,11 +1,23 @@
-// Which mesh follows from the settings and the cell.
+// Which mesh follows from the settings and the cell, and what a step with it costs.
 #pragma once
 
-#include "long_range.h"
+#include "parameters.h"
 
-#include <array>
+#include <torch/types.h>
 
 namespace les {
+
+// How a mesh is chosen. Spacing and order that are not given follow from the accuracy.
+struct MeshSettings {
+  static constexpr int MIN_ORDER = 5, MAX_ORDER = 10;
+
+  double accuracy = 1e-5;    // relative rms error of forces and fields
+  double spacing = 0.0;      // A along each lattice vector; 0: by accuracy
+  int order = 0;             // points of the window on each axis; 0: by accuracy
+  bool loops = true;         // on a CPU, loop over atoms; false: tensor operations, as on a GPU
+  // two points more and two thirds of the spacing: the mesh that serves as a reference for the one of these settings
+  bool reference = false;
+};
 
 struct MeshChoice {
   std::array<int64_t, 3> mesh;    // points along the axes
@@ -28,5 +40,12 @@ bool refine(const LongRangeParameters &parameters, MeshSettings &settings, const
 
 // What the direct sum of so many atoms goes through: atoms times wave vectors of the box around the cutoff, k and -k as one.
 double direct_terms(const LongRangeParameters &parameters, const torch::Tensor &cell, double n_atoms);
+
+// Estimated seconds of one step of a whole periodic system on one core; fitted to benchmarks/kspace.py.
+struct Cost {
+  double direct = 0.0, mesh = 0.0;
+};
+Cost estimate_cost(const LongRangeParameters &parameters, const MeshSettings &settings, const torch::Tensor &cell,
+                   double n_atoms);
 
 }    // namespace les

@@ -20,16 +20,32 @@ Layout pencils(const std::array<int64_t, 3> &mesh, int whole_axis, int rows, int
   Layout layout;
   for (int i = 0; i < rows; i++)
     for (int j = 0; j < columns; j++) {
-      Box box;
-      box.low[whole_axis] = 0;
-      box.high[whole_axis] = mesh[whole_axis];
-      box.low[a] = mesh[a] * i / rows;
-      box.high[a] = mesh[a] * (i + 1) / rows;
-      box.low[b] = mesh[b] * j / columns;
-      box.high[b] = mesh[b] * (j + 1) / columns;
-      layout.push_back(box);
+      Brick brick;
+      brick.low[whole_axis] = 0;
+      brick.high[whole_axis] = mesh[whole_axis];
+      brick.low[a] = mesh[a] * i / rows;
+      brick.high[a] = mesh[a] * (i + 1) / rows;
+      brick.low[b] = mesh[b] * j / columns;
+      brick.high[b] = mesh[b] * (j + 1) / columns;
+      layout.push_back(brick);
     }
   return layout;
+}
+
+Layout all_regions(const Brick &mine, const Communicator &comm)
+{
+  if (comm.size() == 1) return {mine};
+  const Tensor row =
+      torch::tensor({mine.low[0], mine.low[1], mine.low[2], mine.high[0], mine.high[1], mine.high[2]}, torch::kInt64);
+  const Tensor rows = comm.gather_rows(row.view({1, 6})).contiguous();
+  const int64_t *bounds = rows.data_ptr<int64_t>();
+  Layout regions(comm.size());
+  for (int r = 0; r < comm.size(); r++)
+    for (int a = 0; a < 3; a++) {
+      regions[r].low[a] = bounds[6 * r + a];
+      regions[r].high[a] = bounds[6 * r + 3 + a];
+    }
+  return regions;
 }
 
 std::pair<int, int> rank_grid(const std::array<int64_t, 3> &mesh, int ranks)
@@ -40,33 +56,34 @@ std::pair<int, int> rank_grid(const std::array<int64_t, 3> &mesh, int ranks)
   return {ranks / columns, columns};
 }
 
-Transfer::Transfer(const Layout &regions, const Layout &boxes, const std::array<int64_t, 3> &mesh, int rank) :
-    region_shape_(regions[rank].shape()), box_shape_(boxes[rank].shape())
+Transfer::Transfer(const Layout &regions, const Layout &bricks, const std::array<int64_t, 3> &mesh, int rank) :
+    region_shape_(regions[rank].shape()), brick_shape_(bricks[rank].shape())
 {
-  const auto add = [&](std::vector<Share> &shares, int other, const Box &region, const Box &box) {
-    Share share{other, common(region, box, mesh), 0};
+  const auto add = [&](std::vector<Share> &shares, int other, const Brick &region, const Brick &brick) {
+    Share share{other, common(region, brick, mesh), 0};
     for (const Piece &p : share.pieces) share.count += p.count();
     if (share.count > 0) shares.push_back(std::move(share));
   };
-  for (int r = 0; r < static_cast<int>(boxes.size()); r++) {
-    add(of_region_, r, regions[rank], boxes[r]);
-    add(of_box_, r, regions[r], boxes[rank]);
+  for (int r = 0; r < static_cast<int>(bricks.size()); r++) {
+    add(of_region_, r, regions[rank], bricks[r]);
+    add(of_brick_, r, regions[r], bricks[rank]);
   }
 }
 
 // In an order that both sides agree on.
-std::vector<Transfer::Piece> Transfer::common(const Box &region, const Box &box, const std::array<int64_t, 3> &mesh)
+std::vector<Transfer::Piece> Transfer::common(const Brick &region, const Brick &brick,
+                                              const std::array<int64_t, 3> &mesh)
 {
   std::vector<Piece> pieces;
-  if (region.empty() || box.empty()) return pieces;
-  std::array<std::vector<std::array<int64_t, 3>>, 3> segments;    // per axis: offset in region, offset in box, length
+  if (region.empty() || brick.empty()) return pieces;
+  std::array<std::vector<std::array<int64_t, 3>>, 3> segments;    // per axis: offset in region, offset in brick, length
   for (int a = 0; a < 3; a++) {
     const int64_t n = mesh[a];
     const int64_t first = static_cast<int64_t>(std::floor(static_cast<double>(region.low[a]) / n));
     for (int64_t image = first; image * n < region.high[a]; image++) {
-      const int64_t low = std::max(region.low[a], box.low[a] + image * n);
-      const int64_t high = std::min(region.high[a], box.high[a] + image * n);
-      if (low < high) segments[a].push_back({low - region.low[a], low - image * n - box.low[a], high - low});
+      const int64_t low = std::max(region.low[a], brick.low[a] + image * n);
+      const int64_t high = std::min(region.high[a], brick.high[a] + image * n);
+      if (low < high) segments[a].push_back({low - region.low[a], low - image * n - brick.low[a], high - low});
     }
     if (segments[a].empty()) return pieces;    // as for most pairs of ranks
   }
@@ -76,14 +93,14 @@ std::vector<Transfer::Piece> Transfer::common(const Box &region, const Box &box,
   return pieces;
 }
 
-Tensor Transfer::to_boxes(const Tensor &region, const Communicator &comm) const
+Tensor Transfer::to_bricks(const Tensor &region, const Communicator &comm) const
 {
-  return move(region, of_region_, of_box_, &Piece::in_region, &Piece::in_box, box_shape_, comm);
+  return move(region, of_region_, of_brick_, &Piece::in_region, &Piece::in_brick, brick_shape_, comm);
 }
 
-Tensor Transfer::to_regions(const Tensor &box, const Communicator &comm) const
+Tensor Transfer::to_regions(const Tensor &brick, const Communicator &comm) const
 {
-  return move(box, of_box_, of_region_, &Piece::in_box, &Piece::in_region, region_shape_, comm);
+  return move(brick, of_brick_, of_region_, &Piece::in_brick, &Piece::in_region, region_shape_, comm);
 }
 
 Tensor Transfer::move(const Tensor &mine, const std::vector<Share> &leaving, const std::vector<Share> &arriving,

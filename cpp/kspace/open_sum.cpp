@@ -1,6 +1,6 @@
 // Pair sum for open boundaries. Every rank needs the charges of all ranks; it computes the rows of its own atoms.
 
-#include "wave_vectors.h"
+#include "solver.h"
 
 namespace les {
 
@@ -8,7 +8,7 @@ namespace {
 
 using torch::Tensor;
 
-class OpenSum : public LongRangeSolver {
+class OpenSum : public Solver {
  public:
   OpenSum(const LongRangeParameters &p, const Communicator &comm) :
       p_(p), comm_(comm), a_(1.0 / (std::sqrt(2.0) * p.sigma))
@@ -17,38 +17,39 @@ class OpenSum : public LongRangeSolver {
 
   void setup(const Tensor &) override {}
 
-  LongRange compute(const Tensor &positions, const Tensor &charges, const Tensor &, bool atom_virial) const override
+  Fields apply(const Tensor &positions, const Tensor &sources, const Tensor &, bool atom_virial,
+               const Fields *earlier) const override
   {
-    const int64_t n = positions.size(0);
-    const Tensor q = charges.detach().to(torch::kFloat64), all_q = comm_.gather_rows(q);
-
-    LongRange out;
-    Tensor phi = torch::zeros_like(q);
-    out.forces = torch::zeros_like(positions);
-    Tensor virial = torch::zeros({n, 3, 3}, positions.options());
+    const Tensor q = charges_of(sources).to(torch::kFloat64), all_q = comm_.gather_rows(q),
+                 others = earlier ? earlier->spectrum[0] : all_q;
+    const int64_t n = q.size(0), channels = q.size(1);
+    Fields out;
+    Tensor phi = torch::zeros_like(q), gradients = torch::zeros({n, channels, 3}, positions.options()),
+           virial = torch::zeros({n, 3, 3}, positions.options());
     for_pairs(positions, [&](int64_t first, int64_t size, const Pairs &pairs) {
       const auto &[d, r, weight, erf, shifted] = pairs;
-      const Tensor slope =
-          weight * (2.0 * a_ / std::sqrt(M_PI) * torch::exp(-(a_ * a_) * r.square()) - erf / shifted) / shifted;
-      phi.narrow(0, first, size) += pairs.potential().matmul(all_q);
-      const Tensor qq = q.narrow(0, first, size).matmul(all_q.t());    // sum_c q_i q_j
-      const Tensor pull = -(qq * slope / r).unsqueeze(2) * d;          // force on i from j
-      out.forces.narrow(0, first, size) += pull.sum(1);
+      const Tensor potential = pairs.potential();
+      const Tensor gauss = weight * torch::exp(-(a_ * a_) * r.square());
+      const Tensor slope = (2.0 * a_ / std::sqrt(M_PI) * gauss - potential) / shifted;
+      const Tensor along = (slope / r).unsqueeze(2) * d;    // [t, N, 3] gradient at i of the potential of j
+      phi.narrow(0, first, size) += potential.matmul(all_q);
+      gradients.narrow(0, first, size) += all_q.t().matmul(along);
       // half of each pair's r (x) F to either atom
-      virial.narrow(0, first, size) += 0.5 * d.transpose(1, 2).matmul(pull);
+      const Tensor qq = q.narrow(0, first, size).matmul(others.t());    // sum_c q_i q_j
+      virial.narrow(0, first, size).sub_(d.transpose(1, 2).matmul(qq.unsqueeze(2) * along), 0.5);
     });
-    if (!p_.remove_self) phi += self_potential(p_) * q;
-    out.energy = 0.5 * (q * phi).sum(1);
-    out.potential = phi.to(charges.options());
+    out.values = phi.unsqueeze(2);
+    out.gradients = gradients.unsqueeze(2);
     out.virial = virial.sum(0);
     if (atom_virial) out.atom_virial = virial;
+    out.spectrum = {all_q};
     return out;
   }
 
-  Tensor potential_moments(const Tensor &positions, const Tensor &charges, const Tensor &) const override
+  Tensor moments(const Tensor &positions, const Tensor &sources, const Tensor &) const override
   {
-    const Tensor all_q = comm_.gather_rows(charges.detach().to(torch::kFloat64));
-    Tensor out = torch::zeros({positions.size(0), charges.size(1), 3}, positions.options());
+    const Tensor all_q = comm_.gather_rows(charges_of(sources).to(torch::kFloat64));
+    Tensor out = torch::zeros({positions.size(0), sources.size(1), 3}, positions.options());
     for_pairs(positions, [&](int64_t first, int64_t size, const Pairs &pairs) {
       const Tensor weighed = pairs.potential().unsqueeze(2) * pairs.d;    // [t, N, 3]
       out.narrow(0, first, size) -= torch::einsum("ija,jc->ica", {weighed, all_q});
@@ -99,7 +100,7 @@ class OpenSum : public LongRangeSolver {
 
 }    // namespace
 
-std::unique_ptr<LongRangeSolver> make_open_sum(const LongRangeParameters &parameters, const Communicator &communicator)
+std::unique_ptr<Solver> make_open_sum(const LongRangeParameters &parameters, const Communicator &communicator)
 {
   return std::make_unique<OpenSum>(parameters, communicator);
 }

@@ -1,17 +1,13 @@
 // The wave vectors of the periodic sums: which of them the model has, and what each one weighs.
 #pragma once
 
-#include "long_range.h"
+#include "parameters.h"
 
-#include <cmath>
+#include <torch/types.h>
 
 namespace les {
 
-constexpr double TWO_PI = 2.0 * M_PI;
 constexpr double SHELL_TOLERANCE = 1e-6;    // relative; a shell that sits on the cutoff counts as inside
-
-// dE/dq_i of the self-interaction, by q_i: eV per file unit squared.
-inline double self_potential(const LongRangeParameters &p) { return 2.0 * p.norm / (p.sigma * std::pow(TWO_PI, 1.5)); }
 
 // Integer triples n, k = 2 pi n cell^-1; those with 0 < |k| <= 2 pi/dl are inside. The choice stays when the cell changes.
 class WaveVectors {

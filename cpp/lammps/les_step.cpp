@@ -3,7 +3,6 @@
 #include "host_copy.h"
 
 #include <cmath>
-#include <cstdio>
 #include <limits>
 
 namespace les {
@@ -25,62 +24,11 @@ BornForm LesStep::born_form() const
 
 std::string LesStep::choose_solver(bool periodic, const Tensor &box, double n_atoms)
 {
-  solver_.reset();
-  solver_ready_ = solver_is_mesh_ = false;
   coupling_weights_ = Tensor();
   periodic_ = periodic;
-  n_atoms_ = n_atoms;
-  measured_in_this_run_ = false;
   if (info().channels == 0) return "";
-  if (!periodic) {
-    if (settings.kspace == KspaceChoice::Mesh)
-      throw std::runtime_error("kspace mesh is for periodic systems; open boundaries take the pair sum (kspace auto)");
-    solver_ = make_open_sum(parameters(), comm);
-    return "";
-  }
-  const bool chosen = settings.kspace == KspaceChoice::Auto;
-  // also where the mesh is asked for: it throws where there is none
-  const Cost cost = settings.kspace != KspaceChoice::Direct ? estimate_cost(parameters(), settings.mesh, box, n_atoms)
-                                                            : Cost{};
-  solver_is_mesh_ = chosen ? cost.mesh < cost.direct : settings.kspace == KspaceChoice::Mesh;
-  solver_ = solver_is_mesh_ ? make_mesh_sum(parameters(), settings.mesh, comm) : make_direct_sum(parameters(), comm);
-  if (!chosen) return "";
-  char line[160];
-  std::snprintf(line, sizeof(line),
-                "kspace auto takes the %s (estimated ms a step on one core: direct sum %.2g, mesh %.2g)",
-                solver_is_mesh_ ? "mesh" : "direct sum", 1e3 * cost.direct, 1e3 * cost.mesh);
-  return line;
-}
-
-// Runs that follow one another in nearly the same cell share one measurement.
-bool LesStep::must_measure() const
-{
-  constexpr double SAME_CELL = 0.01;
-  if (!solver_is_mesh_ || settings.check == MeshCheck::No) return false;
-  if (settings.check == MeshCheck::Yes && !measured_in_this_run_) return true;
-  return !measured_ || measured_atoms_ != n_atoms_ || strain(last_cell, measured_cell_) > SAME_CELL;
-}
-
-void LesStep::set_up_solver()
-{
-  if (must_measure()) {
-    measured_ = measure_mesh(parameters(), settings.mesh, positions.narrow(0, 0, graph.n_owned()), charges, cell,
-                             settings.check == MeshCheck::Yes, comm);
-    measured_cell_ = last_cell;
-    measured_atoms_ = n_atoms_;
-    measured_in_this_run_ = true;
-  }
-  if (solver_is_mesh_) solver_ = make_mesh_sum(parameters(), measured_ ? measured_->settings : settings.mesh, comm);
-  solver_->setup(cell);
-  solver_ready_ = true;
-}
-
-std::optional<std::pair<MeasuredMesh, MeshErrors>> LesStep::take_mesh_errors()
-{
-  if (!measured_ || !measured_->judge.forces.defined()) return {};
-  const MeshErrors errors = relative_errors(long_range, measured_->judge, charges, parameters(), comm);
-  measured_->judge = {};
-  return std::pair{*measured_, errors};
+  if (!sum_) sum_ = std::make_unique<LongRangeSum>(parameters(), settings.kspace, comm);
+  return sum_->choose({periodic, periodic, periodic}, box, n_atoms);
 }
 
 bool LesStep::selects_edges() const
@@ -187,11 +135,11 @@ void LesStep::run_long_range(const Want &want)
 {
   const int n = graph.n_owned();
   charges = latents.charge;
-  if (!solver_) {
+  if (!sum_) {
     const auto f64 = positions.options();
-    long_range = {torch::zeros({n}, f64), torch::zeros_like(charges), torch::zeros({n, 3}, f64),
+    long_range = {torch::zeros({n}, f64), torch::zeros_like(charges).unsqueeze(2), torch::zeros({n, 3}, f64),
                   torch::zeros({3, 3}, f64), torch::zeros({n, 3, 3}, f64)};
-    charge_weights_ = long_range.potential;
+    charge_weights_ = long_range.fields.squeeze(2);
     moment_weights_ = torch::zeros({n, charges.size(1), 3}, f64);
     return;
   }
@@ -200,16 +148,15 @@ void LesStep::run_long_range(const Want &want)
     const double target = info().charge_sign[0] * *info().total_charge / info().charge_unit;
     charges = charges + (target / count - mean).to(charges.options());
   }
-  if (!solver_ready_) set_up_solver();
-  const Tensor x = positions.narrow(0, 0, n);
-  long_range = solver_->compute(x, charges, cell, want.atom_virial || want.centroid_virial);
-  charge_weights_ = long_range.potential;
-  if (want.centroid_virial) moment_weights_ = 0.5 * solver_->potential_moments(x, charges, cell);
+  const Tensor x = positions.narrow(0, 0, n), sources = charges.unsqueeze(2);
+  long_range = sum_->compute(x, sources, cell, want.atom_virial || want.centroid_virial);
+  charge_weights_ = long_range.fields.squeeze(2);
+  if (want.centroid_virial) moment_weights_ = 0.5 * sum_->field_moments(x, sources, cell);
   if (info().total_charge) {    // the shift responds to the charges of all atoms
     const Tensor shared = system_mean(charge_weights_).first;
     charge_weights_ = charge_weights_ - shared.to(charge_weights_.options());
     if (want.centroid_virial) {    // and the energy of an atom at r_k to the charge at r_j, wherever they are
-      const Tensor r = x.unsqueeze(1), phi = long_range.potential.to(torch::kFloat64).unsqueeze(2);
+      const Tensor r = x.unsqueeze(1), phi = long_range.fields.to(torch::kFloat64);
       const Tensor mean = system_mean((moment_weights_ + r * phi).flatten(1)).first.view({1, -1, 3});
       moment_weights_ += r * shared.view({1, -1, 1}) - mean;
     }

@@ -10,7 +10,6 @@
 #include "heat_flux.h"
 #include "les_model.h"
 #include "long_range.h"
-#include "mesh_error.h"
 #include "mpi_communicator.h"
 
 #include <chrono>
@@ -18,10 +17,8 @@
 
 namespace les {
 
-enum class KspaceChoice { Auto, Direct, Mesh };
 enum class EdgeChoice { Auto, Step, Rebuild };
 enum class GpuAware { Auto, Yes, No };
-enum class MeshCheck { Auto, Yes, No };
 
 struct Settings {
   DeviceChoice device;
@@ -29,9 +26,7 @@ struct Settings {
   double epsilon_inf = 0.0;        // 0: as the model file says
   bool multichannel_bec =
       false;    // several channels add up with the signs of the model file, even if no label settled them
-  KspaceChoice kspace = KspaceChoice::Auto;
-  MeshSettings mesh;
-  MeshCheck check = MeshCheck::Auto;    // whether and how the mesh is measured
+  KspaceSettings kspace;
   EdgeChoice edges = EdgeChoice::Auto;
   GpuAware gpu_aware = GpuAware::Auto;
 };
@@ -98,11 +93,13 @@ class LesStep {
   // Choose the solver of a run; wave vectors and mesh follow at its first step. Returns a line for the log (may be empty).
   // Throws where the settings ask for what cannot be.
   std::string choose_solver(bool periodic, const torch::Tensor &cell, double n_atoms);
-  bool has_solver() const { return solver_ != nullptr; }
-  bool solver_is_mesh() const { return solver_is_mesh_; }
-  bool first_step() const { return !solver_ready_; }
-  void forget_setup() { solver_ready_ = false; }    // wave vectors are chosen anew at the next step
-  std::string solver_description() const { return solver_->description(); }
+  bool has_solver() const { return sum_ != nullptr; }
+  bool first_step() const { return !sum_ || !sum_->is_set_up(); }
+  void forget_setup()    // wave vectors are chosen anew at the next step
+  {
+    if (sum_) sum_->forget_setup();
+  }
+  std::string solver_description() const { return sum_->description(); }
 
   // Edges either made from the neighbor list at each step, or listed at each rebuild of it, skin included, and selected on the
   // device of the model at each step.
@@ -125,22 +122,17 @@ class LesStep {
   // Collective. Born effective charges along some directions [k, 3]; rows of graph atoms, images not yet added to their owners:
   // [n_all, k, 3] f64 on the host, e times the unit of the directions
   torch::Tensor born_rows(const torch::Tensor &directions);
-  // Collective. The mesh as it was measured when this step set it up, and its errors in the type of the model, rounding included.
-  // Once: nothing at other steps, and where no measurement was due.
-  std::optional<std::pair<MeasuredMesh, MeshErrors>> take_mesh_errors();
-  void forget_mesh() { measured_.reset(); }    // measured anew at the next set-up
+  std::optional<std::pair<MeasuredMesh, MeshErrors>> take_mesh_errors()
+  {
+    return sum_->take_mesh_errors(long_range, charges.unsqueeze(2));
+  }
+  void forget_mesh() { sum_.reset(); }    // with another model or other settings
 
  private:
-  std::unique_ptr<LongRangeSolver> solver_;
-  bool solver_ready_ = false, solver_is_mesh_ = false;
+  std::unique_ptr<LongRangeSum> sum_;
   bool periodic_ = true, has_autograd_ = false;
   torch::Tensor
-      charge_gradient_;    // [E, 3] f64, d(sum of coupling charges)/d(edge vector), of one layer, if it is at hand
-  // The last measurement of the mesh, and when it was made: it holds as long as the cell and the number of atoms do.
-  std::optional<MeasuredMesh> measured_;
-  Cell measured_cell_{};
-  double n_atoms_ = 0.0, measured_atoms_ = 0.0;    // of all ranks
-  bool measured_in_this_run_ = false;
+      charge_gradient_;      // [E, 3] f64, d(sum of coupling charges)/d(edge vector), of one layer, if it is at hand
   torch::Tensor species_;    // [n_all]
   // All edges up to cutoff and skin, on the device: graph indices, LAMMPS indices; LAMMPS indices of graph atoms
   struct {
@@ -156,8 +148,6 @@ class LesStep {
   EdgeResponse energy_response_;    // of the energies of all atoms to the edges
 
   void respond_in_energy(bool keep_graph);
-  void set_up_solver();
-  bool must_measure() const;
   std::pair<torch::Tensor, torch::Tensor> system_mean(const torch::Tensor &values) const;
   bool needs_layers() const { return les::needs_layers(born_form(), info().layers, periodic_); }
   const torch::Tensor &coupling_weights();    // [channels] of the coupling charges, e per file unit; once a run

@@ -62,16 +62,17 @@ void PairLES::settings(int narg, char **arg)
                      narg, arg, 0);
   while (args.next()) {
     if (args.is("kspace")) {
-      s.kspace = static_cast<les::KspaceChoice>(args.choice({"auto", "direct", "mesh"}));
+      s.kspace.method = static_cast<les::KspaceChoice>(args.choice({"auto", "direct", "mesh"}));
     } else if (args.is("accuracy")) {
-      s.mesh.accuracy = args.positive();
-      if (s.mesh.accuracy < 1e-7 || s.mesh.accuracy > 1e-2) args.refuse("a relative error between 1e-7 and 1e-2");
+      s.kspace.mesh.accuracy = args.positive();
+      if (s.kspace.mesh.accuracy < 1e-7 || s.kspace.mesh.accuracy > 1e-2)
+        args.refuse("a relative error between 1e-7 and 1e-2");
     } else if (args.is("mesh")) {
-      s.mesh.spacing = args.positive();
+      s.kspace.mesh.spacing = args.positive();
     } else if (args.is("order")) {
-      s.mesh.order = args.integer(les::MeshSettings::MIN_ORDER, les::MeshSettings::MAX_ORDER);
+      s.kspace.mesh.order = args.integer(les::MeshSettings::MIN_ORDER, les::MeshSettings::MAX_ORDER);
     } else if (args.is("check")) {
-      s.check = static_cast<les::MeshCheck>(args.choice({"auto", "yes", "no"}));
+      s.kspace.mesh_error = static_cast<les::MeshCheck>(args.choice({"auto", "yes", "no"}));
     } else if (args.is("born")) {
       s.born = args.choice({"local", "phase"}) == 0 ? les::BornForm::Local : les::BornForm::Phase;
     } else if (args.is("epsilon_inf")) {

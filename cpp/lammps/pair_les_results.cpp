@@ -103,7 +103,7 @@ void PairLES::fetch_charges(const char *what)
   Tensor both;
   together([&](const char *&doing) {
     doing = "fetching the charges";
-    both = les::to_host(torch::stack({m.charges, m.long_range.potential}).to(torch::kFloat64));
+    both = les::to_host(torch::stack({m.charges, m.long_range.fields.squeeze(2)}).to(torch::kFloat64));
   });
   const size_t channels = m.info().channels;
   const double *q = both.data_ptr<double>(), *phi = q + m.graph.n_owned() * channels;

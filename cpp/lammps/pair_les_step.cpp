@@ -111,20 +111,20 @@ void PairLES::report_solver()
   }
   if (!measured) return;
   const auto &[mesh, errors] = *measured;
-  const auto &asked = m.settings.mesh;
+  const auto &asked = m.settings.kspace.mesh;
   if (!quiet && mesh.refined > 0)
     utils::logmesg(lmp, "pair les: mesh refined {} time(s) to reach the accuracy of {:.2g}\n", mesh.refined,
                    asked.accuracy);
   if (!quiet)
     utils::logmesg(lmp, "pair les: against {}: relative rms error of forces {:.2g}, of potentials {:.2g}\n",
                    mesh.direct ? "the direct sum" : "a mesh of two points more and two thirds of the spacing",
-                   errors.forces, errors.potentials);
+                   errors.forces, errors.fields);
   if (mesh.errors.largest() > asked.accuracy)
     error->warning(
         FLERR,
         "pair les: the mesh misses the accuracy of {:.2g} asked for: relative rms error of forces {:.2g}, of "
         "potentials {:.2g}; {}",
-        asked.accuracy, mesh.errors.forces, mesh.errors.potentials,
+        asked.accuracy, mesh.errors.forces, mesh.errors.fields,
         asked.spacing > 0.0 ? "leave out 'mesh', or give a smaller spacing or a larger order"
         : asked.order > 0   ? "leave out 'order', or give a larger one"
                             : "take 'kspace direct', or ask for a larger accuracy");

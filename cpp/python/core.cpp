@@ -1,7 +1,6 @@
 // lammps_les._core: the C++ solvers and the assembly of Born effective charges, on torch tensors, in one process.
 
 #include "born.h"
-#include "long_range.h"
 #include "metadata.h"
 
 #include <pybind11/functional.h>
@@ -13,32 +12,6 @@ using torch::Tensor;
 namespace {
 
 const les::SerialCommunicator serial;
-
-py::dict long_range(const Tensor &positions, const Tensor &charges, const std::optional<Tensor> &cell, double sigma,
-                    double dl, double norm, bool remove_self, double self_factor, double open_shift, bool atom_virial,
-                    const std::optional<double> &mesh_accuracy, double mesh_spacing, int mesh_order, bool mesh_loops,
-                    bool mesh_judge, const std::optional<Tensor> &setup_cell)
-{
-  TORCH_CHECK(positions.dim() == 2 && positions.size(1) == 3 && positions.scalar_type() == torch::kFloat64,
-              "long_range: expected positions [n, 3] in float64");
-  TORCH_CHECK(charges.dim() == 2 && charges.size(0) == positions.size(0), "long_range: expected charges [n, channels]");
-  const les::LongRangeParameters parameters{sigma, dl, norm, remove_self, self_factor, open_shift};
-  const auto solver =
-      !cell ? les::make_open_sum(parameters, serial)
-      : mesh_accuracy
-          ? les::make_mesh_sum(parameters, {*mesh_accuracy, mesh_spacing, mesh_order, mesh_loops, mesh_judge}, serial)
-          : les::make_direct_sum(parameters, serial);
-  const Tensor box = cell ? cell->to(torch::kCPU, torch::kFloat64) : torch::eye(3, torch::kFloat64);
-  solver->setup(setup_cell ? *setup_cell : box);
-  const les::LongRange out = solver->compute(positions, charges, box, atom_virial);
-  py::dict result;
-  result["energy"] = out.energy;
-  result["potential"] = out.potential;
-  result["forces"] = out.forces;
-  result["virial"] = out.virial;
-  if (atom_virial) result["atom_virial"] = out.atom_virial;
-  return result;
-}
 
 using Cut = std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor>;
 using Response = std::pair<Tensor, Tensor>;    // total and moment of les::EdgeResponse
@@ -77,34 +50,15 @@ Tensor born(const Tensor &positions, int64_t n_owned, const Tensor &edge_vectors
 
 }    // namespace
 
+void bind_kspace(py::module_ &m);    // kspace_bindings.cpp
+
 PYBIND11_MODULE(_core, m)
 {
   m.doc() = "C++ long-range solvers and Born effective charges of lammps-les; formulas in export/FORMAT.md.";
   m.def(
       "check_metadata", [](const std::string &text) { les::parse_metadata(text, "model.pt"); }, py::arg("text"),
       "Read the metadata of a model file as the plugin does; RuntimeError with the plugin's words where it refuses.");
-  m.def("long_range", &long_range, py::arg("positions"), py::arg("charges"), py::arg("cell"), py::kw_only(),
-        py::arg("sigma"), py::arg("dl"), py::arg("norm"), py::arg("remove_self"), py::arg("self_factor") = 1.0,
-        py::arg("open_shift") = 0.0, py::arg("atom_virial") = false, py::arg("mesh_accuracy") = py::none(),
-        py::arg("mesh_spacing") = 0.0, py::arg("mesh_order") = 0, py::arg("mesh_loops") = true,
-        py::arg("mesh_judge") = false, py::arg("setup_cell") = py::none(),
-        R"(Long-range energy of latent charges: reciprocal sum, direct or on a mesh, or pair sum where `cell` is None.
-
-Args:
-    positions: [n, 3] float64, A.
-    charges: [n, channels], file units; their type is the type of the sum.
-    cell: [3, 3], rows in A, any handedness; None for an open system.
-    sigma, dl, norm, remove_self, self_factor, open_shift: as in the model file.
-    atom_virial: also return "atom_virial".
-    mesh_accuracy: relative error of forces and potentials asked of a mesh; None for the direct sum.
-    mesh_spacing, mesh_order: of the mesh, A and points (5 to 10); 0 to choose by accuracy.
-    mesh_loops: False for the tensor operations that run on a GPU.
-    mesh_judge: the mesh that judges the one asked for, with two points more and two thirds of the spacing.
-    setup_cell: cell from which wave vectors and mesh are chosen, where it is not `cell`.
-
-Returns:
-    dict of "energy" [n] eV (shares; their sum is the energy), "potential" [n, channels] = dE/dq, "forces" [n, 3] eV/A at fixed
-    charges, "virial" [3, 3] eV = -dE/d(strain) at fixed charges, "atom_virial" [n, 3, 3].)");
+  bind_kspace(m);
   m.def("edge_response", &edge_response, py::arg("charges"), py::arg("cuts"), py::arg("taken"), py::arg("edge_vectors"),
         py::call_guard<py::gil_scoped_release>(),
         R"(Response of the charges of a network of several layers to its edges; the graph is used up.

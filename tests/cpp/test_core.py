@@ -1,4 +1,4 @@
-"""The C++ solvers and assembly of Born effective charges, judged by the plain Python sums."""
+"""The C++ solvers and assembly of Born effective charges, against the plain Python sums."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -45,17 +45,17 @@ def test_long_range(shape: str, channels: int, remove_self: bool) -> None:
     }
     result = _core.long_range(positions, charges, cell, **constants, atom_virial=True)
     lattice = torch.zeros(3, 3, dtype=torch.float64) if cell is None else cell
-    judge = long_range_response(
+    reference = long_range_response(
         positions, charges, lattice, cell is not None, LongRangeParameters(**constants)
     )
     for mine, theirs in (
-        ("energy", judge.energies),
-        ("potential", judge.potential),
-        ("forces", judge.forces),
+        ("energy", reference.energies),
+        ("potential", reference.potential),
+        ("forces", reference.forces),
     ):
         torch.testing.assert_close(result[mine], theirs, rtol=1e-12, atol=1e-12)
     if cell is not None:
-        torch.testing.assert_close(result["virial"], judge.virial, rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(result["virial"], reference.virial, rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(
         result["atom_virial"].sum(0), result["virial"], rtol=1e-12, atol=1e-12
     )
@@ -124,7 +124,7 @@ def test_calculator_through_core_agrees_with_forward(
     species = torch.tensor([calculator.metadata.species.index(s) for s in atoms.symbols])
     edge_index, shifts = neighbor_list(atoms.positions, cell, periodic, calculator.metadata.cutoff)
     pbc = torch.tensor([periodic] * 3)
-    judge = calculator.model.forward(
+    reference = calculator.model.forward(
         torch.tensor(atoms.positions),
         species,
         torch.tensor(cell),
@@ -136,10 +136,10 @@ def test_calculator_through_core_agrees_with_forward(
     )
     calculator.calculate(atoms, ["energy", "forces", "stress", "born_effective_charges"])
     mine = calculator.results
-    assert mine["energy"] == pytest.approx(float(judge["energy"]), rel=1e-12)
-    np.testing.assert_allclose(mine["forces"], judge["forces"].numpy(), rtol=0, atol=1e-10)
+    assert mine["energy"] == pytest.approx(float(reference["energy"]), rel=1e-12)
+    np.testing.assert_allclose(mine["forces"], reference["forces"].numpy(), rtol=0, atol=1e-10)
     np.testing.assert_allclose(
-        mine["born_effective_charges"], judge["bec"].numpy(), rtol=0, atol=1e-10
+        mine["born_effective_charges"], reference["bec"].numpy(), rtol=0, atol=1e-10
     )
 
 

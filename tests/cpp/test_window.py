@@ -34,10 +34,10 @@ def mesh_sum(
     order: int,
     loops: bool,
     spacing: float = SPACING,
-    judge: bool = False,
+    reference: bool = False,
 ) -> dict[str, torch.Tensor]:
     mesh = {"mesh_accuracy": 1e-5, "mesh_spacing": spacing, "mesh_order": order}
-    mesh["mesh_judge"] = judge
+    mesh["mesh_reference"] = reference
     return _core.long_range(positions, charges, cell, **CONSTANTS, **mesh, mesh_loops=loops)
 
 
@@ -96,18 +96,18 @@ def test_finer_meshes_are_better_to_the_last_digits(order: int) -> None:
 @pytest.mark.parametrize("vacuum", [1, 5])
 @pytest.mark.parametrize("spacing", [0.95, 0.8, 0.6])
 @pytest.mark.parametrize("order", ERRORS)
-def test_the_mesh_that_judges_another_is_ten_times_more_accurate(
+def test_the_reference_mesh_is_ten_times_more_accurate(
     order: int, spacing: float, vacuum: int
 ) -> None:
     positions, charges, cell = on_planes("triclinic", 0.3)
     cell[2] *= vacuum
     exact = _core.long_range(positions, charges, cell, **CONSTANTS)
-    mesh, judge = (
-        mesh_sum(positions, charges, cell, order, True, spacing, judge) for judge in (False, True)
+    mesh, reference = (
+        mesh_sum(positions, charges, cell, order, True, spacing, finer) for finer in (False, True)
     )
     for name in ("forces", "potential"):
         error = relative_error(mesh[name], exact[name])
-        assert relative_error(judge[name], exact[name]) < 0.1 * error
+        assert relative_error(reference[name], exact[name]) < 0.1 * error
         # so that the error measured is right within a tenth
-        measured = relative_error(mesh[name], judge[name])
+        measured = relative_error(mesh[name], reference[name])
         assert measured == pytest.approx(error, rel=0.1)

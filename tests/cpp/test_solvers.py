@@ -1,0 +1,167 @@
+"""The operation K of the solvers, linear and symmetric, and the long-range sum above it."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from lammps_les import _core
+
+CELL = torch.tensor([[9.1, 0.0, 0.0], [2.3, 8.2, 0.0], [-1.7, 3.1, 10.4]], dtype=torch.float64)
+CONSTANTS = {"sigma": 1.0, "dl": 1.9, "norm": 90.4756}
+KINDS = {"direct": 1e-11, "mesh": 2e-6, "open": 1e-11}  # error of net force and gradients, relative
+
+
+def solver(kind: str) -> _core.Solver:
+    cell = None if kind == "open" else CELL
+    return _core.Solver(kind, cell, **CONSTANTS, mesh_accuracy=1e-6)
+
+
+def atoms(channels: int = 2, n: int = 21) -> tuple[Tensor, Tensor, Tensor]:
+    """Positions, and two sets of sources [n, channels, 1]."""
+    rng = torch.Generator().manual_seed(4)
+    positions = torch.rand(n, 3, generator=rng, dtype=torch.float64) @ CELL
+    one, other = torch.randn(2, n, channels, 1, generator=rng, dtype=torch.float64)
+    return positions, one, other
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_fields_are_linear_and_symmetric_in_the_sources(kind: str) -> None:
+    positions, one, other = atoms()
+    k = solver(kind)
+    of_one, of_other, of_both = (k.apply(positions, s) for s in (one, other, one - 3.0 * other))
+    for name in ("values", "gradients"):
+        expected = getattr(of_one, name) - 3.0 * getattr(of_other, name)
+        torch.testing.assert_close(getattr(of_both, name), expected, rtol=0, atol=1e-10)
+    moments = k.moments(positions, one) - 3.0 * k.moments(positions, other)
+    torch.testing.assert_close(k.moments(positions, one - 3.0 * other), moments, rtol=0, atol=1e-10)
+    work = float((one * of_other.values).sum())
+    assert abs(work) > 1.0
+    assert work == pytest.approx(float((other * of_one.values).sum()), rel=1e-12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_channels_do_not_mix(kind: str) -> None:
+    positions, one, _ = atoms()
+    k = solver(kind)
+    for c in range(2):
+        alone = k.apply(positions, one[:, c : c + 1])
+        both = k.apply(positions, one)
+        torch.testing.assert_close(alone.values[:, 0], both.values[:, c], rtol=0, atol=1e-11)
+        torch.testing.assert_close(alone.gradients[:, 0], both.gradients[:, c], rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradients_are_slopes_of_the_fields(kind: str) -> None:
+    """Of the energy <one, K other>, as the atom moves that has a source in `one` alone."""
+    positions, one, other = atoms()
+    k = solver(kind)
+    one[1:], other[0] = 0.0, 0.0
+    gradient = k.apply(positions, other).gradients
+    slope = torch.zeros(3, dtype=torch.float64)
+    for a in range(3):
+        for step in (1e-5, -1e-5):
+            moved = positions.clone()
+            moved[0, a] += step
+            slope[a] += (one * k.apply(moved, other).values).sum() / (2 * step)
+    expected = (one.unsqueeze(3) * gradient).sum((0, 1, 2))
+    torch.testing.assert_close(slope, expected, rtol=0, atol=1e-7 * float(expected.norm()))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_virial_of_two_applications_is_bilinear(kind: str) -> None:
+    """What sources that respond to a field need: |S + S'|^2 has a cross term."""
+    positions, one, other = atoms()
+    k = solver(kind)
+    of_one, of_other = k.apply(positions, one), k.apply(positions, other)
+    cross = k.apply(positions, other, of_one)
+    torch.testing.assert_close(cross.values, of_other.values, rtol=0, atol=0)
+    for name in ("virial", "atom_virial"):
+        back = getattr(k.apply(positions, one, of_other), name)
+        expected = getattr(k.apply(positions, one + other), name)
+        expected = expected - getattr(of_one, name) - getattr(of_other, name)
+        assert expected.abs().max() > 0.1
+        torch.testing.assert_close(getattr(cross, name) + back, expected, rtol=0, atol=1e-10)
+    torch.testing.assert_close(cross.atom_virial.sum(0), cross.virial, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_other_sources_are_refused_by_name(kind: str) -> None:
+    positions, one, _ = atoms()
+    for components, name in ((4, r"charges and dipoles\)"), (10, "dipoles and quadrupoles")):
+        sources = one.expand(-1, -1, components)
+        with pytest.raises(RuntimeError, match=f"{name}.* not implemented"):
+            solver(kind).apply(positions, sources)
+        with pytest.raises(RuntimeError, match="not implemented"):
+            solver(kind).moments(positions, sources)
+
+
+@pytest.mark.parametrize("method", ["direct", "mesh", "open"])
+def test_forces_of_the_long_range_sum(method: str) -> None:
+    """They are the slope of the energy, and add up to zero; no solver leaves a net force."""
+    positions, one, _ = atoms()
+    periodic = method != "open"
+    total = _core.LongRangeSum(
+        **CONSTANTS, remove_self=not periodic, method=method if periodic else "auto"
+    )
+    total.choose([periodic] * 3, CELL, len(positions))
+    result = total.compute(positions, one, CELL)
+    assert result["forces"].sum(0).abs().max() < 1e-10
+    energies = []
+    for step in (1e-5, -1e-5):
+        moved = positions.clone()
+        moved[3, 1] += step
+        energies.append(float(total.compute(moved, one, CELL)["energy"].sum()))
+    slope = (energies[1] - energies[0]) / 2e-5
+    scale = float(result["forces"].square().mean().sqrt())
+    assert slope == pytest.approx(float(result["forces"][3, 1]), abs=1e-5 * scale)
+    # with its self term either way
+    fields = result["fields"]
+    assert float((fields * one).sum()) == pytest.approx(
+        2 * float(result["energy"].sum()), rel=1e-12
+    )
+    assert total.is_mesh() == (method == "mesh")
+
+
+@pytest.mark.parametrize("boundary", [[True, True, False], [False, True, False]])
+def test_mixed_boundaries_are_refused(boundary: list[bool]) -> None:
+    total = _core.LongRangeSum(**CONSTANTS, remove_self=True)
+    with pytest.raises(RuntimeError, match=r"a mixture \(slab, wire\) is not implemented"):
+        total.choose(boundary, CELL, 10)
+
+
+def test_choice_of_the_solver() -> None:
+    cube = torch.eye(3, dtype=torch.float64)
+    total = _core.LongRangeSum(**CONSTANTS, remove_self=True)
+    assert "takes the direct sum" in total.choose([True] * 3, 8.0 * cube, 50)
+    assert "takes the mesh" in total.choose([True] * 3, 60.0 * cube, 20000)
+    assert total.choose([False] * 3, cube, 20000) == ""
+    mesh = _core.LongRangeSum(**CONSTANTS, remove_self=True, method="mesh")
+    with pytest.raises(RuntimeError, match="kspace mesh is for periodic systems"):
+        mesh.choose([False] * 3, cube, 20000)
+
+
+def test_measured_once_while_the_cell_is_the_same() -> None:
+    positions, one, _ = atoms()
+    total = _core.LongRangeSum(**CONSTANTS, remove_self=True, method="mesh")
+    measured = []
+    for stretch, forget in ((1.0, False), (1.001, False), (1.02, False), (1.02, True)):
+        if forget:
+            total.forget_mesh()
+        total.choose([True] * 3, stretch * CELL, len(positions))
+        assert not total.is_set_up()
+        result = total.compute(stretch * positions, one, stretch * CELL)
+        assert total.is_set_up()
+        measured.append(result["measured"] is not None)
+    assert measured == [True, False, True, True]
+
+
+def test_fields_and_shares_of_no_atoms_and_of_no_channels() -> None:
+    positions, one, _ = atoms()
+    for kind in KINDS:
+        none = solver(kind).apply(positions[:0], one[:0])
+        assert none.values.shape == (0, 2, 1)
+        assert none.gradients.shape == (0, 2, 1, 3)
+        none = solver(kind).apply(positions, one[:, :0])
+        assert none.values.shape == (len(positions), 0, 1)
+        np.testing.assert_array_equal(none.virial.numpy(), np.zeros((3, 3)))
