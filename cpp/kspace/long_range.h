@@ -35,6 +35,8 @@ class LongRangeSum {
   // (may be empty). Throws where the settings ask for what cannot be.
   std::string choose(const Boundary &boundary, const torch::Tensor &cell, double n_atoms);
 
+  // Choose wave vectors and mesh from this cell, which need not be that of the atoms, instead of at the first evaluation.
+  void set_up_from(const torch::Tensor &cell);
   bool is_set_up() const { return ready_; }
   void forget_setup() { ready_ = false; }    // wave vectors are chosen anew at the next evaluation
   bool is_mesh() const { return mesh_; }

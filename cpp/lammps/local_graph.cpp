@@ -29,9 +29,8 @@ void LocalGraph::find_owners(const Atoms &atoms)
 }
 
 void LocalGraph::build(const Atoms &atoms, const Neighbors &list, const std::vector<int> &species_of_type,
-                       double cutoff, int layers)
+                       double cutoff, int rings, bool merge)
 {
-  const bool merge_images = layers > 1;
   lammps_index_.clear();
   positions_.clear();
   species_.clear();
@@ -39,8 +38,10 @@ void LocalGraph::build(const Atoms &atoms, const Neighbors &list, const std::vec
   center_.clear();
   neighbor_.clear();
   image_.clear();
+  rings_.clear();
+  first_.clear();
   graph_index_.assign(atoms.nall, -1);
-  if (merge_images && owner_.size() != static_cast<size_t>(atoms.nall)) find_owners(atoms);
+  if (merge && owner_.size() != static_cast<size_t>(atoms.nall)) find_owners(atoms);
 
   const auto species_of = [&](int i) { return atoms.mask[i] & atoms.excluded ? -1 : species_of_type[atoms.type[i]]; };
   for (int i = 0; i < atoms.nlocal; i++)
@@ -49,10 +50,12 @@ void LocalGraph::build(const Atoms &atoms, const Neighbors &list, const std::vec
 
   const double cutoff_squared = cutoff * cutoff;
   int first = 0;
-  for (int ring = 0; ring < layers; ring++) {
+  for (int ring = 0; ring < rings; ring++) {
     const int last = n_all();    // atoms reached so far; their edges reach the next ring
+    rings_.push_back(last);
     for (int c = first; c < last; c++) {
       const int i = lammps_index_[c];
+      first_.push_back(n_edges());
       const double *xi = atoms.x[i];
       const int *neighbors = list.first[i];
       for (int n = 0; n < list.count[i]; n++) {
@@ -61,7 +64,7 @@ void LocalGraph::build(const Atoms &atoms, const Neighbors &list, const std::vec
         if (species < 0) continue;
         const double d[3] = {atoms.x[j][0] - xi[0], atoms.x[j][1] - xi[1], atoms.x[j][2] - xi[2]};
         if (d[0] * d[0] + d[1] * d[1] + d[2] * d[2] >= cutoff_squared) continue;
-        const int known = merge_images ? owner_[j] : j;
+        const int known = merge ? owner_[j] : j;
         const int g = graph_index_[known] >= 0 ? graph_index_[known] : add(atoms, known, species);
         center_.push_back(c);
         neighbor_.push_back(g);
@@ -71,6 +74,7 @@ void LocalGraph::build(const Atoms &atoms, const Neighbors &list, const std::vec
     }
     first = last;
   }
+  first_.push_back(n_edges());
 }
 
 namespace {

@@ -29,11 +29,11 @@ class LocalGraph {
     int *const *first = nullptr;
   };
 
-  // species_of_type[type] = species index of the model, -1 for NULL; the list is full, and holds ghosts where layers > 1.
-  // Edges are given for all atoms that fewer than `layers` edges reach from owned ones.
-  // With several layers a ghost whose owner lives on this rank is taken to be its owner, so that nothing is evaluated twice.
+  // species_of_type[type] = species index of the model, -1 for NULL; the list is full, and holds ghosts where rings > 1.
+  // Edges are given for all atoms that fewer than `rings` edges reach from owned ones. `merge`: a ghost whose owner lives on this rank is
+  // taken to be its owner, so that nothing is evaluated twice.
   void build(const Atoms &atoms, const Neighbors &list, const std::vector<int> &species_of_type, double cutoff,
-             int layers);
+             int rings, bool merge);
   // The owners of ghosts changed (new neighbor list): look them up again at the next build.
   void forget_owners() { owner_.clear(); }
 
@@ -41,12 +41,15 @@ class LocalGraph {
   int n_all() const { return static_cast<int>(lammps_index_.size()); }
   int64_t n_edges() const { return static_cast<int64_t>(center_.size()); }
   int lammps_index(int graph_index) const { return lammps_index_[graph_index]; }    // [n_all]
+  // of les::Graph: atoms that at most r edges reach, and where the edges of a center begin
+  const std::vector<int64_t> &rings() const { return rings_; }
+  const std::vector<int64_t> &first() const { return first_; }
 
-  torch::Tensor positions() const;       // [n_all, 3] f64, images unwrapped
+  torch::Tensor positions() const;       // [n_all, 3] f64, ghosts where edges reach them
   torch::Tensor species() const;         // [n_all] i64
   torch::Tensor edge_vectors() const;    // [E, 3] f64, r_cj = x_j - x_c, sorted by center
   torch::Tensor edge_index() const;      // [2, E] i64 graph indices, center and neighbor
-  torch::Tensor edge_atoms() const;      // [2, E] i64 LAMMPS indices between which the edges run, images not merged
+  torch::Tensor edge_atoms() const;      // [2, E] i64 LAMMPS indices between which the edges run, ghosts not merged
   torch::Tensor atoms() const;           // [n_all] i64 LAMMPS indices
 
  private:
@@ -56,6 +59,7 @@ class LocalGraph {
   std::vector<int> owner_;                     // [nall] LAMMPS index of the owner if this rank owns it, else itself
   std::vector<double> positions_, vectors_;    // [3 n_all], [3 E]
   std::vector<int64_t> species_, center_, neighbor_, image_;
+  std::vector<int64_t> rings_, first_;
 
   int add(const Atoms &atoms, int i, int species);
   void find_owners(const Atoms &atoms);

@@ -25,7 +25,23 @@ using namespace LAMMPS_NS;
 using les::reason_of;
 using torch::Tensor;
 
-PairLES::PairLES(LAMMPS *lmp) : Pair(lmp), impl(std::make_unique<Impl>(world))
+namespace {
+
+// A number, or the six of a tensor
+std::string epsilon_text(const std::array<double, 9> &e)
+{
+  if (e[1] == 0.0 && e[2] == 0.0 && e[5] == 0.0 && e[0] == e[4] && e[0] == e[8]) return fmt::format("{}", e[0]);
+  return fmt::format("xx {} yy {} zz {} xy {} xz {} yz {}", e[0], e[4], e[8], e[1], e[2], e[5]);
+}
+
+}    // namespace
+
+PairLES::PairLES(LAMMPS *lmp) :
+    Pair(lmp), impl(std::make_unique<Impl>(world,
+                                           [this](bool forward, int columns) {
+                                             if (forward) comm->forward_comm(this, columns);
+                                             else comm->reverse_comm(this, columns);
+                                           }))
 {
   single_enable = 0;
   restartinfo = 0;
@@ -33,7 +49,7 @@ PairLES::PairLES(LAMMPS *lmp) : Pair(lmp), impl(std::make_unique<Impl>(world))
   manybody_flag = 1;
   centroidstressflag = CENTROID_AVAIL;
   no_virial_fdotr_compute = 1;
-  comm_reverse = comm_reverse_off = 9;    // LAMMPS sizes its buffers by this
+  comm_reverse = comm_reverse_off = 9;    // LAMMPS sizes its buffers by this; more for several layers, see init_style
 }
 
 PairLES::~PairLES()
@@ -48,50 +64,56 @@ PairLES::~PairLES()
 /* ----------------------------------------------------------------------
    pair_style les [kspace auto|direct|mesh] [accuracy X] [mesh H] [order P] [check auto|yes|no]
                   [born local|phase] [epsilon_inf X] [multichannel_bec yes|no] [kset run|cell|S] [device auto|cpu|cuda|cuda:N]
-                  [edges auto|step|rebuild] [gpu_aware auto|yes|no]
+                  [edges auto|step|rebuild] [exchange yes|no] [store X] [gpu_aware auto|yes|no]
 ------------------------------------------------------------------------- */
 
 void PairLES::settings(int narg, char **arg)
 {
-  les::Settings &s = impl->settings;
-  s = les::Settings();
-  impl->kset_strain = HUGE_VAL;
+  impl->settings = {};
+  auto &s = impl->settings;
+  les::KspaceSettings &kspace = s.evaluator.kspace;
   les::Keywords args(lmp, "pair_style les",
                      {"kspace", "accuracy", "mesh", "order", "check", "born", "epsilon_inf", "multichannel_bec", "kset",
-                      "device", "edges", "gpu_aware"},
+                      "device", "edges", "exchange", "store", "gpu_aware"},
                      narg, arg, 0);
   while (args.next()) {
     if (args.is("kspace")) {
-      s.kspace.method = static_cast<les::KspaceChoice>(args.choice({"auto", "direct", "mesh"}));
+      kspace.method = static_cast<les::KspaceChoice>(args.choice({"auto", "direct", "mesh"}));
     } else if (args.is("accuracy")) {
-      s.kspace.mesh.accuracy = args.positive();
-      if (s.kspace.mesh.accuracy < 1e-7 || s.kspace.mesh.accuracy > 1e-2)
-        args.refuse("a relative error between 1e-7 and 1e-2");
+      kspace.mesh.accuracy = args.positive();
+      if (kspace.mesh.accuracy < 1e-7 || kspace.mesh.accuracy > 1e-2) args.refuse("a relative error between 1e-7 and 1e-2");
     } else if (args.is("mesh")) {
-      s.kspace.mesh.spacing = args.positive();
+      kspace.mesh.spacing = args.positive();
     } else if (args.is("order")) {
-      s.kspace.mesh.order = args.integer(les::MeshSettings::MIN_ORDER, les::MeshSettings::MAX_ORDER);
+      kspace.mesh.order = args.integer(les::MeshSettings::MIN_ORDER, les::MeshSettings::MAX_ORDER);
     } else if (args.is("check")) {
-      s.kspace.mesh_error = static_cast<les::MeshCheck>(args.choice({"auto", "yes", "no"}));
+      kspace.mesh_error = static_cast<les::MeshCheck>(args.choice({"auto", "yes", "no"}));
     } else if (args.is("born")) {
-      s.born = args.choice({"local", "phase"}) == 0 ? les::BornForm::Local : les::BornForm::Phase;
+      s.evaluator.bec = args.choice({"local", "phase"}) == 0 ? les::BornForm::Local : les::BornForm::Phase;
     } else if (args.is("epsilon_inf")) {
-      s.epsilon_inf = args.positive();
+      const double e = args.positive();
+      s.evaluator.epsilon_inf = {e, 0.0, 0.0, 0.0, e, 0.0, 0.0, 0.0, e};
     } else if (args.is("multichannel_bec")) {
       s.multichannel_bec = args.yes_or_no();
     } else if (args.is("kset")) {
       if (utils::is_double(args.text())) {
-        impl->kset_strain = args.number();
-        if (impl->kset_strain < 0.0) args.refuse("a strain of 0 or more");
+        s.kset_strain = args.number();
+        if (s.kset_strain < 0.0) args.refuse("a strain of 0 or more");
       } else {
         const int choice = args.choice({"run", "cell", "S"});
         if (choice == 2) args.refuse("a strain in place of S");
-        impl->kset_strain = choice == 0 ? HUGE_VAL : 0.01;
+        s.kset_strain = choice == 0 ? HUGE_VAL : 0.01;
       }
     } else if (args.is("edges")) {
       s.edges = static_cast<les::EdgeChoice>(args.choice({"auto", "step", "rebuild"}));
+    } else if (args.is("exchange")) {
+      s.exchange = args.yes_or_no();
+    } else if (args.is("store")) {
+      const double gigabytes = args.number();
+      if (!(gigabytes >= 0.0)) args.refuse("a number of GB, 0 or more");
+      s.evaluator.store_bytes = 1e9 * gigabytes;
     } else if (args.is("gpu_aware")) {
-      s.gpu_aware = static_cast<les::GpuAware>(args.choice({"auto", "yes", "no"}));
+      s.gpu_aware = static_cast<Impl::GpuAware>(args.choice({"auto", "yes", "no"}));
     } else if (utils::strmatch(args.text(), "^cuda:\\d+$") && args.text().size() < 9) {
       s.device = {les::DeviceChoice::CUDA, std::stoi(args.text().substr(5))};
     } else {
@@ -100,7 +122,7 @@ void PairLES::settings(int narg, char **arg)
       s.device.kind = static_cast<les::DeviceChoice::Kind>(choice);
     }
   }
-  if (impl->model) load_model();    // the style was given again: pair_coeff stays, the device may have changed
+  if (impl->evaluator) load_model();    // the style was given again: pair_coeff stays, the device may have changed
 }
 
 /* ----------------------------------------------------------------------
@@ -130,8 +152,8 @@ void PairLES::coeff(int narg, char **arg)
   for (int type = 1; type <= ntypes; type++) {
     const std::string element = arg[2 + type];
     if (element == "NULL") continue;
-    for (size_t s = 0; s < info.species.size(); s++)
-      if (info.species[s] == element) m.species_of_type[type] = static_cast<int>(s);
+    for (size_t s = 0; s < info.network.species.size(); s++)
+      if (info.network.species[s] == element) m.species_of_type[type] = static_cast<int>(s);
     if (m.species_of_type[type] < 0)
       error->all(FLERR, "pair_coeff les: model file {} knows the species{}; type {} asks for {}", m.path, known, type,
                  element);
@@ -145,9 +167,9 @@ void PairLES::coeff(int narg, char **arg)
   if (mapped == 0) error->all(FLERR, "pair_coeff les: every atom type is mapped to NULL");
 
   m.atomic_energy.clear();
-  for (const auto &s : info.species) m.atomic_energy.push_back(info.atomic_energies.at(s));
+  for (const auto &s : info.network.species) m.atomic_energy.push_back(info.atomic_energies.at(s));
   m.charge_unit.clear();
-  for (const double sign : info.charge_sign) m.charge_unit.push_back(sign * info.charge_unit);
+  for (const double sign : info.charges.sign) m.charge_unit.push_back(sign * info.charges.unit);
 }
 
 void PairLES::load_model()
@@ -177,27 +199,31 @@ void PairLES::load_model()
   MPI_Bcast(bytes.data(), size, MPI_CHAR, 0, world);
   try {
     const torch::Device device = les::choose_device(m.settings.device, world, universe->iworld * comm->nprocs);
-    m.model = std::make_unique<les::LesModel>(m.path, bytes, device);
-    m.comm.set_gpu_aware(m.settings.gpu_aware == les::GpuAware::Yes ||
-                         (m.settings.gpu_aware == les::GpuAware::Auto && les::MpiCommunicator::mpi_is_gpu_aware()));
+    m.evaluator = std::make_unique<les::Evaluator>(les::load_network(m.path, bytes, device), m.settings.evaluator, m.comm);
+    m.graphs = std::make_unique<les::GraphBuilder>(m.evaluator->network(), m.settings.edges, m.graph_reach());
+    m.graphs_again = std::make_unique<les::GraphBuilder>(m.evaluator->network(), les::EdgeChoice::Step,
+                                                         les::GraphBuilder::reach_of(m.info().network, false));
+    m.comm.set_gpu_aware(m.settings.gpu_aware == Impl::GpuAware::Yes ||
+                         (m.settings.gpu_aware == Impl::GpuAware::Auto && les::MpiCommunicator::mpi_is_gpu_aware()));
   } catch (const std::exception &e) {
     failed = fmt::format("pair_coeff les: {}", e.what());
   }
   stop_together(failed);    // a GPU may be missing on one node only
-  m.forget_mesh();
   const les::Metadata &info = m.info();
   if (comm->me == 0)
     utils::logmesg(lmp,
                    "pair les: model {}\n"
                    "  species{}, {} layer(s) of {} A, {} charge channel(s), {}, device {}\n"
                    "  sigma {} A, dl {} A, norm {} eV A, epsilon_inf {}\n",
-                   m.path, m.known_species(), info.layers, info.cutoff, info.channels, info.dtype,
-                   m.model->device().str(), info.sigma, info.dl, info.norm, m.epsilon_inf());
-  if (comm->me == 0 && info.channels > 0)
+                   m.path, m.known_species(), info.network.layers, info.network.cutoff, info.charges.channels,
+                   info.network.dtype, m.evaluator->network().device().str(), info.long_range.sigma, info.long_range.dl,
+                   info.long_range.norm, epsilon_text(m.evaluator->epsilon_inf()));
+  if (comm->me == 0 && info.charges.channels > 0)
     utils::logmesg(lmp, "  Born effective charges in the {} form, {}\n",
-                   m.born_form() == les::BornForm::Local ? "local" : "phase",
-                   m.settings.born ? fmt::format("as pair_style says; that of the model file is {}", info.bec_form)
-                                   : "that of the model file");
+                   m.evaluator->born_form() == les::BornForm::Local ? "local" : "phase",
+                   m.settings.evaluator.bec
+                       ? fmt::format("as pair_style says; that of the model file is {}", info.response.bec_form)
+                       : "that of the model file");
 }
 
 void PairLES::init_style()
@@ -207,26 +233,29 @@ void PairLES::init_style()
   warn_of_heat_flux();
   warn_of_other_commands();
   Impl &m = *impl;
-  const les::Metadata &info = m.info();
-  const int layers = info.layers;
-  if (layers > 1 && neighbor->style != Neighbor::BIN && neighbor->style != Neighbor::NSQ)
-    error->all(FLERR, "pair_style les: models with message passing need neighbor style bin or nsq");
-  neighbor->add_request(this, layers > 1 ? NeighConst::REQ_FULL | NeighConst::REQ_GHOST : NeighConst::REQ_FULL);
-  if (layers > 1 && comm->mode != Comm::SINGLE)
-    error->all(FLERR,
-               "pair_style les: models with message passing need ghosts out to {} cutoffs; use comm_modify mode single",
-               layers);
-  if (layers > 1) {    // ghosts out to `layers` cutoffs, while neighbor lists reach only one
-    const double needed = layers * info.cutoff + neighbor->skin;
+  const les::Metadata::Network &network = m.info().network;
+  neighbor->add_request(this, m.needs_ghosts() ? NeighConst::REQ_FULL | NeighConst::REQ_GHOST : NeighConst::REQ_FULL);
+  if (m.needs_ghosts()) {    // out to `layers` cutoffs, while neighbor lists reach only one
+    if (neighbor->style != Neighbor::BIN && neighbor->style != Neighbor::NSQ)
+      error->all(FLERR, "pair_style les: edges of ghosts need neighbor style bin or nsq");
+    if (comm->mode != Comm::SINGLE)
+      error->all(FLERR, "pair_style les: this needs ghosts out to {} cutoffs; use comm_modify mode single",
+                 network.layers);
+    const double needed = network.layers * network.cutoff + neighbor->skin;
     if (comm->me == 0 && comm->cutghostuser < needed)
-      utils::logmesg(lmp, "pair les: ghost cutoff set to {:.6g} A for {} layers of {} A\n", needed, layers,
-                     info.cutoff);
+      utils::logmesg(lmp, "pair les: ghost cutoff set to {:.6g} A for {} layers of {} A\n", needed, network.layers,
+                     network.cutoff);
     comm->cutghostuser = MAX(comm->cutghostuser, needed);
+  }
+  if (network.pieces() > 1) {    // LAMMPS sizes its buffers right after this
+    comm_forward = comm_reverse = comm_reverse_off = les::GhostRows::COLUMNS;
+    force->pair->comm_forward = MAX(force->pair->comm_forward, comm_forward);    // of pair_style hybrid
+    force->pair->comm_reverse = MAX(force->pair->comm_reverse, comm_reverse);
   }
 
   try {
-    const std::string choice = m.choose_solver(domain->xperiodic != 0, les::cell_tensor(les::cell_of(domain)),
-                                               static_cast<double>(atom->natoms));
+    const std::string choice = m.evaluator->begin_run(boundary(), les::cell_tensor(les::cell_of(domain)),
+                                                      static_cast<double>(atom->natoms));
     if (!choice.empty() && comm->me == 0) utils::logmesg(lmp, "pair les: {}\n", choice);
   } catch (const std::exception &e) {
     error->all(FLERR, "pair_style les: {}", reason_of(e));
@@ -234,10 +263,15 @@ void PairLES::init_style()
   m.respond_every_step = m.warned_of_drift = false;
   m.evaluated.known = false;
   m.reported.clear();
-  m.graph.forget_owners();
+  m.graphs->local().forget_owners();
 }
 
-double PairLES::init_one(int, int) { return impl->info().cutoff; }
+les::Boundary PairLES::boundary() const
+{
+  return {domain->xperiodic != 0, domain->yperiodic != 0, domain->zperiodic != 0};
+}
+
+double PairLES::init_one(int, int) { return impl->info().network.cutoff; }
 
 PairLES *PairLES::find(LAMMPS *lmp, const char *caller)
 {
@@ -249,8 +283,8 @@ PairLES *PairLES::find(LAMMPS *lmp, const char *caller)
 
 int PairLES::channels() const
 {
-  if (!impl->model) error->all(FLERR, "pair les: the model is not known before pair_coeff");
-  return impl->info().channels;
+  if (!impl->evaluator) error->all(FLERR, "pair les: the model is not known before pair_coeff");
+  return impl->channels();
 }
 
 bool PairLES::sees(int i) const
@@ -262,7 +296,9 @@ double PairLES::memory_usage()
 {
   const Impl &m = *impl;
   double bytes = Pair::memory_usage() + sizeof(double) * (m.q.size() + m.phi.size() + m.z.size() + m.along.size());
-  for (const Tensor &t : {m.positions, m.edge_vectors, m.edge_index, m.edge_gradient})
+  if (!m.evaluator) return bytes;
+  const les::Graph &graph = m.evaluator->graph();
+  for (const Tensor &t : {graph.positions, graph.edge_vectors, graph.edge_index})
     if (t.defined()) bytes += t.nbytes();
   return bytes;
 }

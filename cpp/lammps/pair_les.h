@@ -13,11 +13,13 @@ PairStyle(les,PairLES);
 
 #include "pair.h"
 
+#include <array>
 #include <functional>
 #include <memory>
 
 namespace les {
-struct Tally;
+struct Graph;
+struct Result;
 struct Want;
 }    // namespace les
 
@@ -33,6 +35,8 @@ class PairLES : public Pair {
   double init_one(int, int) override;
   void compute(int, int) override;
   void finish() override;
+  int pack_forward_comm(int, int *, double *, int, int *) override;
+  void unpack_forward_comm(int, int, double *) override;
   int pack_reverse_comm(int, int, double *) override;
   void unpack_reverse_comm(int, int *, double *) override;
   double memory_usage() override;
@@ -56,8 +60,11 @@ class PairLES : public Pair {
   std::unique_ptr<Impl> impl;
 
   void load_model();
+  std::array<bool, 3> boundary() const;
   void start_evaluation();
-  void build_graph();
+  les::Graph build_graph();
+  void complete(les::Graph &) const;
+  bool outgrew_rows(int64_t most_neighbors);
   void report_solver();
   void warn_of_drift();
   void warn_of_net_charge_in_vacuum();
@@ -71,12 +78,12 @@ class PairLES : public Pair {
   void check_heat_flux() const;
   void warn_of_heat_flux() const;
   void compare_masses() const;
-  bool add_to_lammps(const les::Tally &tally, const les::Want &want);
+  bool add_to_lammps(const les::Result &result, const les::Want &want);
   int excluded_groups() const;    // bits of groups that a Monte Carlo fix has taken out; an error for other exclusions
   static bool several(class LAMMPS *);
   void evaluate_response(const double (*directions)[3], int count);
-  std::string failure(const char *doing, const std::string &reason) const;
-  void together(const std::function<void(const char *&doing)> &work);
+  std::string failure(const std::string &reason) const;
+  void together(const std::function<void()> &work);
   void stop_together(const std::string &failure_here);
   void stop_with(int rank, const std::string &failure_here);
 };

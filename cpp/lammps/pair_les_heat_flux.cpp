@@ -1,4 +1,4 @@
-// What compute heat/flux can have of pair_style les. The tensors are made in cpp/response/heat_flux.h.
+// What compute heat/flux can have of pair_style les. The tensors are made in cpp/evaluation/heat_flux.h.
 
 #include "pair_les_impl.h"
 
@@ -28,12 +28,7 @@ void PairLES::warn_of_heat_flux() const
 void PairLES::check_heat_flux() const
 {
   const Impl &m = *impl;
-  if (m.info().layers > 1) try {
-      m.model->check_tells_layers_apart();
-    } catch (const std::exception &e) {
-      error->all(FLERR, "pair les: model file {}: {}", m.path, e.what());
-    }
-  if (m.info().total_charge && domain->xperiodic)
+  if (m.info().charges.total && domain->xperiodic)
     error->all(
         FLERR,
         "pair les: compute centroid/stress/atom is not defined for model file {} in a periodic system: its fixed "

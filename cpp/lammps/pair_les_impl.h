@@ -1,9 +1,13 @@
-// What the files pair_les*.cpp share: the step of the model as the pair style sees it.
+// What the files pair_les*.cpp share: the evaluator as the pair style sees it.
 #pragma once
 
 #include "atom.h"
 #include "cell.h"
-#include "les_step.h"
+#include "device.h"
+#include "evaluator.h"
+#include "ghost_exchange.h"
+#include "graph_builder.h"
+#include "mpi_communicator.h"
 #include "pair_les.h"
 #include "surroundings.h"
 
@@ -13,15 +17,50 @@
 
 namespace LAMMPS_NS {
 
-// What the pair style adds to the step: LAMMPS's types, indices and units.
-class PairLES::Impl : public les::LesStep {
+// What the pair style adds to the evaluator: LAMMPS's types, indices and units.
+class PairLES::Impl {
  public:
-  using LesStep::LesStep;
+  Impl(MPI_Comm world, std::function<void(bool, int)> move) : comm(world), exchange(rows, comm, std::move(move)) {}
+
+  enum class GpuAware { Auto, Yes, No };
+  struct {
+    les::DeviceChoice device;
+    les::EvaluatorSettings evaluator;
+    // several channels add up with the signs of the model file, even if no label settled them
+    bool multichannel_bec = false;
+    bool exchange = true;    // between layers; else ghosts are evaluated too
+    les::EdgeChoice edges = les::EdgeChoice::Auto;
+    GpuAware gpu_aware = GpuAware::Auto;
+    double kset_strain = HUGE_VAL;    // of the cell, at which wave vectors are chosen anew within a run
+  } settings;
+
+  les::MpiCommunicator comm;
+  les::GhostRows rows;
+  les::GhostExchange exchange;
+  std::unique_ptr<les::Evaluator> evaluator;
+  std::unique_ptr<les::GraphBuilder> graphs;
+  // in place of LAMMPS's ghosts and lists, where the last evaluation was another one
+  std::unique_ptr<les::Surroundings> surroundings;
+  std::unique_ptr<les::GraphBuilder> graphs_again;
+  les::StepTimes times;
 
   std::string path;                     // of the model file
   std::vector<int> species_of_type;     // [ntypes + 1], -1 for NULL
   std::vector<double> atomic_energy;    // [species] eV
   std::vector<double> charge_unit;      // [channels] e per file unit, sign included
+
+  const les::Metadata &info() const { return evaluator->metadata(); }
+  int channels() const { return info().charges.channels; }
+  bool needs_ghosts() const { return graph_reach().rings > 1; }    // with their edges
+  les::GraphBuilder::Reach graph_reach() const
+  {
+    return les::GraphBuilder::reach_of(info().network, settings.exchange);
+  }
+  // Of the last evaluation
+  const les::LocalGraph &local() const { return surroundings ? graphs_again->local() : graphs->local(); }
+
+  bool has_solver() const { return evaluator->long_range() != nullptr; }
+  bool first_step() const { return !has_solver() || !evaluator->long_range()->is_set_up(); }    // of a run
 
   les::LocalGraph::Atoms atoms_of(const Atom *atom) const
   {
@@ -31,13 +70,13 @@ class PairLES::Impl : public les::LesStep {
   std::string known_species() const    // with a blank before each
   {
     std::string text;
-    for (const auto &s : info().species) text += " " + s;
+    for (const auto &s : info().network.species) text += " " + s;
     return text;
   }
 
   bool respond_every_step = false;
-  double kset_strain = HUGE_VAL;    // of the cell, at which wave vectors are chosen anew within a run
   bool warned_of_drift = false, warned_of_vacuum = false, warned_of_commands = false, warned_of_axes = false;
+  les::Cell last_cell{};     // from the beginning of the run without flips
   les::Cell setup_cell{};    // when wave vectors were chosen
   std::string reported;      // of the solver, in this run
   int excluded = 0;          // group bits of atoms that are as good as deleted
@@ -52,15 +91,11 @@ class PairLES::Impl : public les::LesStep {
     std::vector<tagint> tag;     // [nall]
   } evaluated;
   bool have_charges = false, have_born = false;    // q and phi; z
-  std::unique_ptr<les::Surroundings>
-      surroundings;    // in place of LAMMPS's ghosts, where the last evaluation was another one
 
   // per atom, LAMMPS indices
-  std::vector<double> q, phi;                  // [nlocal * channels] e, V
-  std::vector<double> z;                       // [nlocal * 9, or more] e
-  std::vector<double> along;                   // [nlocal * 3, or more] e times the unit of the field
-  std::vector<double> *to_owners = nullptr;    // what is on its way from ghosts to their owners, and its row length
-  int width = 0;
+  std::vector<double> q, phi;    // [nlocal * channels] e, V
+  std::vector<double> z;         // [nlocal * 9, or more] e
+  std::vector<double> along;     // [nlocal * 3, or more] e times the unit of the field
 };
 
 }    // namespace LAMMPS_NS

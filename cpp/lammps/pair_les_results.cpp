@@ -24,12 +24,7 @@ void PairLES::check_born()
                "pair les: model file {} has {} charge channels, and no label settled how they couple to a field: "
                "energies do not. Train with Born effective charges, or take the signs of the file as they are by "
                "'pair_style les multichannel_bec yes'",
-               m.path, m.info().channels);
-  try {
-    if (les::needs_layers(m.born_form(), m.info().layers, domain->xperiodic != 0)) m.model->check_tells_layers_apart();
-  } catch (const std::exception &e) {
-    error->all(FLERR, "pair les: model file {}: {}", m.path, e.what());
-  }
+               m.path, m.channels());
   if (!domain->triclinic_general || m.warned_of_axes) return;
   m.warned_of_axes = true;
   if (comm->me == 0)
@@ -48,31 +43,28 @@ void PairLES::respond_every_step()
 void PairLES::evaluate_response(const double (*directions)[3], int count)
 {
   Impl &m = *impl;
-  if (m.info().channels == 0)
+  if (m.channels() == 0)
     error->all(FLERR, "pair les: model file {} has no charges, so it has no Born effective charges", m.path);
   std::vector<double> &out = count == 3 ? m.z : m.along;
   const size_t nall = m.surroundings ? m.surroundings->atoms().nall : atom->nlocal + atom->nghost,
                width = 3 * static_cast<size_t>(count);
   out.assign(nall * width, 0.0);
   Tensor rows;
-  together([&](const char *&doing) {
-    doing = "computing Born effective charges";
-    rows = m.born_rows(torch::tensor(at::ArrayRef<double>(directions[0], 3 * count), torch::kFloat64).view({count, 3}));
+  together([&] {
+    m.times.doing = "computing Born effective charges";
+    rows = m.evaluator->born(
+        torch::tensor(at::ArrayRef<double>(directions[0], 3 * count), torch::kFloat64).view({count, 3}));
   });
   const double *row = rows.data_ptr<double>();
-  for (int a = 0; a < m.graph.n_all(); a++)
+  for (int64_t a = 0; a < rows.size(0); a++)
     for (size_t k = 0; k < width; k++)
-      out[width * static_cast<size_t>(m.graph.lammps_index(a)) + k] += row[width * static_cast<size_t>(a) + k];
-  if (m.surroundings) {
-    together([&](const char *&doing) {
-      doing = "computing Born effective charges";
+      out[width * static_cast<size_t>(m.local().lammps_index(static_cast<int>(a))) + k] += row[width * a + k];
+  if (m.surroundings)
+    together([&] {
+      m.times.doing = "computing Born effective charges";
       m.surroundings->add_to_owners(out, static_cast<int>(width));
     });
-    return;
-  }
-  m.to_owners = &out;
-  m.width = static_cast<int>(width);
-  comm->reverse_comm(this, m.width);
+  else m.exchange.add_to_owners(out, width);
 }
 
 const double *PairLES::born()
@@ -101,17 +93,18 @@ void PairLES::fetch_charges(const char *what)
   Impl &m = *impl;
   if (m.have_charges) return;
   Tensor both;
-  together([&](const char *&doing) {
-    doing = "fetching the charges";
-    both = les::to_host(torch::stack({m.charges, m.long_range.fields.squeeze(2)}).to(torch::kFloat64));
+  together([&] {
+    m.times.doing = "fetching the charges";
+    both = les::to_host(torch::stack({m.evaluator->charges(), m.evaluator->potentials()}).to(torch::kFloat64));
   });
-  const size_t channels = m.info().channels;
-  const double *q = both.data_ptr<double>(), *phi = q + m.graph.n_owned() * channels;
+  const les::LocalGraph &graph = m.local();
+  const size_t channels = m.channels();
+  const double *q = both.data_ptr<double>(), *phi = q + graph.n_owned() * channels;
   m.q.assign(atom->nlocal * channels, 0.0);
   m.phi.assign(atom->nlocal * channels, 0.0);
-  for (int a = 0; a < m.graph.n_owned(); a++)
+  for (int a = 0; a < graph.n_owned(); a++)
     for (size_t c = 0; c < channels; c++) {
-      const size_t to = m.graph.lammps_index(a) * channels + c, from = a * channels + c;
+      const size_t to = graph.lammps_index(a) * channels + c, from = a * channels + c;
       m.q[to] = m.charge_unit[c] * q[from];
       m.phi[to] = phi[from] / m.charge_unit[c];
     }
@@ -191,35 +184,46 @@ void PairLES::evaluate_again()
 {
   Impl &m = *impl;
   start_evaluation();
-  together([&](const char *&doing) {
-    doing = "evaluating the model again";
+  together([&] {
+    m.times.doing = "evaluating the model again";
     const les::LocalGraph::Atoms owned{atom->x,    atom->type,   atom->tag,   atom->mask,
                                        m.excluded, atom->nlocal, atom->nlocal};
-    const double cutoff = m.info().cutoff;
+    const double cutoff = m.info().network.cutoff;
     m.surroundings = std::make_unique<les::Surroundings>(owned, m.last_cell, domain->xperiodic != 0, cutoff,
-                                                         cutoff * m.info().layers, m.comm);
-    m.graph.forget_owners();
-    m.build_graph(m.surroundings->atoms(), m.surroundings->neighbors(), m.species_of_type);
-    m.graph.forget_owners();
-    m.run_network({});
-    m.run_long_range({});
+                                                         cutoff * m.info().network.layers, m.comm);
+    m.graphs_again->local().forget_owners();
+    les::Graph graph =
+        m.graphs_again->build(m.surroundings->atoms(), m.surroundings->neighbors(), m.species_of_type);
+    graph.cell = les::cell_tensor(m.last_cell);
+    graph.periodic = boundary();
+    m.evaluator->evaluate_charges(std::move(graph), m.times);
   });
-  m.forget_graph();
   remember_atoms();
+}
+
+int PairLES::pack_forward_comm(int n, int *indices, double *buf, int, int *)
+{
+  const les::GhostRows &rows = impl->rows;
+  for (int i = 0; i < n; i++) buf = std::copy_n(rows.row(indices[i]), rows.columns, buf);
+  return n * static_cast<int>(rows.columns);
+}
+
+void PairLES::unpack_forward_comm(int n, int first, double *buf)
+{
+  const les::GhostRows &rows = impl->rows;
+  for (int i = 0; i < n; i++, buf += rows.columns) std::copy_n(buf, rows.columns, rows.row(first + i));
 }
 
 int PairLES::pack_reverse_comm(int n, int first, double *buf)
 {
-  const int width = impl->width;
-  const double *rows = impl->to_owners->data() + static_cast<size_t>(width) * first;
-  std::copy(rows, rows + static_cast<size_t>(width) * n, buf);
-  return width * n;
+  const les::GhostRows &rows = impl->rows;
+  for (int i = 0; i < n; i++) buf = std::copy_n(rows.row(first + i), rows.columns, buf);
+  return n * static_cast<int>(rows.columns);
 }
 
 void PairLES::unpack_reverse_comm(int n, int *indices, double *buf)
 {
-  const size_t width = impl->width;
-  double *rows = impl->to_owners->data();
+  const les::GhostRows &rows = impl->rows;
   for (int i = 0; i < n; i++)
-    for (size_t k = 0; k < width; k++) rows[width * static_cast<size_t>(indices[i]) + k] += buf[width * i + k];
+    for (size_t k = 0; k < rows.columns; k++) rows.row(indices[i])[k] += *buf++;
 }

@@ -27,46 +27,35 @@ void PairLES::compute(int eflag, int vflag)
   const les::Want want{m.respond_every_step, vflag_atom != 0, cvflag_atom != 0};
   if (want.centroid_virial) check_heat_flux();
   if (neighbor->ago == 0) {
-    m.graph.forget_owners();
+    m.graphs->local().forget_owners();
     m.excluded = excluded_groups();
   }
-  if (update->setupflag) m.forget_setup();
+  if (update->setupflag && m.has_solver()) m.evaluator->long_range()->forget_setup();
   start_evaluation();
   const bool first = m.first_step();
   les::StepTimes &times = m.times;
   times.counts = !update->setupflag;
   if (times.counts) times.steps++;
-  together([&](const char *&doing) {
-    doing = "collecting the edges";
-    times.measure(les::StepTimes::EDGES, [&] { build_graph(); });
-    les::Tally tally;
-    const auto evaluate = [&] {
-      doing = "evaluating the model";
-      times.measure(les::StepTimes::NETWORK, [&] { m.run_network(want); });
-      doing = "the long-range sum";
-      times.measure(les::StepTimes::LONG_RANGE, [&] { m.run_long_range(want); });
-      doing = "evaluating the model";
-      times.measure(les::StepTimes::PULL_BACK, [&] { m.run_pull_back(want); });
-      times.measure(les::StepTimes::TALLY, [&] { tally = m.tally(want); });
-    };
-    evaluate();
-    while (m.outgrew_rows(tally.most_neighbors)) {    // once, as a rule
-      times.measure(les::StepTimes::EDGES, [&] { m.select_edges(m.atoms_of(atom)); });
-      evaluate();
+  together([&] {
+    les::Graph graph = times.measure(les::StepTimes::EDGES, [&] { return build_graph(); });
+    les::Result result = m.evaluator->evaluate(std::move(graph), want, times);
+    while (outgrew_rows(result.most_neighbors)) {    // once, as a rule
+      graph = times.measure(les::StepTimes::EDGES, [&] { return m.graphs->select(m.atoms_of(atom)); });
+      complete(graph);
+      result = m.evaluator->evaluate(std::move(graph), want, times);
     }
-    doing = "the long-range sum";
     if (first && m.has_solver()) {
+      times.doing = "the long-range sum";
       report_solver();
       warn_of_net_charge_in_vacuum();
     }
-    doing = "checking the forces";
-    if (!add_to_lammps(tally, want))
+    times.doing = "checking the forces";
+    if (!add_to_lammps(result, want))
       throw std::runtime_error(
           "a force or an energy is not finite; atoms may have come too close, or the model was asked "
           "about structures far from its training data");
   });
   remember_atoms();
-  m.forget_graph();
 }
 
 // The cell, and whether it has gone so far that wave vectors are chosen anew. They stay with the lattice otherwise.
@@ -76,42 +65,66 @@ void PairLES::start_evaluation()
   const les::Cell now = les::cell_of(domain);
   m.last_cell = m.first_step() ? now : les::without_flips(now, m.last_cell);
   const bool periodic = m.has_solver() && domain->xperiodic;
-  if (periodic && !m.first_step() && les::strain(m.last_cell, m.setup_cell) > m.kset_strain) {
-    m.forget_setup();
+  if (periodic && !m.first_step() && les::strain(m.last_cell, m.setup_cell) > m.settings.kset_strain) {
+    m.evaluator->long_range()->forget_setup();
     m.last_cell = now;
   }
   if (m.first_step()) m.setup_cell = m.last_cell;
-  m.cell = les::cell_tensor(m.last_cell);
   if (periodic) warn_of_drift();
 }
 
-void PairLES::build_graph()
+les::Graph PairLES::build_graph()
 {
   Impl &m = *impl;
   const les::LocalGraph::Neighbors neighbors{list->numneigh, list->firstneigh};
-  if (!m.selects_edges()) {
-    m.build_graph(m.atoms_of(atom), neighbors, m.species_of_type);
-    return;
-  }
-  if (neighbor->ago == 0 || !m.has_listed_edges()) m.list_edges(m.atoms_of(atom), neighbors, m.species_of_type);
-  m.select_edges(m.atoms_of(atom));
+  const les::LocalGraph::Atoms atoms = m.atoms_of(atom);
+  les::Graph graph;
+  if (m.graphs->lists()) {
+    if (neighbor->ago == 0 || !m.graphs->has_list()) m.graphs->list(atoms, neighbors, m.species_of_type);
+    graph = m.graphs->select(atoms);
+  } else graph = m.graphs->build(atoms, neighbors, m.species_of_type);
+  complete(graph);
+  return graph;
+}
+
+// What a graph has beside atoms and edges. On one rank, all ghosts are merged with their owners where several layers are exchanged.
+void PairLES::complete(les::Graph &graph) const
+{
+  Impl &m = *impl;
+  graph.cell = les::cell_tensor(m.last_cell);
+  graph.periodic = boundary();
+  if (comm->nprocs == 1 || m.info().network.pieces() == 1 || m.needs_ghosts()) return;
+  m.exchange.set_up(m.graphs->local(), atom->nlocal + atom->nghost);
+  graph.exchange = &m.exchange;
+}
+
+// Collective. Whether an atom of any rank had more neighbors than its row has places: the step is to be done again.
+bool PairLES::outgrew_rows(int64_t most_neighbors)
+{
+  Impl &m = *impl;
+  if (!m.graphs->lists() || !m.evaluator->network().takes_rows()) return false;
+  const bool here = m.graphs->outgrown(most_neighbors);
+  if (m.comm.sum(torch::full({1}, here, torch::kInt64)).item<int64_t>() == 0) return false;
+  if (here) m.graphs->widen(most_neighbors);
+  return true;
 }
 
 // What was set up, and what was measured of a mesh. Collective.
 void PairLES::report_solver()
 {
   Impl &m = *impl;
-  const auto measured = m.take_mesh_errors();
+  const auto measured = m.evaluator->take_mesh_errors();
+  const std::string description = m.evaluator->long_range()->description();
   // once a run: a rerun sets up each frame, a driven cell chooses anew again and again
-  const bool quiet = m.reported == m.solver_description() || (!m.reported.empty() && !update->setupflag);
+  const bool quiet = m.reported == description || (!m.reported.empty() && !update->setupflag);
   if (comm->me != 0) return;
   if (!quiet) {
-    m.reported = m.solver_description();
+    m.reported = description;
     utils::logmesg(lmp, "pair les: {}\n", m.reported);
   }
   if (!measured) return;
   const auto &[mesh, errors] = *measured;
-  const auto &asked = m.settings.kspace.mesh;
+  const auto &asked = m.settings.evaluator.kspace.mesh;
   if (!quiet && mesh.refined > 0)
     utils::logmesg(lmp, "pair les: mesh refined {} time(s) to reach the accuracy of {:.2g}\n", mesh.refined,
                    asked.accuracy);
@@ -151,33 +164,34 @@ void PairLES::finish()
 }
 
 // Energies, forces and virials of this step into LAMMPS's arrays, in its units. False if some are not finite.
-bool PairLES::add_to_lammps(const les::Tally &tally, const les::Want &want)
+bool PairLES::add_to_lammps(const les::Result &result, const les::Want &want)
 {
   Impl &m = *impl;
+  const les::LocalGraph &graph = m.local();
   const double ev = force->qe2f;    // energy units per eV: 1 (metal) or 23.06 (real)
   double **f = atom->f;
   const auto add_virial = [&](double *v, const double *w) {    // w [3, 3]
     const int order[6] = {0, 4, 8, 1, 2, 5};
     for (int k = 0; k < 6; k++) v[k] += ev * w[order[k]];
   };
-  if (vflag_global) add_virial(virial, tally.virial.data_ptr<double>());
+  if (vflag_global) add_virial(virial, result.virial.data_ptr<double>());
 
-  const double *force_on = tally.forces.data_ptr<double>(), *energy = tally.energies.data_ptr<double>();
+  const double *force_on = result.forces.data_ptr<double>(), *energy = result.energies.data_ptr<double>();
   bool finite = true;
-  for (int a = 0; a < m.graph.n_all(); a++) {
-    const int i = m.graph.lammps_index(a);
+  for (int a = 0; a < graph.n_all(); a++) {
+    const int i = graph.lammps_index(a);
     const double *fa = force_on + 3 * static_cast<size_t>(a);
     for (int b = 0; b < 3; b++) f[i][b] += ev * fa[b];
     finite = finite && std::isfinite(fa[0] + fa[1] + fa[2]);
     if (want.centroid_virial) {    // xx yy zz xy xz yz yx zx zy, the direction of the flux first
-      const double *w = tally.centroid_virial.data_ptr<double>() + 9 * static_cast<size_t>(a);
+      const double *w = result.centroid_virial.data_ptr<double>() + 9 * static_cast<size_t>(a);
       const int order[9] = {0, 4, 8, 1, 2, 5, 3, 6, 7};
       for (int k = 0; k < 9; k++) cvatom[i][k] += ev * w[order[k]];
     }
-    if (want.atom_virial) add_virial(vatom[i], tally.atom_virial.data_ptr<double>() + 9 * static_cast<size_t>(a));
+    if (want.atom_virial) add_virial(vatom[i], result.atom_virial.data_ptr<double>() + 9 * static_cast<size_t>(a));
   }
-  for (int a = 0; a < m.graph.n_owned(); a++) {
-    const int i = m.graph.lammps_index(a);
+  for (int a = 0; a < graph.n_owned(); a++) {
+    const int i = graph.lammps_index(a);
     const double e_short = energy[2 * a] + m.atomic_energy[m.species_of_type[atom->type[i]]],
                  e_long = energy[2 * a + 1];
     finite = finite && std::isfinite(e_short + e_long);
@@ -190,25 +204,24 @@ bool PairLES::add_to_lammps(const les::Tally &tally, const les::Want &want)
   return finite;
 }
 
-std::string PairLES::failure(const char *doing, const std::string &reason) const
+std::string PairLES::failure(const std::string &reason) const
 {
-  return fmt::format("pair les: {} failed at step {} on rank {} ({} owned atoms, {} edges): {}", doing,
-                     update->ntimestep, comm->me, impl->graph.n_owned(),
-                     impl->edge_index.defined() ? impl->edge_index.size(1) : 0, reason);
+  const les::Graph &graph = impl->evaluator->graph();
+  return fmt::format("pair les: {} failed at step {} on rank {} ({} owned atoms, {} edges): {}", impl->times.doing,
+                     update->ntimestep, comm->me, graph.n_owned, graph.species.defined() ? graph.n_edges() : 0, reason);
 }
 
 // Do what all ranks do together, and end the run in good order if it fails on any of them: a rank that stops alone takes its message
-// with it. `doing` is for the message.
-void PairLES::together(const std::function<void(const char *&doing)> &work)
+// with it. What was being done stands in the times.
+void PairLES::together(const std::function<void()> &work)
 {
   std::string failed;
-  const char *doing = "";
   try {
-    work(doing);
+    work();
   } catch (const les::RankFailed &e) {
     stop_with(e.rank, "");
   } catch (const std::exception &e) {
-    failed = failure(doing, reason_of(e));
+    failed = failure(reason_of(e));
   }
   stop_together(failed);
 }

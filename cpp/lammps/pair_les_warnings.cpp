@@ -24,7 +24,7 @@ void PairLES::compare_masses() const
   std::string off;
   for (int type = 1; type <= atom->ntypes; type++) {
     if (impl->species_of_type[type] < 0 || !atom->mass_setflag[type]) continue;
-    const auto known = info.atomic_masses.find(info.species[impl->species_of_type[type]]);
+    const auto known = info.atomic_masses.find(info.network.species[impl->species_of_type[type]]);
     if (known == info.atomic_masses.end() || std::abs(atom->mass[type] / known->second - 1.0) < 0.05) continue;
     off += fmt::format("{} type {} has mass {:.6g}, {} has {:.6g}", off.empty() ? "" : ";", type, atom->mass[type],
                        known->first, known->second);
@@ -38,7 +38,7 @@ void PairLES::compare_masses() const
 void PairLES::warn_of_other_commands()
 {
   Impl &m = *impl;
-  if (m.warned_of_commands || comm->me != 0 || !domain->xperiodic || m.info().channels == 0) return;
+  if (m.warned_of_commands || comm->me != 0 || !domain->xperiodic || m.channels() == 0) return;
   std::string found;
   for (const auto *fix : modify->get_fix_list())
     if (utils::strmatch(fix->style, "^numdiff/virial")) found = fmt::format("fix {} {}", fix->id, fix->style);
@@ -59,7 +59,7 @@ void PairLES::warn_of_drift()
 {
   Impl &m = *impl;
   // with `kset S` the user has said when
-  if (m.warned_of_drift || m.kset_strain < HUGE_VAL || les::strain(m.last_cell, m.setup_cell) < 0.05) return;
+  if (m.warned_of_drift || m.settings.kset_strain < HUGE_VAL || les::strain(m.last_cell, m.setup_cell) < 0.05) return;
   m.warned_of_drift = true;
   if (comm->me == 0)
     error->warning(FLERR,
@@ -74,7 +74,7 @@ void PairLES::warn_of_net_charge_in_vacuum()
   const double least = std::max(1e-3, 1e-7 * static_cast<double>(atom->natoms));    // e; less may be rounding
   Impl &m = *impl;
   if (m.warned_of_vacuum || !domain->xperiodic) return;
-  const Tensor net = m.comm.sum(m.charges.to(torch::kFloat64).sum(0)).to(torch::kCPU);    // [channels]
+  const Tensor net = m.comm.sum(m.evaluator->charges().to(torch::kFloat64).sum(0)).to(torch::kCPU);    // [channels]
   std::string sums;
   double largest = 0.0;
   for (size_t c = 0; c < m.charge_unit.size(); c++) {

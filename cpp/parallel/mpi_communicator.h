@@ -29,6 +29,7 @@ class MpiCommunicator : public Communicator {
   // Collective: the lowest rank that has failed, size() if none has. All operations below begin with this question, so a rank that has
   // failed need not know what the others are at: it asks too, and they throw RankFailed.
   int first_failed(bool failed_here) const;
+  void require_all_well() const;    // collective; throws RankFailed
 
   int rank() const override { return rank_; }
   int size() const override { return size_; }
@@ -40,8 +41,6 @@ class MpiCommunicator : public Communicator {
   MPI_Comm comm_;
   int rank_ = 0, size_ = 1;
   bool gpu_aware_ = false;
-
-  void require_all_well() const;
 };
 
 }    // namespace les

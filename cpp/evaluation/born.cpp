@@ -1,0 +1,152 @@
+#include "born.h"
+
+#include "host_copy.h"
+
+#include <cmath>
+
+namespace les {
+
+using torch::Tensor;
+
+namespace {
+
+constexpr double TWO_PI = 2.0 * M_PI;
+
+bool is_periodic(const Graph &graph) { return graph.periodic[0]; }
+
+bool mean_responds(const BornSettings &s) { return s.form == BornForm::Phase && s.remove_mean; }
+
+// The weight is a displacement, along which moments add up, unless sines on several layers separate it.
+bool separates(const BornSettings &s, const Graph &graph)
+{
+  return s.form == BornForm::Phase && is_periodic(graph) && s.layers > 1;
+}
+
+// Gradient by every atom held here, from that by the edges: + on the neighbor, - on the center.  [n_all, 3]
+Tensor on_atoms(const Graph &graph, const Tensor &edge_gradient)
+{
+  Tensor out = torch::zeros_like(graph.positions);
+  add_rows(out, graph.edge_index[1], edge_gradient, 1.0);
+  add_rows(out, graph.edge_index[0], edge_gradient, -1.0);
+  return out;
+}
+
+Tensor tensor_product(const Tensor &a, const Tensor &b) { return a.unsqueeze(2) * b.unsqueeze(1); }    // [., k, 3]
+
+// The phase form lives on the three lattice axes m; `lattice` turns axis components into Cartesian ones.
+struct PhaseBasis {
+  Tensor lattice;    // [3, 3] cell / 2 pi, rows m
+  Tensor inverse;    // [3, 3] 2 pi times the inverse cell: angles = r inverse
+
+  PhaseBasis(const Tensor &cell, const torch::Device &device) :
+      lattice(to_device(cell / TWO_PI, device)), inverse(to_device(TWO_PI * torch::inverse(cell), device))
+  {
+  }
+  Tensor angles(const Tensor &r) const { return r.matmul(inverse); }             // [., m]
+  Tensor cartesian(const Tensor &axes) const { return axes.matmul(lattice); }    // [., a]
+};
+
+// The lattice axes that the directions have a part along, on the host: [m, k]
+Tensor shares_of_axes(const BornSettings &s, const Graph &graph)
+{
+  return (graph.cell / TWO_PI).matmul(s.directions.t());
+}
+
+bool has_share(const Tensor &shares, int axis) { return (shares[axis] != 0.0).any().item<bool>(); }
+
+// sum_j w_a(r_j - r) over the atoms of the whole system, at every r held here.  [n_all, 3]
+Tensor weight_sums(const Graph &graph, const Tensor &n_total, const Communicator &comm)
+{
+  const Tensor owned = graph.positions.narrow(0, 0, graph.n_owned);
+  if (!is_periodic(graph)) return comm.sum(owned.sum(0)) - n_total * graph.positions;
+  const PhaseBasis basis(graph.cell, graph.positions.device());
+  const Tensor angle = basis.angles(graph.positions);
+  const Tensor own = angle.narrow(0, 0, graph.n_owned);
+  const Tensor total = comm.sum(torch::stack({own.cos().sum(0), own.sin().sum(0)}));    // re, im [2, 3]
+  // Im[exp(-i angle) total]
+  return basis.cartesian(angle.cos() * total[1] - angle.sin() * total[0]);
+}
+
+// w(r_j - r_i) = Im[exp(i r_j) exp(-i r_i)] on the lattice axes
+void add_phases(Tensor &z, const BornSettings &s, const Graph &graph, const std::vector<EdgeResponse> &responses)
+{
+  const PhaseBasis basis(graph.cell, graph.positions.device());
+  const Tensor angle = basis.angles(graph.positions), cosine = angle.cos(), sine = angle.sin();
+  const Tensor shares = shares_of_axes(s, graph), on_device = to_device(shares, z.device());
+  size_t next = 1;
+  for (int m = 0; m < 3; m++) {
+    if (!has_share(shares, m)) continue;
+    const Tensor by_sine = on_atoms(graph, responses[next++].total),
+                 by_cosine = on_atoms(graph, responses[next++].total);
+    const Tensor c = cosine.select(1, m).unsqueeze(1), d = sine.select(1, m).unsqueeze(1);    // [n_all, 1]
+    const Tensor axis = c * by_sine - d * by_cosine;                                          // [n_all, b]
+    z += tensor_product(on_device[m].unsqueeze(0).expand({axis.size(0), -1}), axis);
+  }
+}
+
+}    // namespace
+
+std::vector<Quantity> born_quantities(const BornSettings &s, const Graph &graph, const Tensor &weights)
+{
+  const Tensor one = weights.unsqueeze(0).expand({graph.n_owned, -1});
+  Quantity sum;
+  sum.latents = one;
+  if (s.layers == 1) return {sum};
+  if (!separates(s, graph)) {
+    sum.directions = s.directions;
+    return {sum};
+  }
+  std::vector<Quantity> out{sum};
+  const Tensor angle = PhaseBasis(graph.cell, graph.positions.device())
+                           .angles(graph.positions.narrow(0, 0, graph.n_owned))
+                           .unsqueeze(2);    // [n, m, 1]
+  const Tensor shares = shares_of_axes(s, graph);
+  for (int m = 0; m < 3; m++) {
+    if (!has_share(shares, m)) continue;
+    for (const Tensor &f : {angle.select(1, m).sin(), angle.select(1, m).cos()}) {
+      Quantity weighed;
+      weighed.latents = f * one;
+      out.push_back(weighed);
+    }
+  }
+  return out;
+}
+
+// On its way over the edge (c, j) to j the displacement grows by -r_cj.
+void add_edge_response(Tensor &out, const Graph &graph, const Tensor &along_edges, const EdgeResponse &response)
+{
+  add_products(out, graph.edge_index[1], along_edges, response.total, -1.0);
+  if (!response.moment.defined()) return;
+  add_rows(out, graph.edge_index[1], response.moment, 1.0);
+  add_rows(out, graph.edge_index[0], response.moment, -1.0);
+}
+
+Tensor born_effective_charges(const BornSettings &s, const Graph &graph, const Tensor &charges,
+                              const std::vector<EdgeResponse> &responses, const Communicator &comm)
+{
+  const auto options = graph.positions.options();
+  const Tensor directions = to_device(s.directions, options.device());
+
+  const Tensor own = torch::stack({charges.sum(), torch::full({}, static_cast<double>(graph.n_owned), options)});
+  const Tensor totals = comm.sum(own), n_total = totals[1].clamp_min(1.0);
+  const Tensor diagonal = s.remove_mean ? charges - totals[0] / n_total : charges;
+
+  Tensor z = torch::zeros({graph.n_all(), directions.size(0), 3}, options);
+  if (separates(s, graph)) add_phases(z, s, graph, responses);
+  else {
+    Tensor w = graph.edge_vectors;
+    if (s.form == BornForm::Phase && is_periodic(graph)) {
+      const PhaseBasis basis(graph.cell, options.device());
+      w = basis.cartesian(basis.angles(w).sin());
+    }
+    add_edge_response(z, graph, w.matmul(directions.t()), responses[0]);
+  }
+  if (mean_responds(s)) {    // collective: no rank may leave it out
+    const Tensor sums = weight_sums(graph, n_total, comm).matmul(directions.t());
+    z -= tensor_product(sums, on_atoms(graph, responses[0].total)) / n_total;
+  }
+  z.narrow(0, 0, graph.n_owned) += diagonal.view({-1, 1, 1}) * directions.unsqueeze(0);
+  return z;
+}
+
+}    // namespace les

@@ -1,0 +1,249 @@
+#include "chain.h"
+
+#include "host_copy.h"
+#include "memory_use.h"
+
+#include <algorithm>
+
+namespace les {
+
+using torch::Tensor;
+
+namespace {
+
+// The sums that are differentiated at once: for each quantity itself, then its moments.
+struct Track {
+  size_t quantity;
+  int64_t direction;    // -1: the quantity itself
+};
+
+std::vector<Track> tracks_of(const std::vector<Quantity> &quantities)
+{
+  std::vector<Track> tracks;
+  for (size_t q = 0; q < quantities.size(); q++) {
+    tracks.push_back({q, -1});
+    const int64_t k = quantities[q].directions.defined() ? quantities[q].directions.size(0) : 0;
+    for (int64_t a = 0; a < k; a++) tracks.push_back({q, a});
+  }
+  return tracks;
+}
+
+Tensor rows_of(const std::vector<Tensor> &chunks, int64_t width, const torch::TensorOptions &options)
+{
+  return chunks.empty() ? torch::zeros({0, width}, options) : chunks.size() == 1 ? chunks[0] : torch::cat(chunks);
+}
+
+}    // namespace
+
+int64_t Chain::chunk_size() const { return network_.device().is_cpu() ? CPU_CHUNK : GPU_CHUNK; }
+
+// Number of edges of a chunk, and the first of them.
+int64_t Chain::edges_of(int piece, const Chunk &chunk, int64_t *begin) const
+{
+  const bool all = !cut() && network_.metadata().network.layers > 1 && piece == 0;
+  *begin = all ? 0 : graph_->first_edge(chunk.begin);
+  return all ? graph_->n_edges() : graph_->first_edge(chunk.begin + chunk.n) - *begin;
+}
+
+PieceInput Chain::input(int piece, const Chunk &chunk) const
+{
+  const Level &level = levels_[piece];
+  int64_t begin = 0;
+  const int64_t count = edges_of(piece, chunk, &begin);
+  PieceInput in;
+  in.piece = piece;
+  in.n = chunk.n;
+  in.row_length = graph_->row_length;
+  in.edge_vectors = graph_->edge_vectors.narrow(0, begin, count);
+  in.edge_index = graph_->edge_index.narrow(1, begin, count);
+  in.species = graph_->species;
+  const Tensor neighbor = in.edge_index[1];
+  if (chunk.begin > 0 || level.chunks.size() > 1) {    // centers from 0 on; of a neighbor a piece wants to know the species alone
+    const auto index = graph_->edge_index.options();
+    in.edge_index = torch::stack({in.edge_index[0] - chunk.begin, torch::arange(chunk.n, chunk.n + count, index)});
+    in.species = torch::cat({graph_->species.narrow(0, chunk.begin, chunk.n), graph_->species.index_select(0, neighbor)});
+  }
+  in.kept = level.kept.narrow(0, chunk.begin, chunk.n);
+  if (piece == 0) {
+    in.sent = level.sent;
+    in.source = torch::zeros({0}, neighbor.options());
+  } else {    // a row for each edge: gradients by them can be weighed edge by edge
+    in.sent = level.sent.index_select(0, neighbor);
+    in.source = torch::arange(count, neighbor.options());
+  }
+  return in;
+}
+
+std::vector<Tensor> Chain::evaluate(int piece, Chunk &chunk, bool store)
+{
+  double &per_center = bytes_per_center_[piece];
+  if (store && stored_bytes_ + per_center * static_cast<double>(chunk.n) > store_bytes_) store = false;
+  const PieceInput in = input(piece, chunk);
+  if (!store) return network_.evaluate(in, nullptr);
+  if (per_center == 0.0) {
+    const MemoryUse use;
+    auto out = network_.evaluate(in, &chunk.stored);
+    per_center = use.bytes() / static_cast<double>(chunk.n);
+    stored_bytes_ += use.bytes();
+    return out;
+  }
+  stored_bytes_ += per_center * static_cast<double>(chunk.n);
+  return network_.evaluate(in, &chunk.stored);
+}
+
+std::vector<Tensor> Chain::forward(const Graph &graph, bool store)
+{
+  graph_ = &graph;
+  const auto &about = network_.metadata().network;
+  const int pieces = about.pieces();
+  const auto options = torch::dtype(network_.dtype()).device(network_.device());
+  levels_.clear();
+  levels_.resize(pieces);
+  bytes_per_center_.resize(pieces, 0.0);
+  stored_bytes_ = 0.0;
+  levels_[0].kept = torch::zeros({graph.n_all(), 0}, options);
+  levels_[0].sent = torch::zeros({0, 0}, options);
+  for (int t = 0;; t++) {
+    Level &level = levels_[t];
+    const size_t reach = std::min<size_t>(pieces - 1 - t, graph.rings.size() - 1);
+    level.n = graph.rings[reach];
+    if (level.n > 0) {
+      const int64_t parts = cut() ? (level.n - 1) / chunk_size() + 1 : 1, size = (level.n - 1) / parts + 1;    // of even size
+      for (int64_t begin = 0; begin < level.n; begin += size)
+        level.chunks.push_back({begin, std::min(size, level.n - begin), nullptr});
+    }
+    std::vector<std::vector<Tensor>> outputs(2);
+    for (Chunk &chunk : level.chunks) {
+      const auto out = evaluate(t, chunk, store);
+      for (size_t i = 0; i < out.size(); i++) outputs[i].push_back(out[i]);
+    }
+    if (t + 1 == pieces) {
+      const int64_t channels = network_.metadata().charges.channels;
+      Tensor energy = outputs[0].empty() ? torch::zeros({0}, options) : torch::cat(outputs[0]);
+      return {energy, channels > 0 ? rows_of(outputs[1], channels, options) : torch::zeros({level.n, 0}, options)};
+    }
+    levels_[t + 1].kept = rows_of(outputs[0], about.kept[t], options);
+    const Tensor sent = rows_of(outputs[1], about.sent[t], options);
+    levels_[t + 1].sent = graph.exchange ? graph.exchange->forward(sent) : sent;
+  }
+}
+
+std::vector<EdgeResponse> Chain::backward(const std::vector<Quantity> &quantities, bool last)
+{
+  const Graph &graph = *graph_;
+  const auto options = torch::dtype(network_.dtype()).device(network_.device());
+  const auto f64 = options.dtype(torch::kFloat64);
+  const int64_t n = graph.n_owned, n_edges = graph.n_edges();
+  const bool by_position = !cut();    // one piece of several layers: where ghosts stand takes the place of the way to them
+  const std::vector<Track> tracks = tracks_of(quantities);
+  const auto count = static_cast<int64_t>(tracks.size());
+
+  // ---- weights of the last piece, for the tracks that begin there
+  std::vector<Tensor> along_edges, along_positions;    // [E, k], [n_all, k] of each quantity
+  for (const Quantity &q : quantities) {
+    const Tensor d = q.directions.defined() ? to_device(q.directions.t().contiguous(), network_.device()) : Tensor();
+    along_edges.push_back(d.defined() ? graph.edge_vectors.matmul(d) : Tensor());
+    along_positions.push_back(
+        d.defined() && by_position ? (graph.positions - graph.positions.narrow(0, 0, n).mean(0)).matmul(d) : Tensor());
+  }
+  std::vector<int64_t> active;
+  std::vector<Tensor> energy, latents;
+  for (int64_t i = 0; i < count; i++) {
+    const auto [which, direction] = tracks[i];
+    const Quantity &q = quantities[which];
+    Tensor e = q.energy ? torch::ones({n}, options) : Tensor(), w = q.latents.to(options);
+    if (direction >= 0) {
+      const Tensor u = q.beside.defined() ? q.beside[direction].to(options) : Tensor();
+      if (by_position) {
+        const Tensor x = along_positions[which].select(1, direction).narrow(0, 0, n).to(options);
+        if (e.defined()) e = x;
+        w = x.unsqueeze(1) * w;
+        if (u.defined()) w = w + u;
+      } else if (u.defined()) {
+        e = Tensor();
+        w = u;
+      } else continue;    // begins at the next cut
+    }
+    active.push_back(i);
+    if (e.defined()) energy.push_back(e);
+    latents.push_back(w);
+  }
+  std::vector<Tensor> weights{energy.empty() ? torch::zeros({0, n}, options) : torch::stack(energy)};
+  if (network_.metadata().charges.channels > 0) weights.push_back(torch::stack(latents));
+
+  // ---- down the chain
+  const int pieces = network_.pieces();
+  std::vector<Tensor> by_edges(count);    // [E, 3] f64, undefined where nothing was added
+  for (int t = pieces - 1; t >= 0; t--) {
+    Level &level = levels_[t];
+    const int64_t below = t > 0 ? levels_[t - 1].n : 0, rows = level.sent.size(0);
+    const int64_t kept_width = t > 0 ? level.kept.size(1) : 0, sent_width = t > 0 ? level.sent.size(1) : 0;
+    Tensor by_kept = torch::zeros({t > 0 ? count : 0, below, kept_width}, options);
+    Tensor by_sent = torch::zeros({t > 0 ? rows : 0, count * sent_width}, options);
+    for (const int64_t i : active)
+      if (!by_edges[i].defined())
+        by_edges[i] = pieces > 1 ? torch::zeros({n_edges, 3}, f64) : torch::empty({n_edges, 3}, f64);
+    for (Chunk &chunk : level.chunks) {
+      std::vector<Tensor> of_chunk;
+      for (const Tensor &w : weights) of_chunk.push_back(w.narrow(1, chunk.begin, chunk.n));
+      std::unique_ptr<Stored> again;
+      if (!chunk.stored) network_.evaluate(input(t, chunk), &again);
+      const PieceGradients found = network_.backward(again ? *again : *chunk.stored, of_chunk, last || again);
+      if (last) chunk.stored.reset();
+
+      int64_t begin = 0;
+      const int64_t edges = edges_of(t, chunk, &begin);
+      for (size_t s = 0; s < active.size(); s++) {
+        Tensor part = by_edges[active[s]].narrow(0, begin, edges);
+        if (pieces > 1) part += found.edge_vectors[s];
+        else part.copy_(found.edge_vectors[s]);
+      }
+      if (t == 0) continue;
+      std::vector<Tensor> sent(count);    // [E, S] of each track
+      for (size_t s = 0; s < active.size(); s++) {
+        by_kept[active[s]].narrow(0, chunk.begin, chunk.n).copy_(found.kept[s]);
+        sent[active[s]] = found.sent[s];
+      }
+      for (int64_t i = 0, plain = 0; i < count; i++) {
+        const auto [which, direction] = tracks[i];
+        if (direction < 0) {
+          plain = i;
+          continue;
+        }
+        const Tensor reach = along_edges[which].narrow(0, begin, edges).select(1, direction).unsqueeze(1).to(options);
+        sent[i] = sent[i].defined() ? sent[i] - reach * sent[plain] : -reach * sent[plain];
+      }
+      add_rows(by_sent, graph.edge_index[1].narrow(0, begin, edges), torch::cat(sent, 1), 1.0);
+    }
+    if (t == 0) break;
+    if (graph.exchange) by_sent = graph.exchange->reverse(by_sent);
+    weights = {by_kept, by_sent.view({below, count, sent_width}).transpose(0, 1)};
+    active.clear();
+    for (int64_t i = 0; i < count; i++) active.push_back(i);
+  }
+
+  std::vector<EdgeResponse> out(quantities.size());
+  for (size_t q = 0, i = 0; q < quantities.size(); q++) {
+    out[q].total = by_edges[i++];
+    std::vector<Tensor> moments;
+    const int64_t k = quantities[q].directions.defined() ? quantities[q].directions.size(0) : 0;
+    for (int64_t a = 0; a < k; a++, i++) {
+      if (!by_edges[i].defined()) continue;
+      if (by_position)
+        by_edges[i] -= along_positions[q].select(1, a).index_select(0, graph.edge_index[0]).unsqueeze(1) * out[q].total;
+      moments.push_back(by_edges[i]);
+    }
+    if (!moments.empty()) out[q].moment = torch::stack(moments, 1);
+  }
+  if (last) stored_bytes_ = 0.0;
+  return out;
+}
+
+void Chain::drop_store()
+{
+  for (Level &level : levels_)
+    for (Chunk &chunk : level.chunks) chunk.stored.reset();
+  stored_bytes_ = 0.0;
+}
+
+}    // namespace les

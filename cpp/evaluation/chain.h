@@ -1,0 +1,77 @@
+// A network evaluated piece by piece and differentiated back, for the atoms of one rank.
+//
+// A piece works on owned atoms in chunks of centers; between two pieces an exchange brings what ghosts send from their owners. Backwards,
+// what a piece takes from ghosts is summed, goes to the owners, and is their weight in the piece below. Without an exchange the graph
+// holds edges of ghosts too, and lower pieces are evaluated for all that upper ones reach: more work, the same results.
+//
+// Born effective charges and heat flux ask how far the atom that responds is from the one that moves. A charge Q_c weighs by the
+// displacement r_c - r_i, which adds up along the edges that lead from c to i. So where a weight passes from one piece to the next, along the
+// edge (c, j), the moment gets -r_cj times the weight, and goes on together with it. No position and no image of an atom enters.
+#pragma once
+
+#include "graph.h"
+#include "network.h"
+
+#include <vector>
+
+namespace les {
+
+// A sum over outputs of the owned atoms that is to be differentiated, Q = sum_c [e E_c + sum_m w_cm O_cm], O the latents.
+struct Quantity {
+  bool energy = false;      // e = 1, else 0. Quantities with energy come first
+  torch::Tensor latents;    // [n_owned, C] w
+  // [k, 3] D, on the host: moments along these directions are asked for; undefined for none
+  torch::Tensor directions;
+  torch::Tensor beside;    // [k, n_owned, C] u, beside the displacement in the moments; undefined for none
+};
+
+// Response to each edge vector r_e, from its center to its neighbor.
+struct EdgeResponse {
+  torch::Tensor total;    // [E, 3] f64: dQ/dr_e
+  // [E, k, 3] f64: sum_c [D_k.(r_c - r_center) dQ_c/dr_e + sum_m u_kcm dO_cm/dr_e]; undefined where it is zero: without `beside`, in a
+  // network of one layer
+  torch::Tensor moment;
+};
+
+class Chain {
+ public:
+  // What is stored for backward() takes at most `store_bytes`: the rest is evaluated again there.
+  Chain(const Network &network, double store_bytes) : network_(network), store_bytes_(store_bytes) {}
+
+  // Collective where the graph has an exchange. Energies [n_owned] and latents [n_owned, C], without a graph of torch's. `graph` must stay
+  // until the last backward().
+  std::vector<torch::Tensor> forward(const Graph &graph, bool store);
+
+  // Collective likewise. `last`: what is stored is dropped on the way.
+  std::vector<EdgeResponse> backward(const std::vector<Quantity> &quantities, bool last);
+
+  void drop_store();    // backward() then evaluates everything again
+
+ private:
+  static constexpr int64_t CPU_CHUNK = 384,      // centers: intermediate tensors then stay in the cache
+                           GPU_CHUNK = 49152;    // batches beyond 65,535 are a hazard of GPU libraries
+
+  struct Chunk {
+    int64_t begin, n;    // centers
+    std::unique_ptr<Stored> stored;
+  };
+  struct Level {            // one piece
+    int64_t n = 0;          // centers
+    torch::Tensor kept, sent;    // input: [>= n, K], rows [., S] of all atoms that its edges lead to
+    std::vector<Chunk> chunks;
+  };
+
+  const Network &network_;
+  double store_bytes_, stored_bytes_ = 0.0;
+  std::vector<double> bytes_per_center_;    // of what a piece stores, measured once
+  const Graph *graph_ = nullptr;
+  std::vector<Level> levels_;
+
+  bool cut() const { return network_.metadata().network.cut(); }
+  int64_t chunk_size() const;
+  PieceInput input(int piece, const Chunk &chunk) const;
+  std::vector<torch::Tensor> evaluate(int piece, Chunk &chunk, bool store);
+  int64_t edges_of(int piece, const Chunk &chunk, int64_t *begin) const;
+};
+
+}    // namespace les

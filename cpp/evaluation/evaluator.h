@@ -1,0 +1,93 @@
+// One evaluation of a model for the atoms of one rank: network, long-range sum, backward, Born effective charges. Tensors in, tensors out;
+// where atoms and ghosts come from, and what becomes of the results, is the caller's business.
+#pragma once
+
+#include "born.h"
+#include "heat_flux.h"
+#include "long_range.h"
+#include "step_times.h"
+#include "total_charge.h"
+
+#include <optional>
+
+namespace les {
+
+struct EvaluatorSettings {
+  std::optional<BornForm> bec;                             // without it that of the model file
+  std::optional<std::array<double, 9>> epsilon_inf;        // likewise
+  KspaceSettings kspace;
+  double store_bytes = 1.5 * 1024 * 1024 * 1024;    // of what the network stores for the backward pass
+};
+
+// What is asked for beside energies, forces and virial.
+struct Want {
+  bool response = false;           // Born effective charges will be
+  bool atom_virial = false;        // symmetric, halves of edges
+  bool centroid_virial = false;    // of the heat flux
+};
+
+// What one rank adds to the sums over the system, on the host, f64.
+struct Result {
+  torch::Tensor forces;             // [n_all, 3] eV/A, ghosts not yet added to their owners
+  torch::Tensor energies;           // [n_owned, 2] eV: short range without atomic energies, long range
+  torch::Tensor virial;             // [3, 3] eV, this rank's part
+  torch::Tensor atom_virial;        // [n_all, 3, 3] eV if asked for
+  torch::Tensor centroid_virial;    // [n_all, 3, 3] eV if asked for
+  int64_t most_neighbors = 0;       // of an owned atom, where edges are in rows; else 0
+};
+
+class Evaluator {
+ public:
+  // `comm` must outlive it.
+  Evaluator(std::unique_ptr<Network> network, const EvaluatorSettings &settings, const Communicator &comm);
+
+  const Network &network() const { return *network_; }
+  const Metadata &metadata() const { return network_->metadata(); }
+  BornForm born_form() const { return form_; }
+  const std::array<double, 9> &epsilon_inf() const { return epsilon_inf_; }
+
+  // Once a run: choose the solver of the long-range sum. Returns a line for the log (may be empty).
+  std::string begin_run(const Boundary &boundary, const torch::Tensor &cell, double n_atoms);
+  LongRangeSum *long_range() { return metadata().charges.channels > 0 ? &long_range_ : nullptr; }
+
+  // Collective. The graph is kept until the next evaluation.
+  Result evaluate(Graph graph, const Want &want, StepTimes &times);
+
+  // Of the last evaluation, on the device
+  const Graph &graph() const { return graph_; }
+  const torch::Tensor &charges() const { return charges_; }    // [n_owned, C] file units, shifted where the file fixes their sum
+  torch::Tensor potentials() const { return far_.fields.squeeze(2); }    // [n_owned, C] dE/d(charge), eV per file unit
+  // Collective. The mesh as it was measured when this evaluation set it up, and its errors in the type of the model.
+  std::optional<std::pair<MeasuredMesh, MeshErrors>> take_mesh_errors();
+
+  // Collective. sum_a D_ka Z_iab along some directions [k, 3], rows of graph atoms, ghosts not yet added to their owners:
+  // [n_all, k, 3] f64 on the host, e times the unit of the directions
+  torch::Tensor born(const torch::Tensor &directions);
+
+  // Collective. Charges and potentials of a graph, and what Born effective charges need of it, without forces.
+  void evaluate_charges(Graph graph, StepTimes &times);
+
+ private:
+  std::unique_ptr<Network> network_;
+  const Communicator &comm_;
+  BornForm form_;
+  std::array<double, 9> epsilon_inf_;
+  Chain chain_;
+  LongRangeSum long_range_;
+  TotalCharge total_charge_;
+
+  Graph graph_;
+  torch::Tensor energy_, charges_, latents_;    // [n_owned] eV; [n_owned, C] of the model and of the network
+  LongRange far_;
+  torch::Tensor weights_;           // [C] e per file unit of charge, sign included; on the device
+  torch::Tensor sqrt_epsilon_;      // [3, 3] f64 on the host
+  std::optional<EdgeResponse> charge_response_;    // of their sum, of one layer, if it is at hand
+
+  void run_network(Graph graph, bool store);
+  void run_long_range(const Want &want);
+  EdgeResponse run_backward(const Want &want);
+  Result tally(const Want &want, const EdgeResponse &energy) const;
+  BornSettings born_settings(const torch::Tensor &directions) const;
+};
+
+}    // namespace les

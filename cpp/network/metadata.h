@@ -1,0 +1,71 @@
+// What a model file says of itself: the fields of export/FORMAT.md, format version 2.
+#pragma once
+
+#include <array>
+#include <map>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace les {
+
+// The file is not one that this version can use; the text says what was expected, what came and what to do.
+class ModelFileError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+struct Metadata {
+  static constexpr int FORMAT_VERSION = 2;
+
+  struct Network {
+    std::vector<std::string> species;
+    double cutoff = 0.0;             // A, of one layer
+    int layers = 1;                  // an atom's results depend on atoms up to layers * cutoff away
+    std::vector<int64_t> kept;       // columns that an atom keeps for itself from each piece to the next
+    std::vector<int64_t> sent;       // and that its neighbors get
+    std::string dtype;               // "float32" or "float64"
+    std::string kind;                // of architecture, "" where it does not say
+    std::string config = "{}";       // JSON object: sizes of that kind
+    int pieces() const { return static_cast<int>(sent.size()) + 1; }
+    bool cut() const { return pieces() == layers; }    // else one piece, which needs the edges of ghosts too
+  } network;
+
+  std::vector<std::string> latents;    // that the network gives beside energies, in their order
+
+  struct LongRange {
+    double sigma = 0.0;    // A
+    double dl = 0.0;       // A
+    double norm = 0.0;     // eV A per file unit squared
+    bool remove_self = true;
+    double self_factor = 1.0;
+    double open_shift = 0.0;    // A
+  } long_range;
+
+  struct Charges {
+    int channels = 0;
+    double unit = 0.0;    // e per file unit
+    std::vector<double> sign;
+    std::optional<double> total;    // e, of the whole system: the charges are shifted to it
+  } charges;
+
+  struct Response {
+    std::array<double, 9> epsilon_inf{};    // symmetric, row by row
+    bool remove_mean = true;
+    std::string bec_form = "local";    // or "phase": form of the Born effective charges that the charges were trained for
+    bool bec_fitted = false;           // Born effective charges were among the labels, so they settle how channels couple
+  } response;
+
+  std::map<std::string, double> atomic_energies;    // eV
+  std::map<std::string, double> atomic_masses;      // g/mol; may lack symbols
+  std::map<std::string, std::string> provenance;
+
+  // Energies are even in the charges of each channel, so they do not say how several channels add up to one response.
+  bool coupling_is_known() const { return charges.channels <= 1 || response.bec_fitted; }
+};
+
+// Throws ModelFileError where `text` is not a valid `lammps_les.json`; `path` is named in the message.
+Metadata parse_metadata(const std::string &text, const std::string &path);
+
+}    // namespace les
