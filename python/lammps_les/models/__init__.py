@@ -5,6 +5,7 @@ everything; its derivative fills a tensor with zeros and copies into it. So wher
 gradients pass, they are written with ``unsqueeze``, ``split`` and ``unbind``.
 """
 
+from lammps_les.models.chain import Chain
 from lammps_les.models.config import (
     MessageConfig,
     NetworkConfig,
@@ -16,6 +17,7 @@ from lammps_les.models.representation import CaceRepresentation
 
 __all__ = [
     "CaceRepresentation",
+    "Chain",
     "LesNetwork",
     "MessageConfig",
     "NetworkConfig",

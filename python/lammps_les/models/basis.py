@@ -30,28 +30,6 @@ class EdgeBasis(NamedTuple):
     sizes: list[int]
 
 
-def edge_functions(basis: EdgeBasis) -> list[Tensor]:
-    """The tensors of a basis, all of which depend on the edge vectors."""
-    return [basis.distance, basis.step, basis.factor, basis.sines, basis.angular]
-
-
-def first_atoms(basis: EdgeBasis, n: int) -> EdgeBasis:
-    """The basis of the first n atoms, in tensors of its own, none of which depends on another."""
-    return EdgeBasis(
-        _first(basis.distance, n),
-        _first(basis.step, n),
-        _first(basis.factor, n),
-        _first(basis.sines, n),
-        _first(basis.angular, n),
-        basis.sizes,
-    )
-
-
-def _first(values: Tensor, n: int) -> Tensor:
-    # a view has a cheaper derivative than a slice
-    return values.view_as(values) if values.size(0) == n else values[:n]
-
-
 def sum_neighbors(basis: EdgeBasis, weights: Tensor) -> Tensor:
     """Sum over neighbors j of w_c(j) R_b(r_ij) Y_l(r_ij).
 
@@ -82,7 +60,7 @@ def sum_neighbors(basis: EdgeBasis, weights: Tensor) -> Tensor:
     return out.view(-1).view(n, n_angular, n_bessel, c).permute(1, 3, 2, 0)
 
 
-def pull_back_sum(
+def sum_neighbors_backward(
     basis: EdgeBasis,
     radial: Tensor,
     slopes: Tensor,
@@ -152,7 +130,7 @@ def mix(summed: Tensor, receiver: Tensor, mixing: Tensor) -> Tensor:
     return mixed.view(n_angular, channels, n_radial, n)
 
 
-def pull_back_mix(gradient: Tensor, receiver: Tensor, mixing: Tensor) -> Tensor:
+def mix_backward(gradient: Tensor, receiver: Tensor, mixing: Tensor) -> Tensor:
     """A gradient by the result of :func:`mix` to that by ``summed``.
 
     Args:

@@ -70,7 +70,7 @@ class Pair(nn.Module):
         """A basis by order, each [components, F], to [1, F]."""
         return (torch.square(a[self.p]) * self.weights).sum(0, keepdim=True)
 
-    def pull_back(self, a: list[Tensor], g: Tensor, out: list[Tensor]) -> None:
+    def backward(self, a: list[Tensor], g: Tensor, out: list[Tensor]) -> None:
         """Write g times the derivative by A: the first term of this order."""
         torch.mul(2.0 * self.weights * a[self.p], g, out=out[self.p])
 
@@ -90,8 +90,8 @@ class Triple(nn.Module):
         pairs = (a[self.p].unsqueeze(1) * a[self.q]).view(self.table.size(1), a[0].size(1))
         return (a[self.p + self.q] * (self.table @ pairs)).sum(0, keepdim=True)
 
-    def pull_back(self, a: list[Tensor], g: Tensor, out: list[Tensor]) -> None:
-        """Add g times the derivative by A, see :meth:`Invariants.pull_back`."""
+    def backward(self, a: list[Tensor], g: Tensor, out: list[Tensor]) -> None:
+        """Add g times the derivative by A, see :meth:`Invariants.backward`."""
         p, q, total = self.p, self.q, self.p + self.q
         pairs = (a[p].unsqueeze(1) * a[q]).view(self.table.size(1), a[0].size(1))
         out[total].addcmul_(self.table @ pairs, g)
@@ -119,8 +119,8 @@ class Quadruple(nn.Module):
         second = (a[self.q].unsqueeze(1) * a[self.q + self.s]).view(self.second.size(1), n)
         return ((self.first @ first) * (self.second @ second)).sum(0, keepdim=True)
 
-    def pull_back(self, a: list[Tensor], g: Tensor, out: list[Tensor]) -> None:
-        """Add g times the derivative by A, see :meth:`Invariants.pull_back`."""
+    def backward(self, a: list[Tensor], g: Tensor, out: list[Tensor]) -> None:
+        """Add g times the derivative by A, see :meth:`Invariants.backward`."""
         n = a[0].size(1)
         p, q, s = self.p, self.q, self.s
         first = (a[p].unsqueeze(1) * a[p + s]).view(self.first.size(1), n)
@@ -162,7 +162,7 @@ class Invariants(nn.Module):
             out.append(product(orders))
         return torch.cat(out)
 
-    def pull_back(self, a: Tensor, gradients: Tensor) -> Tensor:
+    def backward(self, a: Tensor, gradients: Tensor) -> Tensor:
         """Gradients by the invariants to gradients by the A basis, several at once.
 
         Args:
@@ -179,7 +179,7 @@ class Invariants(nn.Module):
         if len(self.products) == 0:
             out[:, 1:].zero_()
         for index, product in enumerate(self.products):
-            product.pull_back(  # type: ignore[operator]
+            product.backward(  # type: ignore[operator]
                 orders, gradients[:, index + 1, None], parts
             )
         return out

@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor, nn
 
-from lammps_les.electrostatics.layers import Cut
 from lammps_les.models.basis import EdgeBasis, mix, sum_neighbors
 from lammps_les.models.config import MessageConfig, RepresentationConfig
 from lammps_les.models.readout import Perceptron
@@ -102,15 +101,24 @@ class MessageLayer(nn.Module):
 
     Args:
         n_features: invariants of one layer.
+        n_angular: components of the angular basis.
         representation: shapes.
         config: which of the three terms there are.
+
+    Attributes:
+        n_own: columns of what an atom keeps of its A basis.
+        n_sent: columns of what its neighbors get.
 
     Raises:
         ValueError: neither of the messages is there.
     """
 
     def __init__(
-        self, n_features: int, representation: RepresentationConfig, config: MessageConfig
+        self,
+        n_features: int,
+        n_angular: int,
+        representation: RepresentationConfig,
+        config: MessageConfig,
     ) -> None:
         super().__init__()
         if not (config.attenuated or config.invariant):
@@ -121,76 +129,61 @@ class MessageLayer(nn.Module):
         self.memory = nn.Parameter(torch.full(shape, 0.25)) if config.memory else None
         self.attenuated = AttenuatedMessage(representation) if config.attenuated else None
         self.invariant = None
+        table = n_angular * channels * representation.n_radial
+        self.n_own = table if config.memory else 0
+        self.n_sent = table if config.attenuated else 0
         if config.invariant:
             self.invariant = InvariantMessage(n_features, representation, config)
+            self.n_sent += self.invariant.size
 
-    def cut(
-        self,
-        a: Tensor,
-        features: Tensor,
-        earlier: Tensor,
-        embedding: Tensor,
-        neighbor: Tensor,
-        vectors: Tensor,
-    ) -> Cut:
-        """What the last layer leaves to the first n atoms of this one; arguments of ``forward``."""
-        table = a.flatten(0, 2).t()  # [rows, (l c m)]
-        own, sent = [earlier, features], [features[:, :0]]
+    def leave(
+        self, a: Tensor, earlier: Tensor, features: Tensor, embedding: Tensor
+    ) -> list[Tensor]:
+        """What the last layer leaves to this one.
+
+        Args:
+            a: A basis [l, c, m, n] of the last layer.
+            earlier: [n, ...] features of the layers before.
+            features: [n, n_features], those of the last layer.
+            embedding: [n, K] of the element as sender.
+
+        Returns:
+            what atoms keep, [n, features of all layers so far and ``n_own``]; and what they send,
+            [n, n_sent].
+        """
+        table = a.flatten(0, 2).t()  # [n, (l c m)]
+        own, sent = [earlier, features], torch.jit.annotate(list[Tensor], [])
         if self.memory is not None:
             own.append(table)
         if self.invariant is not None:
             sent.append(self.invariant.weights(features, embedding))
         if self.attenuated is not None:
             sent.append(table)
-        made = torch.cat(own + sent, 1)
-        n_own = sum([part.size(1) for part in own])
-        kept, given = torch.split(made, [n_own, made.size(1) - n_own], 1)
-        row = neighbor.reshape(-1)
-        others = torch.cat([given, given.new_zeros([1, given.size(1)])])
-        return Cut(
-            made,
-            kept[: neighbor.size(0)],
-            others.index_select(0, row),
-            row,
-            vectors.detach().flatten(1).t(),
-        )
+        return [torch.cat(own, 1), sent[0] if len(sent) == 1 else torch.cat(sent, 1)]
 
     def forward(
         self,
-        a: Tensor,
-        features: Tensor,
-        earlier: Tensor,
-        embedding: Tensor,
+        own: Tensor,
+        sent: Tensor,
         receiver: Tensor,
         mixing: Tensor,
         order: Tensor,
-        neighbor: Tensor,
-        vectors: Tensor,
         basis: EdgeBasis,
-    ) -> tuple[Tensor, Tensor, Cut]:
-        """The A basis of the first n atoms.
+    ) -> Tensor:
+        """The A basis of n atoms.
 
         Args:
-            a: A basis [l, c, m, rows] of the last layer.
-            features: invariants of it, [rows, n_features].
-            earlier: [rows, ...] features of the layers before.
-            embedding: [rows, K] of the element as sender.
+            own: [n, n_own] what they have kept of the last one.
+            sent: [n, m, n_sent] what their neighbors have sent.
             receiver: [K, n] of the element as receiver.
             mixing: [l, c, b, m] of the radial functions.
             order: [l] angular order of each component.
-            neighbor: [n, m] row of the neighbor, or ``rows`` for none.
-            vectors: [3, n, m] edge vectors [A].
-            basis: of n atoms.
+            basis: of the edges.
 
         Returns:
-            A basis [l, c, m, n]; features [n, ...] of all layers before this one, in their order;
-            what passed from the last layer to this one.
+            A basis [l, c, m, n].
         """
-        cut = self.cut(a, features, earlier, embedding, neighbor, vectors)
-        own = cut.own
-        n, width = basis.distance.shape
         n_angular, channels, _, n_radial = mixing.shape
-        sent = cut.sent.view(n, width, cut.sent.size(1))
         first, rest = sent, sent
         if self.invariant is not None and self.attenuated is not None:
             sizes = [self.invariant.size, sent.size(2) - self.invariant.size]
@@ -202,8 +195,6 @@ class MessageLayer(nn.Module):
             terms.append(self.attenuated(rest, basis))
         out = torch.stack(terms).sum(0) * self.norm
         if self.memory is not None:
-            n_table = n_angular * channels * n_radial
-            own, table = torch.split(own, [own.size(1) - n_table, n_table], 1)
-            table = table.t().view(n_angular, channels, n_radial, n)
+            table = own.t().view(n_angular, channels, n_radial, own.size(0))
             out = out + self.memory[order].transpose(2, 3) * table
-        return out, own, cut
+        return out

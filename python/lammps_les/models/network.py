@@ -4,11 +4,11 @@ import copy
 from dataclasses import replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from lammps_les.electrostatics.layers import Cut
+from lammps_les.models.chain import Chain
 from lammps_les.models.config import NetworkConfig, ReadoutConfig, RepresentationConfig
-from lammps_les.models.environments import Environments, pad_edges, pad_vectors
+from lammps_les.models.environments import pad_edges, pad_rows, pad_vectors
 from lammps_les.models.readout import Readout
 from lammps_les.models.representation import CaceRepresentation
 
@@ -17,21 +17,17 @@ def _readout(config: ReadoutConfig, n_features: int, n_out: int) -> Readout:
     return Readout(n_features, n_out, config.hidden, config.bias, config.linear, config.scale)
 
 
-class LesNetwork(nn.Module):
-    """Energy and latent charges of atoms; the ``latents`` method of the model file.
+class LesNetwork(Chain):
+    """Energy and latent charges of atoms, a piece for each layer (FORMAT.md).
 
     Works with ``torch.jit.script``, in float32 and float64, and is differentiable any number of
-    times in ``edge_vectors`` and in its parameters.
+    times in ``edge_vectors`` and in its parameters. Derivatives are written out for one layer.
 
     Args:
         config: sizes.
 
     Attributes:
         config: the same, on a module that is not scripted.
-        species: element symbols; the place in the list is the species index.
-        cutoff: radius [A] of one layer.
-        layers: an atom's results depend on atoms up to ``layers * cutoff`` away.
-        channels: latent charges per atom.
         needs_total_charge: whether an embedding asks for the total charge of the system;
             ``at_total_charge`` gives a network that does not.
 
@@ -39,19 +35,11 @@ class LesNetwork(nn.Module):
         ValueError: the two representations differ in cutoff or layers.
     """
 
-    species: list[str]
-    cutoff: float
-    layers: int
-    channels: int
-    needs_total_charge: bool
-
     def __init__(self, config: NetworkConfig) -> None:
-        super().__init__()
+        part = config.representation
+        super().__init__(list(config.species), float(part.cutoff), part.layers, config.channels)
+        self.kind = "cace"
         self.config = config
-        self.species = list(config.species)
-        self.cutoff = float(config.representation.cutoff)
-        self.layers = config.representation.layers
-        self.channels = config.channels
         self.needs_total_charge = any(
             part is not None and part.embed_total_charge
             for part in (config.representation, config.charge_representation)
@@ -69,6 +57,11 @@ class LesNetwork(nn.Module):
                     )
             self.charge_representation = self._represent(separate)
             n_charge_features = self.charge_representation.n_features
+        parts = [p for p in (self.representation, self.charge_representation) if p is not None]
+        self.cut(  # columns of both, one after the other
+            [sum(widths) for widths in zip(*(part.kept for part in parts), strict=True)],
+            [sum(widths) for widths in zip(*(part.sent for part in parts), strict=True)],
+        )
         self.energy_readout = _readout(config.energy, self.representation.n_features, 1)
         self.charge_readout = None
         if config.channels > 0:
@@ -90,162 +83,146 @@ class LesNetwork(nn.Module):
         fixed.needs_total_charge = False
         return fixed
 
-    def forward(
-        self,
-        edge_vectors: Tensor,
-        edge_index: Tensor,
-        species: Tensor,
-        n_centers: int,
-        total_charge: Tensor | None = None,
-    ) -> dict[str, Tensor]:
-        """Short-range energies and latent charges of atoms 0 ... n_centers-1.
-
-        Args:
-            edge_vectors: [E, 3] r_cj = x_j - x_c [A], shorter than ``cutoff``.
-            edge_index: [2, E] int64, row 0 the center c, row 1 the neighbor j; sorted by center.
-            species: [n_all] int64, species index of every atom that an edge names.
-            n_centers: number of atoms asked for. Edges must be given for these and for all atoms
-                reached from them by fewer than ``layers`` edges.
-            total_charge: [n_all] in e, of the system that each atom is part of; where the network
-                ``needs_total_charge``.
-
-        Returns:
-            "energy" [n_centers] in eV and "charge" [n_centers, channels] in file units.
-        """
-        return self.by_layer(edge_vectors, edge_index, species, n_centers, total_charge)[0]
-
     @torch.jit.export
-    def by_layer(
+    def piece(
         self,
+        t: int,
+        kept: Tensor,
+        sent: Tensor,
+        source: Tensor,
         edge_vectors: Tensor,
         edge_index: Tensor,
         species: Tensor,
-        n_centers: int,
-        total_charge: Tensor | None = None,
-    ) -> tuple[dict[str, Tensor], list[Cut], list[list[Tensor]]]:
-        """The same, so that the layers of the charges can be differentiated one by one.
-
-        Arguments as above.
-
-        Returns:
-            as above; what passes between the layers, in their order; and for each layer the tensors
-            through which it, and no other one, depends on the edge vectors.
-        """
-        features, cuts, taken = self.representation(
-            edge_vectors, edge_index, species, n_centers, total_charge
+        n: int,
+        row_length: int = 0,
+    ) -> list[Tensor]:
+        """One layer of n atoms; arguments and results are those of FORMAT.md."""
+        return self.layer(
+            t, kept, sent, source, edge_vectors, edge_index, species, n, row_length, None
         )
-        energy = self.energy_readout(features)[:, 0]
-        charge = torch.zeros([n_centers, 0], dtype=energy.dtype, device=energy.device)
-        if self.charge_readout is not None:
-            if self.charge_representation is not None:
-                features, cuts, taken = self.charge_representation(
-                    edge_vectors, edge_index, species, n_centers, total_charge
-                )
-            charge = self.charge_readout(features)
-        return {"energy": energy, "charge": charge}, cuts, taken
 
-    @torch.jit.export
-    def keeping(
-        self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
-    ) -> tuple[dict[str, Tensor], list[Tensor]]:
-        """The same for one layer, without a graph; and what ``pull_back`` needs.
-
-        Arguments as above. Raises a RuntimeError for several layers.
-        """
-        if self.layers > 1:
-            raise RuntimeError("LES: derivatives are written out for one layer, differentiate this")
-        with torch.no_grad():
-            env = pad_edges(edge_index, species, n_centers, 1)
-            out, kept = self._keeping(env, pad_vectors(env, edge_vectors, self.cutoff))
-            return out, [edge_vectors, env.place] + kept
-
-    @torch.jit.export
-    def keeping_in_rows(
-        self, vectors: Tensor, neighbor_species: Tensor, species: Tensor
-    ) -> tuple[dict[str, Tensor], list[Tensor]]:
-        """The same for edges that are in rows already; and what ``pull_back_in_rows`` needs.
+    def layer(
+        self,
+        t: int,
+        kept: Tensor,
+        sent: Tensor,
+        source: Tensor,
+        edge_vectors: Tensor,
+        edge_index: Tensor,
+        species: Tensor,
+        n: int,
+        row_length: int,
+        total_charge: Tensor | None,
+    ) -> list[Tensor]:
+        """The same for training, where a network may need a total charge.
 
         Args:
-            vectors: [n, m, 3] edge vectors of each atom [A]; longer than ``cutoff`` where there is
-                no edge.
-            neighbor_species: [n, m]; any species where there is no edge.
-            species: [n].
+            total_charge: [n_all] in e, of the system that each atom is part of; read only where
+                the network ``needs_total_charge``.
+        """
+        env = pad_edges(edge_index[0], n, row_length)
+        vectors = pad_vectors(env, edge_vectors, self.cutoff)
+        row = pad_rows(env, edge_index[1] if t == 0 else source)
+        separate = self.charge_representation
+        if separate is None:
+            made = self.representation(t, kept, sent, row, vectors, species, total_charge)
+            if t < self.layers - 1:
+                return made
+            of_charges = made[0]
+        else:
+            rest = kept, sent
+            if t > 0:
+                widths = [self.representation.kept[t - 1], separate.kept[t - 1]]
+                kept, kept_of_charges = torch.split(kept, widths, 1)
+                widths = [self.representation.sent[t - 1], separate.sent[t - 1]]
+                sent, sent_of_charges = torch.split(sent, widths, 1)
+                rest = kept_of_charges, sent_of_charges
+            made = self.representation(t, kept, sent, row, vectors, species, total_charge)
+            more = separate(t, rest[0], rest[1], row, vectors, species, total_charge)
+            if t < self.layers - 1:
+                return [torch.cat([made[0], more[0]], 1), torch.cat([made[1], more[1]], 1)]
+            of_charges = more[0]
+        outputs = [self.energy_readout(made[0])[:, 0]]
+        if self.charge_readout is not None:
+            outputs.append(self.charge_readout(of_charges))
+        return outputs
 
-        Returns:
-            as above.
+    @torch.jit.export
+    def piece_store(
+        self,
+        t: int,
+        kept: Tensor,
+        sent: Tensor,
+        source: Tensor,
+        edge_vectors: Tensor,
+        edge_index: Tensor,
+        species: Tensor,
+        n: int,
+        row_length: int = 0,
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """The same for a network of one layer, without a graph; and what ``piece_backward`` needs.
+
+        Raises a RuntimeError for several layers.
         """
         if self.layers > 1:
             raise RuntimeError("LES: derivatives are written out for one layer, differentiate this")
         with torch.no_grad():
-            none = neighbor_species[:0]
-            env = Environments(none, neighbor_species, none, species)
-            return self._keeping(env, vectors.permute(2, 0, 1).contiguous())
-
-    def _keeping(
-        self, env: Environments, vectors: Tensor
-    ) -> tuple[dict[str, Tensor], list[Tensor]]:
-        features, kept = self.representation.keeping(env, vectors)
-        energy, hidden = self.energy_readout.keeping(features)
-        kept += hidden
-        charge = torch.zeros([energy.size(0), 0], dtype=energy.dtype, device=energy.device)
-        if self.charge_readout is not None:
-            if self.charge_representation is not None:
-                features, more = self.charge_representation.keeping(env, vectors)
-                kept += more
-            charge, hidden = self.charge_readout.keeping(features)
-            kept += hidden
-        return {"energy": energy[:, 0], "charge": charge}, kept
+            env = pad_edges(edge_index[0], n, row_length)
+            vectors = pad_vectors(env, edge_vectors, self.cutoff)
+            row = pad_rows(env, edge_index[1])
+            features, more = self.representation.store(row, vectors, species)
+            stored = [env.place] + more
+            energy, more = self.energy_readout.store(features)
+            stored += more
+            outputs = [energy[:, 0]]
+            if self.charge_readout is not None:
+                if self.charge_representation is not None:
+                    features, more = self.charge_representation.store(row, vectors, species)
+                    stored += more
+                charge, more = self.charge_readout.store(features)
+                stored += more
+                outputs.append(charge)
+            return outputs, stored
 
     @torch.jit.export
-    def pull_back(self, kept: list[Tensor], charge_weights: Tensor, with_energy: bool) -> Tensor:
-        """Gradients of weighed sums of charges by the edge vectors, several at once.
+    def piece_backward(
+        self, t: int, stored: list[Tensor], cotangents: list[Tensor]
+    ) -> list[Tensor]:
+        """Gradients of weighed sums of the outputs, several at once (FORMAT.md).
 
         Written out instead of left to automatic differentiation, because several of them then cost
         little more than one.
-
-        Args:
-            kept: of ``keeping``.
-            charge_weights: [k, n_centers, channels].
-            with_energy: add the sum of the energies to the first of them.
-
-        Returns:
-            [k, E, 3].
         """
         with torch.no_grad():
-            edge_vectors, place = kept[0], kept[1]
-            rows = self.pull_back_in_rows(kept[2:], charge_weights, with_energy)
-            out = rows.new_zeros([rows.size(0), edge_vectors.size(0), 3])
-            for index, gradient in enumerate(torch.unbind(rows)):
-                out[index, : place.size(0)] = gradient.view(-1, 3).index_select(0, place)
-            return out
-
-    @torch.jit.export
-    def pull_back_in_rows(
-        self, kept: list[Tensor], charge_weights: Tensor, with_energy: bool
-    ) -> Tensor:
-        """The same by the vectors of ``keeping_in_rows``, of which ``kept`` is; [k, n, m, 3]."""
-        with torch.no_grad():
-            part, own = self.representation, self.charge_representation
-            hidden = kept[part.n_kept : part.n_kept + self.energy_readout.n_kept]
-            rest = kept[part.n_kept + self.energy_readout.n_kept :]
-            k, n = charge_weights.size(0), charge_weights.size(1)
-            width = kept[0].size(2)
+            place = stored[0]
+            k, n, width = cotangents[-1].size(0), stored[1].size(1), stored[1].size(2)
+            none = [cotangents[0].new_zeros([k, n, 0]), cotangents[0].new_zeros([k, 0, 0])]
             if n * width == 0:
-                return charge_weights.new_zeros([k, n, width, 3])
-            by_features: list[Tensor] = []  # [n_features, n] of each
-            if self.charge_readout is None:
-                by_features += [charge_weights.new_zeros([part.n_features, n])] * k
-            else:
-                of_charges = rest if own is None else rest[own.n_kept :]
-                for weights in torch.unbind(charge_weights):
-                    by_features.append(self.charge_readout.pull_back(of_charges, weights))
-            ones = charge_weights.new_ones([n, 1])
-            if own is None:
-                if with_energy:
-                    by_features[0] = by_features[0] + self.energy_readout.pull_back(hidden, ones)
-                return part.pull_back(kept, torch.stack(by_features))
-            out = own.pull_back(rest, torch.stack(by_features))
-            if with_energy:
-                of_energy = self.energy_readout.pull_back(hidden, ones)
-                out[:1] += part.pull_back(kept, of_energy[None])
-            return out
+                return none + [cotangents[0].new_zeros([k, 0, 3])]
+            by_edges = self._backward(stored[1:], cotangents).flatten(1, 2)
+            if place.size(0) > 0:
+                by_edges = by_edges.index_select(1, place)
+            return none + [by_edges]
+
+    def _backward(self, stored: list[Tensor], cotangents: list[Tensor]) -> Tensor:
+        """Gradients by the places of edges, [k, n, m, 3]."""
+        part, own = self.representation, self.charge_representation
+        hidden = stored[part.n_stored : part.n_stored + self.energy_readout.n_stored]
+        rest = stored[part.n_stored + self.energy_readout.n_stored :]
+        by_energy: list[Tensor] = []  # by features, [n_features, n] of each
+        for weights in torch.unbind(cotangents[0]):
+            by_energy.append(self.energy_readout.backward(hidden, weights.unsqueeze(1)))
+        if self.charge_readout is None:
+            return part.backward(stored, torch.stack(by_energy))
+        of_charges = rest if own is None else rest[own.n_stored :]
+        by_charge: list[Tensor] = []
+        for weights in torch.unbind(cotangents[1]):
+            by_charge.append(self.charge_readout.backward(of_charges, weights))
+        if own is None:
+            for index, gradient in enumerate(by_energy):
+                by_charge[index] = by_charge[index] + gradient
+            return part.backward(stored, torch.stack(by_charge))
+        out = own.backward(rest, torch.stack(by_charge))
+        if len(by_energy) > 0:
+            out[: len(by_energy)] += part.backward(stored, torch.stack(by_energy))
+        return out

@@ -23,21 +23,21 @@ class Perceptron(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Features [n, sizes[0]] to [n, sizes[-1]]."""
-        return self.keeping(features)[0]
+        return self.store(features)[0]
 
-    def keeping(self, features: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """The same, and what ``pull_back`` needs: the hidden layers before their silu."""
-        kept: list[Tensor] = []
+    def store(self, features: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The same, and what ``backward`` needs: the hidden layers before their silu."""
+        stored: list[Tensor] = []
         for layer in self.hidden:
-            kept.append(layer(features))
-            features = silu(kept[-1])
-        return self.last(features), kept
+            stored.append(layer(features))
+            features = silu(stored[-1])
+        return self.last(features), stored
 
-    def pull_back(self, kept: list[Tensor], weights: Tensor) -> Tensor:
+    def backward(self, stored: list[Tensor], weights: Tensor) -> Tensor:
         """Gradient of a weighed sum of outputs by the features.
 
         Args:
-            kept: of ``keeping``.
+            stored: of ``store``.
             weights: [n, sizes[-1]].
 
         Returns:
@@ -47,9 +47,9 @@ class Perceptron(nn.Module):
         for layer in self.hidden:
             layers.append(layer.weight)  # type: ignore[arg-type]
         layers.append(self.last.weight)
-        for index in range(len(kept) - 1, -1, -1):
-            gate = torch.sigmoid(kept[index])
-            slope = gate * (1.0 + kept[index] * (1.0 - gate))  # of silu
+        for index in range(len(stored) - 1, -1, -1):
+            gate = torch.sigmoid(stored[index])
+            slope = gate * (1.0 + stored[index] * (1.0 - gate))  # of silu
             weights = (weights @ layers[index + 1]) * slope
         return layers[0].t() @ weights.t()
 
@@ -74,25 +74,25 @@ class Readout(nn.Module):
     ) -> None:
         super().__init__()
         self.scale = scale
-        self.n_kept = len(hidden)
+        self.n_stored = len(hidden)
         self.perceptron = Perceptron([n_features, *hidden, n_out], bias)
         self.linear = nn.Linear(n_features, n_out, bias) if linear else None
 
     def forward(self, features: Tensor) -> Tensor:
         """Features [n, n_features] to [n, n_out]."""
-        return self.keeping(features)[0]
+        return self.store(features)[0]
 
-    def keeping(self, features: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """The same, and what ``pull_back`` needs."""
-        out, kept = self.perceptron.keeping(features)
+    def store(self, features: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The same, and what ``backward`` needs."""
+        out, stored = self.perceptron.store(features)
         if self.linear is not None:
             out = out + self.linear(features)
-        return out * self.scale, kept
+        return out * self.scale, stored
 
-    def pull_back(self, kept: list[Tensor], weights: Tensor) -> Tensor:
+    def backward(self, stored: list[Tensor], weights: Tensor) -> Tensor:
         """Weights [n, n_out] of outputs to the gradient by the features, [n_features, n]."""
         weights = weights * self.scale
-        out = self.perceptron.pull_back(kept, weights)
+        out = self.perceptron.backward(stored, weights)
         if self.linear is not None:
             out = out + self.linear.weight.t() @ weights.t()
         return out

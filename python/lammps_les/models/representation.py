@@ -5,19 +5,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from lammps_les.electrostatics.layers import Cut
 from lammps_les.models.basis import (
     SOFTENING,
     EdgeBasis,
-    edge_functions,
-    first_atoms,
     mix,
-    pull_back_mix,
-    pull_back_sum,
+    mix_backward,
     sum_neighbors,
+    sum_neighbors_backward,
 )
 from lammps_les.models.config import RepresentationConfig
-from lammps_les.models.environments import Environments, pad_edges, pad_vectors
 from lammps_les.models.invariants import AngularBasis, Invariants
 from lammps_les.models.messages import MessageLayer
 from lammps_les.models.radial import BesselBasis, polynomial_cutoff, polynomial_cutoff_slope
@@ -27,25 +23,15 @@ class FirstLayer(NamedTuple):
     """The first A basis, and what it is made of.
 
     Attributes:
-        env: who is a neighbor of whom.
-        embedding: [n, K] of the elements as senders.
-        vectors: [3, n, m] padded edge vectors [A].
-        basis: functions of them.
-        taken: the tensors through which this layer depends on them.
         weights: [K, n, m] embedding of the neighbors.
-        receiver: [K, n] embedding as receivers.
-        mixing: [l, c, b, m] of the radial functions.
+        receiver: [K, n] embedding of the atoms as receivers.
+        basis: functions of the edges.
         a: A basis [l, c, m, n].
     """
 
-    env: Environments
-    embedding: Tensor
-    vectors: Tensor
-    basis: EdgeBasis
-    taken: list[Tensor]
     weights: Tensor
     receiver: Tensor
-    mixing: Tensor
+    basis: EdgeBasis
     a: Tensor
 
 
@@ -71,11 +57,17 @@ class CaceRepresentation(nn.Module):
         config: sizes.
         n_species: number of elements.
 
+    Attributes:
+        kept, sent: between any two layers, how many numbers an atom keeps for itself and how many
+            its neighbors get.
+
     Raises:
         ValueError: another number of message configurations than layers need.
     """
 
     order: Tensor
+    kept: list[int]
+    sent: list[int]
 
     def __init__(self, config: RepresentationConfig, n_species: int) -> None:
         super().__init__()
@@ -102,7 +94,7 @@ class CaceRepresentation(nn.Module):
 
         per_layer = self.invariants.size * k * k * config.n_radial
         self.n_features = config.layers * per_layer
-        self.n_kept = 9  # tensors that `keeping` gives
+        self.n_stored = 9  # tensors that `store` gives
         messages = list(config.messages)
         if len(messages) == 1:
             messages *= config.layers - 1
@@ -111,7 +103,11 @@ class CaceRepresentation(nn.Module):
                 f"{config.layers} layers need {config.layers - 1} message configurations, "
                 f"got {len(messages)}"
             )
-        self.messages = nn.ModuleList(MessageLayer(per_layer, config, m) for m in messages)
+        n_angular = sum(self.angular.sizes)
+        layers = [MessageLayer(per_layer, n_angular, config, message) for message in messages]
+        self.messages = nn.ModuleList(layers)
+        self.kept = [n * per_layer + layer.n_own for n, layer in enumerate(layers, 1)]
+        self.sent = [layer.n_sent for layer in layers]
 
     def at_total_charge(self, total_charge: float) -> None:
         """Fix the total charge [e]; the representation does not need it afterwards."""
@@ -124,62 +120,61 @@ class CaceRepresentation(nn.Module):
 
     def forward(
         self,
-        edge_vectors: Tensor,
-        edge_index: Tensor,
+        t: int,
+        kept: Tensor,
+        sent: Tensor,
+        row: Tensor,
+        vectors: Tensor,
         species: Tensor,
-        n_centers: int,
-        total_charge: Tensor | None = None,
-    ) -> tuple[Tensor, list[Cut], list[list[Tensor]]]:
-        """Invariants of atoms 0 ... n_centers-1.
+        total_charge: Tensor | None,
+    ) -> list[Tensor]:
+        """One layer of n atoms.
 
         Args:
-            edge_vectors: [E, 3], r_cj = x_j - x_c [A].
-            edge_index: [2, E] center, neighbor; sorted by center.
-            species: [n_all] species index.
-            n_centers: atoms asked for.
-            total_charge: [n_all] in e, of the system that each atom is part of; only with
+            t: which, 0 ... layers - 1.
+            kept: [n, kept[t - 1]] what the layer before has left to the atoms themselves; [n, 0].
+            sent: [rows, sent[t - 1]] what it has left to neighbors; [0, 0] in the first layer.
+            row: [n * m] for each place the row of ``sent`` that it takes; in the first layer that
+                of ``species``.
+            vectors: [3, n, m] edge vectors in their places [A].
+            species: [rows] species index; the first n rows are the atoms.
+            total_charge: [rows] in e, of the system that each atom is part of; only with
                 ``embed_total_charge``.
 
         Returns:
-            [n_centers, n_features], in the order (layer, invariant, sender a, receiver b, radial
-            m), the last one fastest; what passes between the layers, in their order; and for each
-            layer the tensors through which it, and no other one, depends on the edge vectors.
+            what it leaves to the next layer, ``kept`` and ``sent``. The last one: the invariants
+            of all layers, [n, n_features], in the order (layer, invariant, sender a, receiver b,
+            radial m), the last one fastest.
         """
-        first = self.first_layer(edge_vectors, edge_index, species, n_centers, total_charge)
-        env, vectors, a = first.env, first.vectors, first.a
+        n, width = vectors.size(1), vectors.size(2)
+        species, sender, receiver_table = self.embeddings(species, total_charge)
+        own_species = species[:n]
+        earlier = kept
+        if t == 0:
+            neighbor_species = species.index_select(0, row).view(n, width)
+            first = self.first_layer(vectors, neighbor_species, own_species, sender, receiver_table)
+            a = first.a
+        else:
+            basis = self.edge_basis(vectors)
+            receiver = receiver_table[own_species].t().contiguous()
+            mixing = self.mixing_by_component()
+            others = sent.index_select(0, row).view(n, width, sent.size(1))
+            a = sent  # made below
+            for index, layer in enumerate(self.messages):
+                if index == t - 1:
+                    sizes = [kept.size(1) - layer.n_own, layer.n_own]
+                    earlier, own = torch.split(kept, sizes, 1)
+                    a = layer(own, others, receiver, mixing, self.order, basis)
         features = self.to_features(a)
-        earlier = features[:, :0]
-        cuts: list[Cut] = []
-        taken = [first.taken]
         for index, layer in enumerate(self.messages):
-            n = n_centers if index == self.layers - 2 else a.size(3)
-            basis = first_atoms(first.basis, n)
-            taken.append(edge_functions(basis))
-            a, earlier, cut = layer(
-                a,
-                features,
-                earlier,
-                first.embedding,
-                first.receiver[:, :n],
-                first.mixing,
-                self.order,
-                env.neighbor_row[:n],
-                vectors[:, :n],
-                basis,
-            )
-            features = self.to_features(a)
-            cuts.append(cut)
-        return torch.cat([earlier, features], 1), cuts, taken
+            if index == t:
+                return layer.leave(a, earlier, features, sender[own_species])
+        return [torch.cat([earlier, features], 1) if t > 0 else features]
 
-    def first_layer(
-        self,
-        edge_vectors: Tensor,
-        edge_index: Tensor,
-        species: Tensor,
-        n_centers: int,
-        total_charge: Tensor | None,
-    ) -> FirstLayer:
-        """The first A basis; arguments as above."""
+    def embeddings(
+        self, species: Tensor, total_charge: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Rows of the tables of elements for each atom, the senders' table, the receivers'."""
         sender, receiver = self.sender, self.receiver
         sender_slope, receiver_slope = self.sender_slope, self.receiver_slope
         if sender_slope is not None and receiver_slope is not None:
@@ -190,60 +185,55 @@ class CaceRepresentation(nn.Module):
             species = species + sender.size(0) * state
             sender = (sender + states[:, None, None] * sender_slope).flatten(0, 1)
             receiver = (receiver + states[:, None, None] * receiver_slope).flatten(0, 1)
-        env = pad_edges(edge_index, species, n_centers, self.layers)
-        vectors = pad_vectors(env, edge_vectors, self.cutoff)
-        return self.in_rows(env, vectors, sender, receiver)
+        return species, sender, receiver
 
-    def in_rows(
-        self, env: Environments, vectors: Tensor, sender: Tensor, receiver_table: Tensor
+    def first_layer(
+        self,
+        vectors: Tensor,
+        neighbor_species: Tensor,
+        own_species: Tensor,
+        sender: Tensor,
+        receiver_table: Tensor,
     ) -> FirstLayer:
-        """The first A basis of padded edges [3, n, m]; the tables of elements are [species, K]."""
+        """The first A basis, of edges in their places [3, n, m] and species [n, m] and [n]."""
         basis = self.edge_basis(vectors)
-        own = first_atoms(basis, vectors.size(1))
-        receiver = receiver_table[env.row_species].t().contiguous()  # [K, n]
-        mixing = self.mixing_by_component()
-
-        weights = sender.t()[:, env.neighbor_species]  # [K, n, m]
-        a = mix(sum_neighbors(own, weights[None]), receiver, mixing)  # [l, c, m, n]
-        return FirstLayer(
-            env,
-            sender[env.row_species],
-            vectors,
-            basis,
-            edge_functions(own),
-            weights,
-            receiver,
-            mixing,
-            a,
-        )
+        receiver = receiver_table[own_species].t().contiguous()  # [K, n]
+        weights = sender.t()[:, neighbor_species]  # [K, n, m]
+        a = mix(sum_neighbors(basis, weights[None]), receiver, self.mixing_by_component())
+        return FirstLayer(weights, receiver, basis, a)
 
     @torch.jit.export
-    def keeping(self, env: Environments, vectors: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Invariants of one layer, and what ``pull_back`` needs, of padded edges [3, n, m]."""
-        if self.sender_slope is not None:
-            raise RuntimeError("LES: this network needs the total charge of the system")
-        first = self.in_rows(env, vectors, self.sender, self.receiver)
+    def store(
+        self, row: Tensor, vectors: Tensor, species: Tensor
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Invariants of one layer, and what ``backward`` needs; arguments of ``forward``."""
+        n, width = vectors.size(1), vectors.size(2)
+        species, sender, receiver_table = self.embeddings(species, None)
+        neighbor_species = species.index_select(0, row).view(n, width)
+        first = self.first_layer(vectors, neighbor_species, species[:n], sender, receiver_table)
         basis = first.basis
-        kept = [first.vectors, first.weights, first.receiver]
-        kept += [basis.distance, basis.step, basis.factor, basis.sines, basis.angular, first.a]
-        assert len(kept) == self.n_kept
-        return self.to_features(first.a), kept
+        stored = [vectors, first.weights, first.receiver]
+        stored += [basis.distance, basis.step, basis.factor, basis.sines, basis.angular, first.a]
+        assert len(stored) == self.n_stored
+        return self.to_features(first.a), stored
 
     @torch.jit.export
-    def pull_back(self, kept: list[Tensor], gradients: Tensor) -> Tensor:
+    def backward(self, stored: list[Tensor], gradients: Tensor) -> Tensor:
         """Gradients by the invariants to gradients by the edge vectors, several at once.
 
         Args:
-            kept: of ``keeping``.
+            stored: of ``store``.
             gradients: [k, n_features, n], k of them.
 
         Returns:
             [k, n, m, 3] by the padded edges.
         """
-        vectors, weights, receiver, a = kept[0], kept[1], kept[2], kept[8]
-        basis = EdgeBasis(kept[3], kept[4], kept[5], kept[6], kept[7], self.angular.sizes)
+        vectors, weights, receiver, a = stored[0], stored[1], stored[2], stored[8]
+        basis = EdgeBasis(
+            stored[3], stored[4], stored[5], stored[6], stored[7], self.angular.sizes
+        )
         n, _, width = basis.angular.shape
-        by_a = self.invariants.pull_back(
+        by_a = self.invariants.backward(
             a.view(a.size(0), -1), gradients.view(gradients.size(0), self.invariants.size, -1)
         )
         step_slope = polynomial_cutoff_slope(basis.distance / self.cutoff, self.cutoff_power)
@@ -257,9 +247,9 @@ class CaceRepresentation(nn.Module):
         mixing = self.mixing_by_component()
         out = torch.empty([by_a.size(0), n, width, 3], dtype=a.dtype, device=a.device)
         for index, gradient in enumerate(torch.unbind(by_a)):
-            summed = pull_back_mix(gradient, receiver, mixing)  # [l, (K b), n]
+            summed = mix_backward(gradient, receiver, mixing)  # [l, (K b), n]
             by_unit = self.angular.derivatives(summed)  # [l', 3, (K b), n]
-            padded = pull_back_sum(basis, radial, slopes, vectors, inverse, summed, by_unit)
+            padded = sum_neighbors_backward(basis, radial, slopes, vectors, inverse, summed, by_unit)
             out[index] = padded.transpose(1, 2)
         return out
 

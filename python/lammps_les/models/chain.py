@@ -1,0 +1,70 @@
+"""A network as a chain of pieces, one for each layer."""
+
+import torch
+from torch import Tensor, nn
+
+
+class Chain(nn.Module):
+    """What a network of a model file has (FORMAT.md) besides ``piece``, which subclasses add.
+
+    It takes edges in rows too: its last argument is ``row_length``.
+
+    Args:
+        species: element symbols; the place in the list is the species index.
+        cutoff: radius [A] of one layer.
+        layers: an atom's results depend on atoms up to ``layers * cutoff`` away.
+        channels: latent charges per atom.
+
+    Attributes:
+        kept, sent: between any two pieces, how many numbers an atom keeps for itself and how many
+            its neighbors get; see ``cut``. A network that is not cut has one piece.
+        kind: name of the kind of network, "" for one that no reader need know.
+    """
+
+    def __init__(self, species: list[str], cutoff: float, layers: int, channels: int) -> None:
+        super().__init__()
+        self.species = species
+        self.cutoff = cutoff
+        self.layers = layers
+        self.channels = channels
+        self.kind = ""
+        self.cut([], [])
+
+    def cut(self, kept: list[int], sent: list[int]) -> None:
+        """Say what passes between the pieces."""
+        self.kept, self.sent = kept, sent
+        self.pieces = len(sent) + 1
+
+    def forward(
+        self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
+    ) -> dict[str, Tensor]:
+        """Short-range energies and latent charges of atoms 0 ... n_centers-1, by all pieces.
+
+        Args:
+            edge_vectors: [E, 3] r_cj = x_j - x_c [A], shorter than ``cutoff``.
+            edge_index: [2, E] int64, row 0 the center c, row 1 the neighbor j; sorted by center.
+            species: [n_all] int64, species index of every atom that an edge names.
+            n_centers: number of atoms asked for. Edges must be given for these and for all atoms
+                reached from them by fewer than ``layers`` edges.
+
+        Returns:
+            "energy" [n_centers] in eV and "charge" [n_centers, channels] in file units.
+        """
+        n_all = species.size(0)
+        kept, sent = edge_vectors.new_zeros([n_all, 0]), edge_vectors.new_zeros([0, 0])
+        source = edge_index[1, :0]
+        for t in range(self.pieces - 1):
+            kept, sent = self.piece(  # type: ignore[operator]
+                t, kept, sent, source, edge_vectors, edge_index, species, n_all, 0
+            )
+            source = edge_index[1]
+        if self.pieces == self.layers:  # edges of further atoms have no part in the last one
+            n_edges = int(torch.searchsorted(edge_index[0], n_centers))
+            edge_vectors, edge_index = edge_vectors[:n_edges], edge_index[:, :n_edges]
+            source = source[:n_edges]
+        t, kept = self.pieces - 1, kept[:n_centers]
+        outputs = self.piece(  # type: ignore[operator]
+            t, kept, sent, source, edge_vectors, edge_index, species, n_centers, 0
+        )
+        charge = edge_vectors.new_zeros([n_centers, 0]) if self.channels == 0 else outputs[1]
+        return {"energy": outputs[0], "charge": charge}
