@@ -1,20 +1,21 @@
 """The module inside a model file (FORMAT.md, "Methods of the module")."""
 
-import math
+import inspect
 
 import torch
 from torch import Tensor, nn
 
-from lammps_les.electrostatics.born_effective_charges import (
-    born_effective_charges,
-    born_effective_charges_one_layer,
-    derivative,
-    is_phase_form,
-)
-from lammps_les.electrostatics.layers import Cut
-from lammps_les.electrostatics.long_range import is_periodic, long_range_energy
+from lammps_les.electrostatics.born_effective_charges import is_phase_form
+from lammps_les.electrostatics.long_range import is_periodic
 from lammps_les.electrostatics.parameters import LongRangeParameters
-from lammps_les.electrostatics.polarization import coupling_charges, with_total_charge
+from lammps_les.electrostatics.polarization import dielectric_root
+from lammps_les.electrostatics.system import (
+    Coupling,
+    energy_forces_stress,
+    node_positions,
+    strainable_system,
+    system_born_charges,
+)
 from lammps_les.electrostatics.unfolding import unfold
 from lammps_les.model_file import Metadata
 
@@ -23,34 +24,33 @@ class ExportedModel(nn.Module):
     """A network together with the long-range sum that its metadata describe.
 
     Args:
-        network: scriptable; forward(edge_vectors, edge_index, species, n_centers) returns
-            ``energy`` [n_centers] in eV and ``charge`` [n_centers, channels] in file units.
+        network: scriptable; with ``piece``, and forward(edge_vectors, edge_index, species,
+            n_centers) that is the method ``latents`` of FORMAT.md.
         metadata: of the model file; ``dtype`` must be the type of the network's parameters.
     """
 
     atomic_energies: Tensor
     charge_sign: Tensor
+    dielectric_root: Tensor
 
     def __init__(self, network: nn.Module, metadata: Metadata) -> None:
         super().__init__()
         self.network = network
-        self.dtype = metadata.torch_dtype
-        self.layers = metadata.layers
-        self.sigma = float(metadata.sigma)
-        self.dl = float(metadata.dl)
-        self.norm = float(metadata.norm)
-        self.remove_self = metadata.remove_self
-        self.self_factor = float(metadata.self_factor)
-        self.open_shift = float(metadata.open_shift)
-        self.charge_unit = float(metadata.charge_unit)
-        self.epsilon_inf = float(metadata.epsilon_inf)
-        self.total_charge = metadata.total_charge
-        self.remove_mean = metadata.remove_mean
-        self.bec_form = str(metadata.bec_form)
-        energies = [metadata.atomic_energies[symbol] for symbol in metadata.species]
+        self.dtype = metadata.network.torch_dtype
+        self.layers = metadata.network.layers
+        far = metadata.long_range
+        self.sigma, self.dl, self.norm = float(far.sigma), float(far.dl), float(far.norm)
+        self.remove_self = far.remove_self
+        self.self_factor, self.open_shift = float(far.self_factor), float(far.open_shift)
+        self.charge_unit = float(metadata.charges.unit)
+        self.total_charge = metadata.charges.total
+        self.remove_mean = metadata.response.remove_mean
+        self.bec_form = str(metadata.response.bec_form)
+        energies = [metadata.atomic_energies[symbol] for symbol in metadata.network.species]
+        signs = metadata.charges.sign
         self.register_buffer("atomic_energies", torch.tensor(energies, dtype=torch.float64))
-        signs = torch.tensor(metadata.charge_sign, dtype=torch.float64)
-        self.register_buffer("charge_sign", signs)
+        self.register_buffer("charge_sign", torch.tensor(signs, dtype=torch.float64))
+        self.register_buffer("dielectric_root", dielectric_root(metadata.response.epsilon_inf))
 
     @torch.jit.export
     def latents(
@@ -68,153 +68,160 @@ class ExportedModel(nn.Module):
         edge_index: Tensor,
         edge_shifts: Tensor,
         compute_bec: bool = False,
-        born: str | None = None,
+        bec: str | None = None,
     ) -> dict[str, Tensor]:
         """Energy, forces, stress, charges and Born effective charges of a whole system.
 
-        Arguments, shapes and units are those of FORMAT.md. Forces and stress are derivatives of the
-        energy by automatic differentiation, so they judge codes that write them out by formula;
-        do not call this under ``torch.no_grad``.
+        Arguments, shapes and units are those of FORMAT.md. Everything is a derivative by automatic
+        differentiation, so this is the reference of codes that write it out by formula; do not
+        call it under ``torch.no_grad``.
         """
         periodic = is_periodic(pbc)
-        form = self.bec_form if born is None else born
+        form = self.bec_form if bec is None else bec
         is_phase_form(form)  # refuses other names, also where no tensor is asked for
         parameters = LongRangeParameters(
             self.sigma, self.dl, self.norm, self.remove_self, self.self_factor, self.open_shift
         )
+        coupling = Coupling(
+            self.charge_unit,
+            self.charge_sign,
+            self.total_charge,
+            self.dielectric_root,
+            self.remove_mean,
+        )
         n = positions.size(0)
-        leaf = positions.detach().clone().requires_grad_(True)
-        strain = torch.zeros_like(cell).requires_grad_(True)
-        identity = torch.eye(3, dtype=cell.dtype, device=cell.device)
-        deformation = identity + 0.5 * (strain + strain.T)
-        deformed = leaf @ deformation
-        lattice = cell.detach() @ deformation
-        center, neighbor = edge_index[0], edge_index[1]
-        edge_vectors = deformed[neighbor] - deformed[center] + edge_shifts @ lattice
-        latent = self.latents(edge_vectors.to(self.dtype), edge_index, species, n)
-        latent_charges = latent["charge"].to(positions.dtype)
-        charges = latent_charges
-        total_charge = self.total_charge
-        if total_charge is not None:
-            charges = with_total_charge(
-                latent_charges, total_charge, self.charge_unit, self.charge_sign
-            )
-        short_range = latent["energy"].to(positions.dtype).sum()
-        long_range = long_range_energy(deformed, charges, lattice, periodic, parameters)
-        energy = short_range + long_range
-        result = {
-            "energy": (energy + self.atomic_energies[species].sum()).detach(),
-            "forces": -derivative(energy, leaf, False),
-            "stress": torch.zeros_like(cell),
-            "charge": charges.detach(),
-        }
-        if periodic:
-            volume = torch.abs(torch.linalg.det(cell))
-            result["stress"] = derivative(energy, strain, False) / volume
+        system = strainable_system(positions, cell, edge_index, edge_shifts)
+        latent = self.latents(system.edge_vectors.to(self.dtype), edge_index, species, n)
+        energies, charges = latent["energy"].double(), latent["charge"].double()
+        result = energy_forces_stress(system, energies, charges, periodic, parameters, coupling)
+        result["energy"] = result["energy"] + self.atomic_energies[species].sum()
         if compute_bec:
-            # a shift of all charges cancels where the mean is removed
-            remove_mean = self.remove_mean or total_charge is not None
-            if self.layers == 1:
-                result["bec"] = born_effective_charges_one_layer(
-                    self._coupling_charges(latent_charges),
-                    edge_vectors,
-                    edge_index,
-                    positions,
-                    cell,
-                    periodic,
-                    remove_mean,
-                    form,
-                )
-            else:
-                result["bec"] = self._unfolded_bec(
-                    positions, species, cell, periodic, edge_index, edge_shifts, remove_mean, form
-                )
-            if total_charge is not None and not self.remove_mean:
-                share = math.sqrt(self.epsilon_inf) * total_charge / max(1, n)
-                result["bec"] = result["bec"] + share * identity
+            graph = unfold(edge_index, edge_shifts, n, self.layers)
+            nodes = node_positions(graph, positions, cell)
+            vectors = nodes[graph.edge_index[1]] - nodes[graph.edge_index[0]]
+            latent = self.latents(vectors.to(self.dtype), graph.edge_index, species[graph.owner], n)
+            result["bec"] = system_born_charges(
+                latent["charge"].double(), nodes, graph.owner, cell, periodic, coupling, form
+            )
         return result
 
-    def _coupling_charges(self, charges: Tensor) -> Tensor:
-        return coupling_charges(charges, self.charge_unit, self.charge_sign, self.epsilon_inf)
 
-    def _unfolded_bec(
+# A method of a scripted module is that of its class, so there is one for each kind of network.
+# mypy: any network with the methods, which nn.Module does not know
+
+
+class WithoutRows(ExportedModel):
+    """A network that takes edges as they come, none longer than the cutoff."""
+
+    @torch.jit.export
+    def piece(
         self,
-        positions: Tensor,
-        species: Tensor,
-        cell: Tensor,
-        periodic: bool,
+        t: int,
+        kept: Tensor,
+        sent: Tensor,
+        source: Tensor,
+        edge_vectors: Tensor,
         edge_index: Tensor,
-        edge_shifts: Tensor,
-        remove_mean: bool,
-        born: str,
-    ) -> Tensor:
-        n = positions.size(0)
-        graph = unfold(edge_index, edge_shifts, n, self.layers)
-        images = positions.detach()[graph.owner] + graph.shifts.to(cell.dtype) @ cell.detach()
-        images = images.requires_grad_(True)
-        edge_vectors = images[graph.edge_index[1]] - images[graph.edge_index[0]]
-        latent = self.latents(
-            edge_vectors.to(self.dtype), graph.edge_index, species[graph.owner], n
-        )
-        charges = self._coupling_charges(latent["charge"].to(positions.dtype))
-        return born_effective_charges(
-            charges, images, graph.owner, cell, periodic, remove_mean, born
+        species: Tensor,
+        n: int,
+    ) -> list[Tensor]:
+        """A piece of the network."""
+        return self.network.piece(  # type: ignore[operator]
+            t, kept, sent, source, edge_vectors, edge_index, species, n
         )
 
 
-class ExportedOneLayer(ExportedModel):
-    """The same for a network of one layer that has its derivatives written out."""
+class WithoutRowsStoring(WithoutRows):
+    """The same with derivatives written out."""
 
     @torch.jit.export
-    def latents_keeping(
-        self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
-    ) -> tuple[dict[str, Tensor], list[Tensor]]:
-        """The same as ``latents``, without a graph, and what ``pull_back`` needs."""
-        # any network with the methods, which nn.Module does not know
-        return self.network.keeping(  # type: ignore[operator]
-            edge_vectors, edge_index, species, n_centers
+    def piece_store(
+        self,
+        t: int,
+        kept: Tensor,
+        sent: Tensor,
+        source: Tensor,
+        edge_vectors: Tensor,
+        edge_index: Tensor,
+        species: Tensor,
+        n: int,
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """The same without a graph, and what ``piece_backward`` needs."""
+        return self.network.piece_store(  # type: ignore[operator]
+            t, kept, sent, source, edge_vectors, edge_index, species, n
         )
 
     @torch.jit.export
-    def pull_back(self, kept: list[Tensor], charge_weights: Tensor, with_energy: bool) -> Tensor:
-        """Gradients [k, E, 3] of sums of charges, the first with the energies, by the edges."""
-        return self.network.pull_back(  # type: ignore[operator]
-            kept, charge_weights, with_energy
-        )
+    def piece_backward(
+        self, t: int, stored: list[Tensor], cotangents: list[Tensor]
+    ) -> list[Tensor]:
+        """Gradients by what the piece took."""
+        return self.network.piece_backward(t, stored, cotangents)  # type: ignore[operator]
 
 
-class ExportedRows(ExportedOneLayer):
-    """The same for a network that takes edges in rows too, as a GPU has them."""
-
-    @torch.jit.export
-    def latents_in_rows(
-        self, vectors: Tensor, neighbor_species: Tensor, species: Tensor
-    ) -> tuple[dict[str, Tensor], list[Tensor]]:
-        """The same as ``latents_keeping``, of edges in rows."""
-        # any network with the methods, which nn.Module does not know
-        return self.network.keeping_in_rows(  # type: ignore[operator]
-            vectors, neighbor_species, species
-        )
+class WithRows(ExportedModel):
+    """A network that takes edges in rows too, as a GPU has them."""
 
     @torch.jit.export
-    def pull_back_in_rows(
-        self, kept: list[Tensor], charge_weights: Tensor, with_energy: bool
-    ) -> Tensor:
-        """The same as ``pull_back``, [k, n, width, 3] by the vectors in rows."""
-        return self.network.pull_back_in_rows(  # type: ignore[operator]
-            kept, charge_weights, with_energy
+    def piece(
+        self,
+        t: int,
+        kept: Tensor,
+        sent: Tensor,
+        source: Tensor,
+        edge_vectors: Tensor,
+        edge_index: Tensor,
+        species: Tensor,
+        n: int,
+        row_length: int = 0,
+    ) -> list[Tensor]:
+        """A piece of the network."""
+        return self.network.piece(  # type: ignore[operator]
+            t, kept, sent, source, edge_vectors, edge_index, species, n, row_length
         )
 
 
-class ExportedLayers(ExportedModel):
-    """The same for a network of several layers, which can be differentiated one by one."""
+class WithRowsStoring(WithRows):
+    """The same with derivatives written out."""
 
     @torch.jit.export
-    def latents_by_layer(
-        self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
-    ) -> tuple[dict[str, Tensor], list[Cut], list[list[Tensor]]]:
-        """The same; what passes between the layers of the charges, and what enters each."""
-        # any network with the method, which nn.Module does not know
-        return self.network.by_layer(  # type: ignore[operator]
-            edge_vectors, edge_index, species, n_centers
+    def piece_store(
+        self,
+        t: int,
+        kept: Tensor,
+        sent: Tensor,
+        source: Tensor,
+        edge_vectors: Tensor,
+        edge_index: Tensor,
+        species: Tensor,
+        n: int,
+        row_length: int = 0,
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """The same without a graph, and what ``piece_backward`` needs."""
+        return self.network.piece_store(  # type: ignore[operator]
+            t, kept, sent, source, edge_vectors, edge_index, species, n, row_length
         )
+
+    @torch.jit.export
+    def piece_backward(
+        self, t: int, stored: list[Tensor], cotangents: list[Tensor]
+    ) -> list[Tensor]:
+        """Gradients by what the piece took."""
+        return self.network.piece_backward(t, stored, cotangents)  # type: ignore[operator]
+
+
+def exported(network: nn.Module, metadata: Metadata) -> ExportedModel:
+    """The module of a model file for what a network offers.
+
+    Derivatives written out are taken where there is one piece; of several, networks of this project
+    have none, though their class has the methods.
+    """
+    rows = "row_length" in inspect.signature(network.piece).parameters  # type: ignore[arg-type]
+    storing = metadata.network.pieces == 1 and hasattr(network, "piece_store")
+    kinds = {
+        (False, False): WithoutRows,
+        (False, True): WithoutRowsStoring,
+        (True, False): WithRows,
+        (True, True): WithRowsStoring,
+    }
+    return kinds[rows, storing](network, metadata)

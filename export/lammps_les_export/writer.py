@@ -12,13 +12,14 @@ import torch
 from ase.data import atomic_masses, atomic_numbers
 from torch import nn
 
-from lammps_les.model_file import METADATA_FILE, Metadata, ModelFileError, parse_metadata
-from lammps_les_export.exported_model import (
-    ExportedLayers,
-    ExportedModel,
-    ExportedOneLayer,
-    ExportedRows,
+from lammps_les.model_file import (
+    METADATA_FILE,
+    Metadata,
+    ModelFileError,
+    network_section,
+    parse_metadata,
 )
+from lammps_les_export.exported_model import exported
 
 
 def write_model(
@@ -29,13 +30,11 @@ def write_model(
     Args:
         path: file to write; replaced only when everything has gone well.
         network: scriptable module with attributes ``species`` (list of symbols), ``cutoff`` [A],
-            ``layers`` and ``channels``; with several layers also a method ``by_layer`` (that of
-            FORMAT.md's ``latents_by_layer``; without it Born effective charges cannot be had), and
-            with one layer, if it likes, ``keeping`` and ``pull_back`` (``latents_keeping`` and
-            ``pull_back`` there; without them it is differentiated), and with these
-            ``keeping_in_rows`` and ``pull_back_in_rows`` (``latents_in_rows`` there; without them a
-            GPU waits for lengths of lists); not changed, a copy is brought to the ``dtype`` asked
-            for.
+            ``layers``, ``channels``, ``kept`` and ``sent``, the method ``piece`` of FORMAT.md, with
+            one piece also ``piece_store`` and ``piece_backward`` if it likes (without them it is
+            differentiated), and a ``forward`` that is ``latents`` there. ``lammps_les.models.Chain``
+            makes that of pieces, ``wrap`` the whole of a module without pieces. Not changed, a
+            copy is brought to the ``dtype`` asked for.
         metadata: the fields of FORMAT.md; where ``atomic_masses`` is empty, elements get theirs.
 
     Returns:
@@ -46,15 +45,40 @@ def write_model(
     """
     if not isinstance(metadata, Metadata):
         metadata = parse_metadata(dict(metadata), f"metadata for {path}")
+    species = metadata.network.species
     if not metadata.atomic_masses:  # run folders do not settle them
-        elements = [symbol for symbol in metadata.species if atomic_numbers.get(symbol, 0) > 0]
+        elements = [symbol for symbol in species if atomic_numbers.get(symbol, 0) > 0]
         masses = {symbol: float(atomic_masses[atomic_numbers[symbol]]) for symbol in elements}
         metadata = metadata.model_copy(update={"atomic_masses": masses})
-    for name in ("species", "cutoff", "layers", "channels"):
-        of_network, stated = getattr(network, name), getattr(metadata, name)
-        if name == "species":
-            of_network = list(of_network)
-        if name == "cutoff":  # a network may hold it in its own type
+    _check_network(network, metadata, path)
+    if getattr(network, "needs_total_charge", False):
+        raise ModelFileError(
+            f"cannot write {path}: the network embeds the total charge of the system, and a model "
+            "file stands for one; fix it with network.at_total_charge(Q)"
+        )
+    network = copy.deepcopy(network).to(metadata.network.torch_dtype).eval()
+    for parameter in network.parameters():
+        parameter.requires_grad_(False)
+    for tensor in (*network.parameters(), *network.buffers()):
+        # views are written with their offset, and an empty one cannot be read again
+        tensor.data = tensor.data.clone(memory_format=torch.contiguous_format)
+    module = torch.jit.script(exported(network, metadata))
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise ModelFileError(f"cannot write {path}: there is no folder {path.parent}")
+    unfinished = path.with_name(path.name + ".part")
+    torch.jit.save(module, str(unfinished), _extra_files={METADATA_FILE: _json(metadata)})
+    os.replace(unfinished, path)
+    return metadata
+
+
+def _check_network(network: nn.Module, metadata: Metadata, path: str | Path) -> None:
+    """Refuse metadata that contradict the network."""
+    found = network_section(network, metadata.network.dtype)
+    pairs = [(f"network.{name}", getattr(metadata.network, name), found[name]) for name in found]
+    pairs.append(("charges.channels", metadata.charges.channels, network.channels))
+    for name, stated, of_network in pairs:
+        if name == "network.cutoff":  # a network may hold it in its own type
             same = math.isclose(float(of_network), stated, rel_tol=1e-6)
         else:
             same = of_network == stated
@@ -63,31 +87,6 @@ def write_model(
                 f"metadata for {path}: field '{name}' is {stated!r}, "
                 f"but the network has {of_network!r}"
             )
-    if getattr(network, "needs_total_charge", False):
-        raise ModelFileError(
-            f"cannot write {path}: the network embeds the total charge of the system, and a model "
-            "file stands for one; fix it with network.at_total_charge(Q)"
-        )
-    network = copy.deepcopy(network).to(metadata.torch_dtype).eval()
-    for parameter in network.parameters():
-        parameter.requires_grad_(False)
-    for tensor in (*network.parameters(), *network.buffers()):
-        # views are written with their offset, and an empty one cannot be read again
-        tensor.data = tensor.data.clone(memory_format=torch.contiguous_format)
-    kind = ExportedModel
-    if metadata.layers > 1 and hasattr(network, "by_layer"):
-        kind = ExportedLayers
-    elif metadata.layers == 1 and hasattr(network, "keeping") and hasattr(network, "pull_back"):
-        in_rows = hasattr(network, "keeping_in_rows") and hasattr(network, "pull_back_in_rows")
-        kind = ExportedRows if in_rows else ExportedOneLayer
-    module = torch.jit.script(kind(network, metadata))
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise ModelFileError(f"cannot write {path}: there is no folder {path.parent}")
-    unfinished = path.with_name(path.name + ".part")
-    torch.jit.save(module, str(unfinished), _extra_files={METADATA_FILE: _json(metadata)})
-    os.replace(unfinished, path)
-    return metadata
 
 
 def _json(metadata: Metadata) -> str:

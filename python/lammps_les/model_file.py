@@ -1,4 +1,4 @@
-"""The model file: what its metadata must say, and reading it (FORMAT.md, format version 1)."""
+"""The model file: what its metadata must say, and reading it (FORMAT.md, format version 2)."""
 
 import json
 import zipfile
@@ -6,76 +6,153 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import to_jsonable_python
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 METADATA_FILE = "lammps_les.json"
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
+LATENTS = ("charge",)
+"""Latent variables that this version knows."""
 BecForm = Literal["local", "phase"]
 PROVENANCE_KEYS = ("source", "sha256", "program", "version", "date", "citation")
 
+
+def _dielectric(value: Any) -> Any:
+    """A number > 0 or a symmetric positive definite matrix, as it is."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    try:
+        matrix = torch.tensor([[value]] if number else value, dtype=torch.float64)
+        sound = bool(torch.isfinite(matrix).all()) and bool(torch.linalg.eigvalsh(matrix)[0] > 0.0)
+        if sound and (number or (matrix.shape == (3, 3) and torch.equal(matrix, matrix.T))):
+            return value
+    except (TypeError, ValueError, RuntimeError):
+        pass
+    raise ValueError("expected a number > 0 or a symmetric positive definite 3 x 3 matrix")
+
+
+_Size = Annotated[int, Field(ge=0)]
 _Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
+Dielectric = Annotated[float | list[list[float]], BeforeValidator(_dielectric)]
+"""epsilon_inf: a number > 0, or a symmetric positive definite matrix in rows."""
 
 
 class ModelFileError(ValueError):
     """A model file, or metadata for one, that does not follow FORMAT.md."""
 
 
-class Metadata(BaseModel):
-    """Metadata of a model file; meaning and units of the fields stand in FORMAT.md."""
+class Section(BaseModel):
+    """Metadata, or a part of them; meaning and units of the fields stand in FORMAT.md."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 
-    format_version: Literal[1]
+
+class Network(Section):
+    """``network`` of the metadata: what the network takes, and how it is cut."""
+
     species: Annotated[list[str], Field(min_length=1)]
     cutoff: _Positive
     layers: Annotated[int, Field(ge=1)]
+    kept: list[_Size]
+    sent: list[_Size]
     dtype: Literal["float32", "float64"]
-    channels: Annotated[int, Field(ge=0)]
+    kind: str = ""
+    config: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def pieces(self) -> int:
+        """L, number of pieces; that of the layers, or 1."""
+        return len(self.sent) + 1
+
+    @property
+    def torch_dtype(self) -> torch.dtype:
+        """The torch type that ``dtype`` names."""
+        return DTYPES[self.dtype]
+
+
+class LongRange(Section):
+    """``long_range`` of the metadata: the long-range sum."""
+
     sigma: _Positive
     dl: _Positive
     norm: _Finite
     remove_self: bool
     self_factor: _Finite
     open_shift: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 0.0
-    charge_unit: _Positive
-    charge_sign: list[Annotated[float, Field(allow_inf_nan=False)]]
-    total_charge: _Finite | None = None
-    epsilon_inf: _Positive
+
+
+class Charges(Section):
+    """``charges`` of the metadata: the latent charges."""
+
+    channels: _Size
+    unit: _Positive
+    sign: list[Annotated[float, Field(allow_inf_nan=False)]]
+    total: _Finite | None = None
+
+
+class Response(Section):
+    """``response`` of the metadata: how charges couple to a field."""
+
+    epsilon_inf: Dielectric
     remove_mean: bool
     bec_form: BecForm = "local"
     bec_fitted: bool = False
+
+
+class Metadata(Section):
+    """Metadata of a model file; meaning and units of the fields stand in FORMAT.md."""
+
+    format_version: Literal[2]
+    network: Network
+    latents: list[str]
+    long_range: LongRange
+    charges: Charges
+    response: Response
     atomic_energies: dict[str, _Finite]
     atomic_masses: dict[str, _Positive] = Field(default_factory=dict)
     provenance: dict[str, str]
 
-    @property
-    def coupling_is_known(self) -> bool:
-        """Whether the charges couple to a field in a way that something has settled.
-
-        Energies are even in the charges of each channel, so they do not say how several channels
-        add up to one response; Born effective charges among the labels do.
-        """
-        return self.channels <= 1 or self.bec_fitted
-
     @model_validator(mode="after")
     def _consistent(self) -> "Metadata":
-        if len(set(self.species)) != len(self.species):
-            raise ValueError(f"species: a symbol stands twice in {self.species}")
-        if len(self.charge_sign) != self.channels:
+        network, charges = self.network, self.charges
+        if len(set(network.species)) != len(network.species):
+            raise ValueError(f"network.species: a symbol stands twice in {network.species}")
+        if len(network.kept) != len(network.sent):
             raise ValueError(
-                f"charge_sign: expected one sign for each of {self.channels} channels, "
-                f"got {len(self.charge_sign)}"
+                "network: kept and sent should be of one length, got "
+                f"{network.kept} and {network.sent}"
             )
-        if any(sign not in (1.0, -1.0) for sign in self.charge_sign):
-            raise ValueError(f"charge_sign: expected +1 or -1, got {self.charge_sign}")
-        if self.total_charge is not None and self.channels != 1:
+        if network.pieces not in (1, network.layers):
             raise ValueError(
-                "total_charge: the charges of one channel can be shifted to a total charge; "
-                f"the model has {self.channels} channels"
+                f"network: {network.layers} layers have {network.layers - 1} cuts or none, but "
+                f"sent is {network.sent}"
             )
-        without = [symbol for symbol in self.species if symbol not in self.atomic_energies]
+        unknown = [name for name in self.latents if name not in LATENTS]
+        if unknown:
+            raise ValueError(
+                f"latents: the network gives {', '.join(unknown)}; this program knows "
+                f"{', '.join(LATENTS)}. Update lammps-les"
+            )
+        expected = ["charge"] if charges.channels > 0 else []
+        if self.latents != expected:
+            raise ValueError(
+                f"latents: expected {expected} with {charges.channels} charge channels, "
+                f"got {self.latents}"
+            )
+        if len(charges.sign) != charges.channels:
+            raise ValueError(
+                f"charges.sign: expected one sign for each of {charges.channels} channels, "
+                f"got {len(charges.sign)}"
+            )
+        if any(sign not in (1.0, -1.0) for sign in charges.sign):
+            raise ValueError(f"charges.sign: expected +1 or -1, got {charges.sign}")
+        if charges.total is not None and charges.channels != 1:
+            raise ValueError(
+                "charges.total: the charges of one channel can be shifted to a total charge; "
+                f"the model has {charges.channels} channels"
+            )
+        without = [symbol for symbol in network.species if symbol not in self.atomic_energies]
         if without:
             raise ValueError(f"atomic_energies: no value for {', '.join(without)}")
         absent = [key for key in PROVENANCE_KEYS if key not in self.provenance]
@@ -84,17 +161,35 @@ class Metadata(BaseModel):
         return self
 
     @property
+    def coupling_is_known(self) -> bool:
+        """Whether the charges couple to a field in a way that something has settled.
+
+        Energies are even in the charges of each channel, so they do not say how several channels
+        add up to one response; Born effective charges among the labels do.
+        """
+        return self.charges.channels <= 1 or self.response.bec_fitted
+
+    @property
     def charge_state(self) -> float | None:
         """Total charge [e] of the systems that the model is for; None where it does not matter."""
-        if self.total_charge is not None:
-            return self.total_charge
+        if self.charges.total is not None:
+            return self.charges.total
         embedded = self.provenance.get("embedded_total_charge")
         return None if embedded is None else float(embedded)
 
-    @property
-    def torch_dtype(self) -> torch.dtype:
-        """The torch type that ``dtype`` names."""
-        return DTYPES[self.dtype]
+
+def network_section(network: torch.nn.Module, dtype: str) -> dict[str, Any]:
+    """What ``network`` of the metadata says of a network that is to run in ``dtype``.
+
+    Args:
+        network: with attributes ``species``, ``cutoff``, ``layers``, ``kept``, ``sent`` and, where
+            it has them, ``kind`` and ``config``.
+        dtype: ``float32`` or ``float64``.
+    """
+    fields: dict[str, Any] = {name: getattr(network, name) for name in ("cutoff", "layers")}
+    lists = {name: list(getattr(network, name)) for name in ("species", "kept", "sent")}
+    kind, config = getattr(network, "kind", ""), getattr(network, "config", {})
+    return fields | lists | {"dtype": dtype, "kind": kind, "config": to_jsonable_python(config)}
 
 
 def parse_metadata(fields: dict[str, Any], where: str) -> Metadata:
@@ -109,10 +204,10 @@ def parse_metadata(fields: dict[str, Any], where: str) -> Metadata:
             what came, and what to do.
     """
     version = fields.get("format_version")
-    if version is not None and (version != FORMAT_VERSION or version is True):
+    if version is not None and (version != FORMAT_VERSION or isinstance(version, bool)):
         raise ModelFileError(
             f"{where} has format version {version!r}; this program reads version {FORMAT_VERSION}. "
-            "Update lammps-les, or export the model again with the lammps-les installed here"
+            + _way_out(version, fields)
         )
     try:
         return Metadata.model_validate(fields)
@@ -120,16 +215,27 @@ def parse_metadata(fields: dict[str, Any], where: str) -> Metadata:
         problems = []
         for detail in error.errors():
             name = ".".join(str(part) for part in detail["loc"])
+            text = detail["msg"].removeprefix("Value error, ")
             if detail["type"] == "missing":
                 problems.append(f"field '{name}' is missing")
             elif name:
-                problems.append(f"field '{name}': {detail['msg']}, got {detail['input']!r}")
+                problems.append(f"field '{name}': {text}, got {detail['input']!r}")
             else:
-                problems.append(detail["msg"].removeprefix("Value error, "))
+                problems.append(text)
         raise ModelFileError(
             f"{where} does not follow format version {FORMAT_VERSION}: {'; '.join(problems)}. "
             "Export the model again"
         ) from None
+
+
+def _way_out(version: Any, fields: dict[str, Any]) -> str:
+    """What to do about another version."""
+    if version != 1:
+        return "Update lammps-les, or export the model again with the lammps-les installed here"
+    provenance = fields.get("provenance")
+    source = provenance.get("source") if isinstance(provenance, dict) else None
+    of = f" (this one was made of {source})" if source else ""
+    return f"Make a new file with `lammps-les export SOURCE -o FILE`{of}"
 
 
 def read_metadata(path: str | Path) -> Metadata:
@@ -172,7 +278,7 @@ def read_metadata(path: str | Path) -> Metadata:
 def load_model(
     path: str | Path, device: str | torch.device = "cpu"
 ) -> tuple[torch.jit.ScriptModule, Metadata]:
-    """Load a model file: the module with methods ``latents`` and ``forward``, and its metadata.
+    """Load a model file: the module with the methods of FORMAT.md, and its metadata.
 
     Raises:
         ModelFileError: as ``read_metadata``; also where the module cannot be loaded, lacks a method
@@ -184,27 +290,29 @@ def load_model(
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[0]
         raise ModelFileError(f"model file {path} cannot be loaded: {reason}") from None
-    for method in ("latents", "forward"):
+    for method in ("piece", "latents", "forward"):
         if not hasattr(module, method):
             raise ModelFileError(
                 f"model file {path} has no method '{method}' (FORMAT.md). Export the model again"
             )
     module.eval()
-    _check_outputs(path, module, metadata)
+    _check_outputs(path, module, metadata, torch.device(device))
     return module, metadata
 
 
-def _check_outputs(path: str | Path, module: torch.jit.ScriptModule, metadata: Metadata) -> None:
+def _check_outputs(
+    path: str | Path, module: torch.jit.ScriptModule, metadata: Metadata, device: torch.device
+) -> None:
     """Ask the network for no atoms, and see whether it answers as FORMAT.md says."""
-    device = next(module.buffers()).device
+    dtype = metadata.network.torch_dtype
     none = torch.zeros((2, 0), dtype=torch.int64, device=device)
-    edges = torch.zeros((0, 3), dtype=metadata.torch_dtype, device=device)
+    edges = torch.zeros((0, 3), dtype=dtype, device=device)
     try:
         latent = module.latents(edges, none, none[0], 0)
     except torch.jit.Error as error:
         reason = str(error).strip().splitlines()[-1]
         raise ModelFileError(f"model file {path} fails without atoms: {reason}") from None
-    expected = {"energy": (0,), "charge": (0, metadata.channels)}
+    expected = {"energy": (0,), "charge": (0, metadata.charges.channels)}
     if set(latent) != set(expected):
         raise ModelFileError(
             f"model file {path} gives {', '.join(sorted(latent))}; this program knows "
@@ -212,8 +320,9 @@ def _check_outputs(path: str | Path, module: torch.jit.ScriptModule, metadata: M
         )
     for name, shape in expected.items():
         value = latent[name]
-        if tuple(value.shape) != shape or value.dtype != metadata.torch_dtype:
+        if tuple(value.shape) != shape or value.dtype != dtype:
             raise ModelFileError(
-                f"model file {path}: '{name}' of no atoms should be {metadata.dtype} of shape "
-                f"{list(shape)}, got {str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
+                f"model file {path}: '{name}' of no atoms should be {metadata.network.dtype} of "
+                f"shape {list(shape)}, got {str(value.dtype).removeprefix('torch.')} "
+                f"{list(value.shape)}"
             )

@@ -8,9 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from lammps_les_export import write_model
+from torch import nn
+
+from lammps_les.model_file import network_section
+from lammps_les_export import wrap, write_model
 
 sys.path.insert(0, str(Path(__file__).parent))
+from deep_network import DeepNetwork  # noqa: E402
 from toy_networks import (  # noqa: E402
     ConstantCharges,
     FailsWhenClose,
@@ -19,10 +23,8 @@ from toy_networks import (  # noqa: E402
     LinearCharges,
     NonFinite,
     Raising,
-    ToyNetwork,
-    WithoutLayers,
-    WrongLayers,
-    WrongPullBack,
+    TwoLayers,
+    WrongBackward,
 )
 
 COULOMB_NORM = 90.475637892602  # 2 pi 14.399645, written out: tests do not repeat the formula
@@ -31,7 +33,7 @@ WATER = ["H", "O"]
 SALT = ["Na", "Cl"]
 
 
-def toy_models() -> dict[str, tuple[ToyNetwork, dict[str, Any]]]:
+def toy_models() -> dict[str, tuple[nn.Module, dict[str, Any]]]:
     """Network and metadata of every toy by name; metadata not given here: ``toy_metadata``."""
     two_channels = LinearCharges(WATER, [[0.4, -0.8], [0.1, -0.3]], [0.02, -0.01])
     return {
@@ -45,16 +47,16 @@ def toy_models() -> dict[str, tuple[ToyNetwork, dict[str, Any]]]:
         "linear": (LinearCharges(WATER, [[0.4, -0.8]], [0.02]), {"epsilon_inf": 1.8}),
         "two_channels": (
             two_channels,
-            {"charge_sign": [1.0, -1.0], "remove_self": True, "self_factor": 2.0},
+            {"sign": [1.0, -1.0], "remove_self": True, "self_factor": 2.0},
         ),
         # charges that follow the distances, shifted so that the system has the charge +1 e
         "total_charge": (
             LinearCharges(WATER, [[0.4, -0.8]], [0.02]),
-            {"total_charge": 1.0, "charge_sign": [-1.0], "charge_unit": 0.8, "epsilon_inf": 1.8},
+            {"total": 1.0, "sign": [-1.0], "unit": 0.8, "epsilon_inf": 1.8},
         ),
         "total_charge_two_layers": (
             LayeredCharges(WATER, [0.4, -0.8], [0.3, 0.5], slope=0.05, stiffness=0.1),
-            {"total_charge": 0.0, "epsilon_inf": 1.8},
+            {"total": 0.0, "epsilon_inf": 1.8},
         ),
         "harmonic": (HarmonicBonds(WATER, 5.0, 1.0), {}),
         "harmonic_one_channel": (HarmonicBonds(WATER, 5.0, 1.0, channels=1), {}),
@@ -68,39 +70,59 @@ def toy_models() -> dict[str, tuple[ToyNetwork, dict[str, Any]]]:
             ),
             {"remove_mean": False},
         ),
-        "no_layers": (WithoutLayers(WATER), {}),
-        "no_cut": (WrongLayers(WATER, n_cuts=0), {}),
-        "no_graph": (WrongLayers(WATER, n_cuts=1), {}),
+        # the same as two_layers, without pieces
+        "wrapped": (
+            wrap(
+                TwoLayers([0.4, -0.8], [0.3, 0.5], slope=0.05, stiffness=0.1),
+                species=WATER,
+                cutoff=3.0,
+                layers=2,
+                channels=1,
+            ),
+            {"epsilon_inf": 1.8},
+        ),
+        "deep": (DeepNetwork(WATER), {"epsilon_inf": 1.8}),
         "raises": (Raising(WATER, distance=100.0), {}),
         "raises_when_close": (Raising(WATER, distance=0.8), {}),
         "fails_in_charge": (FailsWhenClose(WATER, "charge", distance=0.8), {}),
-        "fails_in_pull_back": (FailsWhenClose(WATER, "pull_back", distance=0.8), {}),
-        "fails_in_born": (FailsWhenClose(WATER, "born", distance=0.8), {}),
+        "fails_in_backward": (FailsWhenClose(WATER, "backward", distance=0.8), {}),
+        "fails_in_bec": (FailsWhenClose(WATER, "bec", distance=0.8), {}),
         "non_finite": (NonFinite(WATER), {}),
-        "wrong_pull_back": (WrongPullBack(WATER), {}),
+        "wrong_backward": (WrongBackward(WATER), {}),
     }
 
 
-def toy_metadata(network: ToyNetwork, dtype: str, **changes: Any) -> dict[str, Any]:
-    """Metadata of a toy: charges in e, sigma 1 A, dl 2 A; ``changes`` replace fields."""
+def toy_metadata(network: nn.Module, dtype: str, **changes: Any) -> dict[str, Any]:
+    """Metadata of a toy: charges in e, sigma 1 A, dl 2 A; ``changes`` replace fields by name.
+
+    A name may be that of a field in any section.
+    """
     fields: dict[str, Any] = {
-        "format_version": 1,
-        "species": network.species,
-        "cutoff": network.cutoff,
-        "layers": network.layers,
-        "dtype": dtype,
-        "channels": network.channels,
-        "sigma": 1.0,
-        "dl": 2.0,
-        "norm": COULOMB_NORM,
-        "remove_self": False,
-        "self_factor": 1.0,
-        "open_shift": 0.0,
-        "charge_unit": 1.0,
-        "charge_sign": [1.0] * network.channels,
-        "epsilon_inf": 1.0,
-        "remove_mean": True,
+        "format_version": 2,
+        "network": network_section(network, dtype),
+        "latents": ["charge"] if network.channels > 0 else [],
+        "long_range": {
+            "sigma": 1.0,
+            "dl": 2.0,
+            "norm": COULOMB_NORM,
+            "remove_self": False,
+            "self_factor": 1.0,
+            "open_shift": 0.0,
+        },
+        "charges": {
+            "channels": network.channels,
+            "unit": 1.0,
+            "sign": [1.0] * network.channels,
+            "total": None,
+        },
+        "response": {
+            "epsilon_inf": 1.0,
+            "remove_mean": True,
+            "bec_form": "local",
+            "bec_fitted": False,
+        },
         "atomic_energies": dict.fromkeys(network.species, 0.0),
+        "atomic_masses": {},
         "provenance": {
             "source": "tests/models/toy_networks.py",
             "sha256": "",
@@ -110,7 +132,21 @@ def toy_metadata(network: ToyNetwork, dtype: str, **changes: Any) -> dict[str, A
             "citation": "",
         },
     }
-    return {**fields, **changes}
+    return changed(fields, **changes)
+
+
+def changed(fields: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """Metadata with some fields replaced; a name may be that of a field in any section."""
+    for name, value in changes.items():
+        sections = [s for s in fields.values() if isinstance(s, dict) and name in s]
+        place = fields if name in fields else sections[0]
+        assert name in fields or len(sections) == 1, name
+        replaced = {**place, name: value}
+        if place is fields:
+            fields = replaced
+        else:
+            fields = {k: replaced if v is place else v for k, v in fields.items()}
+    return fields
 
 
 def write_toy_models(directory: str | Path) -> list[Path]:

@@ -10,18 +10,32 @@ distance goes to zero at the cutoff R with two continuous derivatives, through
 import torch
 from torch import Tensor, nn
 
-from lammps_les.electrostatics import Cut
+from lammps_les.models import Chain
 
 
-class ToyNetwork(nn.Module):
-    """What the toys share: the attributes that the writer asks for, and the smooth cutoff w(r)."""
+class ToyNetwork(Chain):
+    """What the toys share: a piece that is the whole, and the smooth cutoff w(r).
 
-    def __init__(self, species: list[str], cutoff: float, layers: int, channels: int) -> None:
-        super().__init__()
-        self.species = species
-        self.cutoff = cutoff
-        self.layers = layers
-        self.channels = channels
+    A toy of one layer has a ``forward`` of its own; one of several has a ``piece`` of its own.
+    """
+
+    def piece(
+        self,
+        t: int,
+        kept: Tensor,
+        sent: Tensor,
+        source: Tensor,
+        edge_vectors: Tensor,
+        edge_index: Tensor,
+        species: Tensor,
+        n: int,
+        row_length: int = 0,
+    ) -> list[Tensor]:
+        """All of a network of one layer."""
+        outputs = self.forward(edge_vectors, edge_index, species, n)
+        if self.channels == 0:
+            return [outputs["energy"]]
+        return [outputs["energy"], outputs["charge"]]
 
     def squared_distance_and_window(self, edge_vectors: Tensor) -> tuple[Tensor, Tensor]:
         """r^2 in A^2 and w(r) of edge vectors [E, 3], each [E]."""
@@ -142,33 +156,63 @@ class LayeredCharges(ToyNetwork):
         self.register_buffer("strength", torch.tensor(strength, dtype=torch.float64))
         self.slope = slope
         self.stiffness = stiffness
+        self.cut([0] * (layers - 1), [1] * (layers - 1))
+
+    def piece(
+        self,
+        t: int,
+        kept: Tensor,
+        sent: Tensor,
+        source: Tensor,
+        edge_vectors: Tensor,
+        edge_index: Tensor,
+        species: Tensor,
+        n: int,
+        row_length: int = 0,
+    ) -> list[Tensor]:
+        """See the class; between layers passes h, all sent and nothing kept."""
+        window = self.squared_distance_and_window(edge_vectors)[1]
+        if t == 0:
+            h_of_neighbor = self.strength[species[edge_index[1]]]
+        else:
+            h_of_neighbor = sent[:, 0][source]
+        h = torch.zeros(n, dtype=window.dtype, device=window.device)
+        h = h.index_add(0, edge_index[0], window * h_of_neighbor)
+        if t < self.layers - 1:
+            return [h.unsqueeze(1)[:, :0], h.unsqueeze(1)]
+        charge = self.base[species[:n]] + self.slope * h
+        return [self.stiffness * h, charge.unsqueeze(1)]
+
+
+class TwoLayers(nn.Module):
+    """``LayeredCharges`` of two layers as somebody writes it who knows no pieces, for ``wrap``."""
+
+    def __init__(
+        self,
+        base: list[float],
+        strength: list[float],
+        slope: float,
+        stiffness: float,
+        cutoff: float = 3.0,
+    ) -> None:
+        super().__init__()
+        self.register_buffer("base", torch.tensor(base, dtype=torch.float64))
+        self.register_buffer("strength", torch.tensor(strength, dtype=torch.float64))
+        self.slope, self.stiffness, self.cutoff = slope, stiffness, cutoff
 
     def forward(
-        self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
+        self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor
     ) -> dict[str, Tensor]:
         """See the class."""
-        return self.by_layer(edge_vectors, edge_index, species, n_centers)[0]
-
-    def by_layer(
-        self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
-    ) -> tuple[dict[str, Tensor], list[Cut], list[list[Tensor]]]:
-        """The same; between layers passes h, all sent and nothing kept; a layer takes vectors."""
-        center, neighbor = edge_index[0], edge_index[1]
-        h = self.strength[species]  # [n_all]
-        cuts: list[Cut] = []
-        taken: list[list[Tensor]] = []
-        for layer in range(self.layers):
-            vectors = edge_vectors.view_as(edge_vectors)  # the layer's own
-            taken.append([vectors])
-            window = self.squared_distance_and_window(vectors)[1]
-            made = h.to(window.dtype)[:, None]
-            sent = made[neighbor]
-            if layer > 0:
-                cuts.append(Cut(made, made[:, :0], sent, neighbor, vectors.detach()))
-            h = torch.zeros_like(h, dtype=window.dtype).index_add(0, center, window * sent[:, 0])
-        h = h[:n_centers]
-        charge = self.base[species[:n_centers]] + self.slope * h
-        return {"energy": self.stiffness * h, "charge": charge.unsqueeze(1)}, cuts, taken
+        r2 = (edge_vectors * edge_vectors).sum(1)
+        window = (1.0 - r2 / (self.cutoff * self.cutoff)) ** 3
+        h = self.strength[species]
+        for _ in range(2):
+            h = torch.zeros_like(h).index_add(0, edge_index[0], window * h[edge_index[1]])
+        return {
+            "energy": self.stiffness * h,
+            "charge": (self.base[species] + self.slope * h).unsqueeze(1),
+        }
 
 
 class Raising(ToyNetwork):
@@ -205,8 +249,8 @@ class NonFinite(ToyNetwork):
         return {"energy": energy, "charge": zeros.unsqueeze(1)}
 
 
-class WrongPullBack(ToyNetwork):
-    """e_i = 0, q_i = 0; `pull_back` gives one number for each edge, where three are expected."""
+class Storing(ToyNetwork):
+    """e_i = 0, q_i = 0 with derivatives written out; edges are no more than a list to it."""
 
     def __init__(self, species: list[str], cutoff: float = 4.0) -> None:
         super().__init__(species, cutoff, layers=1, channels=1)
@@ -218,26 +262,51 @@ class WrongPullBack(ToyNetwork):
         zeros = torch.zeros(n_centers, dtype=edge_vectors.dtype, device=edge_vectors.device)
         return {"energy": zeros, "charge": zeros.unsqueeze(1)}
 
-    def keeping(
-        self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
-    ) -> tuple[dict[str, Tensor], list[Tensor]]:
+    def piece_store(
+        self,
+        t: int,
+        kept: Tensor,
+        sent: Tensor,
+        source: Tensor,
+        edge_vectors: Tensor,
+        edge_index: Tensor,
+        species: Tensor,
+        n: int,
+        row_length: int = 0,
+    ) -> tuple[list[Tensor], list[Tensor]]:
         """The same, and the edges."""
-        return self.forward(edge_vectors, edge_index, species, n_centers), [edge_vectors]
+        outputs = self.forward(edge_vectors, edge_index, species, n)
+        return [outputs["energy"], outputs["charge"]], [kept, sent, edge_vectors]
 
-    def pull_back(self, kept: list[Tensor], charge_weights: Tensor, with_energy: bool) -> Tensor:
-        """Zeros [k, E]."""
-        return kept[0].new_zeros(charge_weights.shape[0], kept[0].shape[0])
+    def piece_backward(
+        self, t: int, stored: list[Tensor], cotangents: list[Tensor]
+    ) -> list[Tensor]:
+        """Zeros [k, ...] of each."""
+        k = cotangents[-1].size(0)
+        return [torch.zeros_like(taken).expand(k, -1, -1) for taken in stored]
 
 
-class FailsWhenClose(ToyNetwork):
-    """e_i = 0, q_i = 0; fails in one ``part`` of the work where two atoms are too close.
+class WrongBackward(Storing):
+    """`piece_backward` gives one number for each edge, where three are expected."""
 
-    "charge" gives complex charges, which no sum over ranks takes; "pull_back" and "born" raise in
-    the pull-back, with the energy or without it.
+    def piece_backward(
+        self, t: int, stored: list[Tensor], cotangents: list[Tensor]
+    ) -> list[Tensor]:
+        """Zeros [k, E] in place of the last."""
+        k = cotangents[-1].size(0)
+        found = [torch.zeros_like(taken).expand(k, -1, -1) for taken in stored]
+        return [found[0], found[1], found[2][:, :, 0]]
+
+
+class FailsWhenClose(Storing):
+    """Fails in one ``part`` of the work where two atoms are too close.
+
+    "charge" gives complex charges, which no sum over ranks takes; "backward" and "bec" raise in the
+    backward pass, with the energy or without it.
     """
 
     def __init__(self, species: list[str], part: str, distance: float, cutoff: float = 4.0) -> None:
-        super().__init__(species, cutoff, layers=1, channels=1)
+        super().__init__(species, cutoff)
         self.part = part
         self.distance = distance
 
@@ -256,46 +325,12 @@ class FailsWhenClose(ToyNetwork):
             charge = torch.complex(charge, charge)
         return {"energy": zeros, "charge": charge}
 
-    def keeping(
-        self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
-    ) -> tuple[dict[str, Tensor], list[Tensor]]:
-        """The same, and the edges."""
-        return self.forward(edge_vectors, edge_index, species, n_centers), [edge_vectors]
-
-    def pull_back(self, kept: list[Tensor], charge_weights: Tensor, with_energy: bool) -> Tensor:
-        """Zeros [k, E, 3], or an error."""
-        if self.part == ("pull_back" if with_energy else "born") and self.fails(kept[0]):
+    def piece_backward(
+        self, t: int, stored: list[Tensor], cotangents: list[Tensor]
+    ) -> list[Tensor]:
+        """Zeros, or an error."""
+        part = "backward" if cotangents[0].size(0) > 0 else "bec"
+        if self.part == part and self.fails(stored[2]):
             raise RuntimeError("toy network: raised on purpose")
-        return kept[0].new_zeros(charge_weights.shape[0], kept[0].shape[0], 3)
-
-
-class WithoutLayers(ToyNetwork):
-    """e_i = 0, q_i = 0, two layers that cannot be differentiated one by one."""
-
-    def __init__(self, species: list[str], cutoff: float = 3.0) -> None:
-        super().__init__(species, cutoff, layers=2, channels=1)
-
-    def forward(
-        self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
-    ) -> dict[str, Tensor]:
-        """See the class."""
-        zeros = torch.zeros(n_centers, dtype=edge_vectors.dtype, device=edge_vectors.device)
-        return {"energy": zeros, "charge": zeros.unsqueeze(1)}
-
-
-class WrongLayers(WithoutLayers):
-    """The same, and a ``by_layer`` that breaks FORMAT.md: no cut, or a layer without graph."""
-
-    def __init__(self, species: list[str], n_cuts: int) -> None:
-        super().__init__(species)
-        self.n_cuts = n_cuts
-
-    def by_layer(
-        self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
-    ) -> tuple[dict[str, Tensor], list[Cut], list[list[Tensor]]]:
-        """See the class."""
-        out = self.forward(edge_vectors, edge_index, species, n_centers)
-        made = out["charge"][:, :0]
-        cut = Cut(made, made, made[edge_index[0]], edge_index[0], edge_vectors.detach())
-        taken = [[edge_vectors.view_as(edge_vectors)], [edge_vectors.detach()]]
-        return out, [cut for _ in range(self.n_cuts)], taken[: self.n_cuts + 1]
+        k = cotangents[-1].size(0)
+        return [torch.zeros_like(taken).expand(k, -1, -1) for taken in stored]

@@ -1,14 +1,16 @@
-"""Plain reference sums of the long-range part, differentiable twice; they judge the fast ones."""
+"""Plain reference sums of the long-range part, differentiable twice: the reference of the fast ones."""
 
 from lammps_les.electrostatics.born_effective_charges import (
     born_effective_charges,
     born_effective_charges_one_layer,
 )
 from lammps_les.electrostatics.layers import (
-    Cut,
     EdgeResponse,
+    Evaluated,
     born_effective_charges_by_layer,
     edge_response,
+    evaluate_pieces,
+    gradients,
 )
 from lammps_les.electrostatics.long_range import (
     LongRangeResponse,
@@ -19,7 +21,9 @@ from lammps_les.electrostatics.long_range import (
 from lammps_les.electrostatics.parameters import LongRangeParameters
 from lammps_les.electrostatics.polarization import (
     coupling_charges,
+    dielectric_root,
     polarization,
+    with_dielectric,
     with_total_charge,
     without_mean,
 )
@@ -27,8 +31,8 @@ from lammps_les.electrostatics.unfolding import UnfoldedGraph, unfold
 from lammps_les.electrostatics.wave_vectors import wave_vector_triples, wave_vectors
 
 __all__ = [
-    "Cut",
     "EdgeResponse",
+    "Evaluated",
     "LongRangeParameters",
     "LongRangeResponse",
     "UnfoldedGraph",
@@ -36,7 +40,10 @@ __all__ = [
     "born_effective_charges_by_layer",
     "born_effective_charges_one_layer",
     "coupling_charges",
+    "dielectric_root",
     "edge_response",
+    "evaluate_pieces",
+    "gradients",
     "is_periodic",
     "long_range_energy",
     "long_range_response",
@@ -44,6 +51,7 @@ __all__ = [
     "unfold",
     "wave_vector_triples",
     "wave_vectors",
+    "with_dielectric",
     "with_total_charge",
     "without_mean",
 ]

@@ -1,6 +1,7 @@
 """Born effective charges Z_iab = dP_a / dr_ib from charges that depend on the surroundings.
 
-Both forms of FORMAT.md, with q~ the coupling charges after removal of their mean:
+Both forms of FORMAT.md, with q~ the bare charges Q after removal of their mean; the root of
+epsilon_inf is applied to the result (``with_dielectric``):
 
     local:  Z_iab = q~_i d_ab + sum_j (r_j - r_i)_a dQ_j/dr_ib            j over images within reach
     phase:  Z_iab = q~_i d_ab + sum_j w_a(r_j - r_i) dq~_j/dr_ib
@@ -29,16 +30,16 @@ def derivative(output: Tensor, variable: Tensor, create_graph: bool) -> Tensor:
     return gradient
 
 
-def is_phase_form(born: str) -> bool:
+def is_phase_form(form: str) -> bool:
     """Read the name of a form of the Born effective charges.
 
     Raises:
         RuntimeError: for any name but ``local`` and ``phase``.
     """
-    if born == "phase":
+    if form == "phase":
         return True
-    if born != "local":
-        raise RuntimeError("LES: born must be 'local' or 'phase', but it is '" + born + "'")
+    if form != "local":
+        raise RuntimeError("LES: bec must be 'local' or 'phase', but it is '" + form + "'")
     return False
 
 
@@ -50,10 +51,10 @@ def born_effective_charges_one_layer(
     cell: Tensor,
     periodic: bool,
     remove_mean: bool,
-    born: str = "local",
+    form: str = "local",
     create_graph: bool = False,
 ) -> Tensor:
-    """Born effective charges of a one-layer network, by one pull-back.
+    """Born effective charges of a one-layer network, by one backward pass.
 
     There every edge (c, j) belongs to the charge of its center alone, so h_cj = d(sum_i Q_i)/dr_cj
     is dQ_c/dr_cj and gives the whole tensor: Z_jab += w_a(-r_cj) h_cj,b.
@@ -66,13 +67,13 @@ def born_effective_charges_one_layer(
         cell: [3, 3], rows are lattice vectors [A].
         periodic: boundaries.
         remove_mean: whether the mean charge is removed in the polarization.
-        born: ``local`` or ``phase``.
+        form: ``local`` or ``phase``.
         create_graph: keep the result differentiable, for training on it.
 
     Returns:
         [N, 3, 3] in e.
     """
-    phase = is_phase_form(born)
+    phase = is_phase_form(form)
     center, neighbor = edge_index[0], edge_index[1]
     n = charges.size(0)
     h = derivative(charges.sum(), edge_vectors, create_graph)  # [E, 3]
@@ -99,7 +100,7 @@ def born_effective_charges(
     cell: Tensor,
     periodic: bool,
     remove_mean: bool,
-    born: str = "local",
+    form: str = "local",
     create_graph: bool = False,
 ) -> Tensor:
     """Born effective charges of any network, on the unfolded graph (``unfold``).
@@ -120,13 +121,13 @@ def born_effective_charges(
         cell: [3, 3], rows are lattice vectors [A].
         periodic: boundaries.
         remove_mean: whether the mean charge is removed in the polarization.
-        born: ``local`` or ``phase``.
+        form: ``local`` or ``phase``.
         create_graph: keep the result differentiable, for training on it.
 
     Returns:
         [N, 3, 3] in e.
     """
-    phase = is_phase_form(born)
+    phase = is_phase_form(form)
     n = charges.size(0)
     cell = cell.detach()
     nodes = node_positions.detach()  # [M, 3]

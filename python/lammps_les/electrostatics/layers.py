@@ -1,41 +1,67 @@
-"""How the charges of a network of several layers respond to its edges.
+"""How the charges of a network in pieces respond to its edges.
 
-It takes one pull-back through the last layer, and 1 + 3 through every layer below. A charge Q_c
+It takes one backward pass through the last piece, and 1 + 3 through every one below. A charge Q_c
 weighs in the Born effective charge of atom i by the displacement r_c - r_i. Along the edges that
-lead from c to i the displacement adds up, so it need not be known where a pull-back starts: where
-it passes from one layer to the next, along the edge (c, j), what comes for Q_c is weighed by
-r_c - r_j = -r_cj, and goes on together with what comes unweighed. No image of an atom has to be
-told from another one for that.
-
-What the layers take from the edges is mostly the same functions of them. The gradients by these are
-gathered over the layers, and pulled back to the edges at the end, once for each of the 1 + 3.
+lead from c to i the displacement adds up, so it need not be known where a backward pass starts:
+where it crosses from one piece to the one before, along the edge (c, j), a gradient g of
+sum_c Q_c and G_a of sum_c (r_c - r)_a Q_c become g and G_a - r_cj,a g. No image of an atom has to
+be told from another one for that.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+Piece = Callable[[int, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, int], list[Tensor]]
+"""The method ``piece`` of FORMAT.md, without ``row_length``."""
 
-class Cut(NamedTuple):
-    """The boundary between two layers: all that one leaves to the next passes through here.
+
+class Evaluated(NamedTuple):
+    """One piece, evaluated.
 
     Attributes:
-        made: [rows, F] what the atoms of the lower layer have.
-        own: [n, F_own] the first columns of the first rows again: what an atom keeps.
-        sent: [S, F - F_own] the other columns again, once for each way that they take: what
-            neighbors get.
-        row: [S] row of ``made`` that ``sent`` is from; ``rows`` where there is none.
-        vector: [S, 3] r_cj = x_j - x_c in A, from the atom c that gets it to the atom j that it is
-            from; without graph.
+        kept: [n, K] what it took of the atoms themselves.
+        sent: [E, S] what it took of their neighbors, a row for each edge.
+        edge_vectors: [E, 3] in A, a tensor of its own that the edge vectors of the whole lead to.
+        outputs: what it made of that.
     """
 
-    made: Tensor
-    own: Tensor
+    kept: Tensor
     sent: Tensor
-    row: Tensor
-    vector: Tensor
+    edge_vectors: Tensor
+    outputs: list[Tensor]
+
+
+def evaluate_pieces(
+    piece: Piece,
+    pieces: int,
+    edge_vectors: Tensor,
+    edge_index: Tensor,
+    species: Tensor,
+) -> list[Evaluated]:
+    """Evaluate all pieces for all atoms, so that each can be differentiated by itself.
+
+    Args:
+        piece: of the network.
+        pieces: how many there are.
+        edge_vectors: [E, 3] r_cj = x_j - x_c in A.
+        edge_index: [2, E] center, neighbor; sorted by center.
+        species: [N].
+    """
+    n = species.size(0)
+    kept, sent = edge_vectors.new_zeros([n, 0]), edge_vectors.new_zeros([0, 0])
+    source = edge_index[1, :0]
+    found: list[Evaluated] = []
+    for t in range(pieces):
+        vectors = edge_vectors.view_as(edge_vectors)
+        outputs = piece(t, kept, sent, source, vectors, edge_index, species, n)
+        found.append(Evaluated(kept, sent, vectors, outputs))
+        if t < pieces - 1:
+            kept, sent = outputs[0], outputs[1].index_select(0, edge_index[1])
+            source = torch.arange(len(sent), device=sent.device)
+    return found
 
 
 class EdgeResponse(NamedTuple):
@@ -51,104 +77,67 @@ class EdgeResponse(NamedTuple):
 
 
 def edge_response(
-    charges: Tensor,
-    cuts: Sequence[Cut],
-    taken: Sequence[Sequence[Tensor]],
-    edge_vectors: Tensor,
-    create_graph: bool,
+    charges: Tensor, found: Sequence[Evaluated], edge_index: Tensor, create_graph: bool
 ) -> EdgeResponse:
-    """Pull charges back through the layers.
+    """Differentiate charges piece by piece.
 
     Args:
-        charges: [N], Q in e, with their graph.
-        cuts: between the layers, in their order.
-        taken: of each layer, the tensors through which it, and no other one, depends on the edges.
-        edge_vectors: [E, 3] in A, on which these depend.
+        charges: [N], Q in e, made of the outputs of the last piece, with their graph.
+        found: all pieces.
+        edge_index: [2, E] center, neighbor.
         create_graph: keep the result differentiable, for training on it.
     """
-    # what comes to a layer from above: as it is, and weighed by the displacement along each axis
-    outputs, plain, weighed = charges, torch.ones_like(charges), list[Tensor]()
-    by_taken = _Gathered([], [])
-    by_taken_weighed = [_Gathered([], []) for _ in range(3)]
-    for own_tensors, cut in zip(reversed(taken), [*reversed(cuts), None], strict=True):
-        leaves = [*own_tensors] if cut is None else [*own_tensors, cut.own, cut.sent]
-        below = _pulled(outputs, plain, leaves, create_graph)
-        by_taken.add(own_tensors, below)
-        below_weighed = [_pulled(outputs, weights, leaves, create_graph) for weights in weighed]
-        for gathered, found in zip(by_taken_weighed, below_weighed, strict=False):  # none on top
-            gathered.add(own_tensors, found)
-        if cut is None:
+    outputs, plain = [charges], [torch.ones_like(charges)]
+    weighed: list[list[Tensor]] = []  # none above the last piece: there r_c - r is zero
+    reach = found[0].edge_vectors.detach()  # [E, 3]
+    total = torch.zeros_like(reach)
+    moment = [torch.zeros_like(reach) for _ in range(3)]
+
+    def by_rows(of_edges: Tensor) -> Tensor:
+        """What edges took, summed over those that took the same row."""
+        rows = of_edges.new_zeros([len(outputs[1]), of_edges.size(1)])
+        return rows.index_add(0, edge_index[1], of_edges)
+
+    for t in range(len(found) - 1, -1, -1):
+        leaves = [found[t].edge_vectors, found[t].kept, found[t].sent][: 3 if t > 0 else 1]
+        below = gradients(outputs, plain, leaves, create_graph)
+        below_weighed = [gradients(outputs, w, leaves, create_graph) for w in weighed]
+        total = total + below[0]
+        for axis, by_leaf in enumerate(below_weighed):
+            moment[axis] = moment[axis] + by_leaf[0]
+        if t == 0:
             break
-        sent = _zero_if_none(below[-1], cut.sent)
-        outputs, plain = cut.made, _arrived(cut, _zero_if_none(below[-2], cut.own), sent)
-        reach = [-cut.vector[:, axis, None] * sent for axis in range(3)]
-        if below_weighed:
-            weighed = [
-                _arrived(
-                    cut,
-                    _zero_if_none(found[-2], cut.own),
-                    _zero_if_none(found[-1], cut.sent) + more,
+        outputs = found[t - 1].outputs
+        _, kept, sent = below
+        plain, weighed = [kept, by_rows(sent)], []
+        for axis in range(3):
+            crossed = -reach[:, axis, None] * sent
+            if below_weighed:
+                weighed.append(
+                    [below_weighed[axis][1], by_rows(below_weighed[axis][2] + crossed)]
                 )
-                for found, more in zip(below_weighed, reach, strict=True)
-            ]
-        else:
-            weighed = [_arrived(cut, torch.zeros_like(cut.own), more) for more in reach]
-    moments = [gathered.by_edges(edge_vectors, create_graph) for gathered in by_taken_weighed]
-    return EdgeResponse(by_taken.by_edges(edge_vectors, create_graph), torch.stack(moments, 1))
+            else:
+                weighed.append([torch.zeros_like(kept), by_rows(crossed)])
+    return EdgeResponse(total, torch.stack(moment, 1))
 
 
-class _Gathered(NamedTuple):
-    """Gradients by what all layers take from the edges, to be pulled back to them once."""
-
-    tensors: list[Tensor]
-    gradients: list[Tensor]
-
-    def add(self, tensors: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> None:
-        for tensor, gradient in zip(tensors, gradients, strict=False):  # those of a cut follow
-            if gradient is not None:
-                self.tensors.append(tensor)
-                self.gradients.append(gradient)
-
-    def by_edges(self, edge_vectors: Tensor, create_graph: bool) -> Tensor:
-        """[E, 3]."""
-        if not self.tensors:
-            return torch.zeros_like(edge_vectors)
-        (found,) = torch.autograd.grad(
-            self.tensors,
-            [edge_vectors],
-            self.gradients,
-            retain_graph=True,
-            create_graph=create_graph,
-        )
-        return found
-
-
-def _pulled(
-    outputs: Tensor, weights: Tensor, leaves: list[Tensor], create_graph: bool
-) -> Sequence[Tensor | None]:
-    """d(sum of weights outputs)/d(leaf) of each leaf, None where nothing depends on it."""
-    if not outputs.requires_grad:
-        return [None] * len(leaves)
-    return torch.autograd.grad(
-        [outputs],
+def gradients(
+    outputs: Sequence[Tensor], weights: Sequence[Tensor], leaves: list[Tensor], create_graph: bool
+) -> list[Tensor]:
+    """d(sum of weights outputs)/d(leaf) of each leaf, zero where nothing depends on it."""
+    pairs = [(o, w) for o, w in zip(outputs, weights, strict=True) if o.requires_grad]
+    if not pairs:
+        return [torch.zeros_like(leaf) for leaf in leaves]
+    found = torch.autograd.grad(
+        [o for o, _ in pairs],
         leaves,
-        [weights],
+        [w for _, w in pairs],
         retain_graph=True,
         create_graph=create_graph,
         allow_unused=True,
     )
-
-
-def _zero_if_none(gradient: Tensor | None, leaf: Tensor) -> Tensor:
-    return torch.zeros_like(leaf) if gradient is None else gradient
-
-
-def _arrived(cut: Cut, own: Tensor, sent: Tensor) -> Tensor:
-    """Gradients of ``own`` and ``sent`` as one of ``made``."""
-    rows = cut.made.size(0)
-    kept = torch.cat([own, own.new_zeros([rows - own.size(0), own.size(1)])])
-    given = sent.new_zeros([rows + 1, sent.size(1)]).index_add(0, cut.row, sent)
-    return torch.cat([kept, given[:rows]], 1)
+    pairs_found = zip(found, leaves, strict=True)
+    return [torch.zeros_like(leaf) if g is None else g for g, leaf in pairs_found]
 
 
 def born_effective_charges_by_layer(

@@ -4,26 +4,41 @@ Zhong et al., npj Comput. Mater. (2025), 10.1038/s41524-025-01911-z.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 
-def coupling_charges(
-    charges: Tensor, charge_unit: float, charge_sign: Tensor, epsilon_inf: float
-) -> Tensor:
-    """Charges in e that couple to a uniform field, Q_i = unit sqrt(eps_inf) sum_c sign_c q_ic.
+def coupling_charges(charges: Tensor, charge_unit: float, charge_sign: Tensor) -> Tensor:
+    """Bare charges in e that couple to a uniform field, Q_i = unit sum_c sign_c q_ic.
 
     Args:
         charges: [N, C], file units.
         charge_unit: e per file unit.
         charge_sign: [C], physical sign of each channel.
-        epsilon_inf: high-frequency dielectric constant.
 
     Returns:
-        [N]; its mean is not removed.
+        [N]; their mean is not removed, the square root of epsilon_inf not applied.
     """
-    return charge_unit * math.sqrt(epsilon_inf) * (charges * charge_sign).sum(dim=1)
+    return charge_unit * (charges * charge_sign).sum(dim=1)
+
+
+def dielectric_root(epsilon_inf: float | Sequence[Sequence[float]]) -> Tensor:
+    """Square root [3, 3] of a dielectric constant or tensor, in float64.
+
+    By it polarizations are multiplied, and Born effective charges on their P index: the electrons
+    screen the latent charges inside, not in a field.
+    """
+    if isinstance(epsilon_inf, Sequence):
+        values, vectors = torch.linalg.eigh(torch.tensor(epsilon_inf, dtype=torch.float64))
+        return (vectors * torch.sqrt(values)) @ vectors.T
+    return math.sqrt(epsilon_inf) * torch.eye(3, dtype=torch.float64)
+
+
+def with_dielectric(tensor: Tensor, root: Tensor) -> Tensor:
+    """Apply the root of epsilon_inf: Z_iab = sum_c root_ac Z0_icb, of tensors [N, 3, 3] in e."""
+    return torch.matmul(root.to(tensor), tensor)
 
 
 def with_total_charge(
@@ -35,7 +50,7 @@ def with_total_charge(
 
     Args:
         charges: [N, 1], file units, of all atoms of the system.
-        total_charge: e, without sqrt(epsilon_inf).
+        total_charge: e, bare.
         charge_unit: e per file unit.
         charge_sign: [1].
 
