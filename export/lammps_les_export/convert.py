@@ -16,8 +16,10 @@ from lammps_les.model_file import (
     FORMAT_VERSION,
     METADATA_FILE,
     BecForm,
+    Dielectric,
     Metadata,
     ModelFileError,
+    network_section,
 )
 from lammps_les_export.adapters import ImportedModel, read_cace
 from lammps_les_export.charge_sign import (
@@ -91,13 +93,18 @@ def _from_folder(folder: Path) -> ImportedModel:
             "folder of a training"
         )
     network, metadata = pretrained.load_folder(folder)
-    decided = ("charge_sign", "epsilon_inf", "atomic_energies")
-    suggested = metadata.model_dump(include=set(decided))
-    suggested["charge_sign_by"] = metadata.provenance.get("charge_sign")
-    suggested["total_charges"] = pretrained.trained_total_charges(folder)
-    fields = metadata.model_dump(exclude=set(decided))
-    if "bec_form" not in metadata.model_fields_set:  # an older folder
-        fields["bec_form"] = _form_of_training(folder)
+    suggested = {
+        "charge_sign": metadata.charges.sign,
+        "charge_sign_by": metadata.provenance.get("charge_sign"),
+        "epsilon_inf": metadata.response.epsilon_inf,
+        "atomic_energies": metadata.atomic_energies,
+        "total_charges": pretrained.trained_total_charges(folder),
+    }
+    sections = {"long_range", "charges", "response", "provenance"}
+    decided = {"charges": {"sign", "channels"}, "response": {"epsilon_inf"}}
+    fields = metadata.model_dump(include=sections, exclude=decided)
+    if "bec_form" not in metadata.response.model_fields_set:  # an older folder
+        fields["response"]["bec_form"] = _form_of_training(folder)
     return ImportedModel(network.double(), fields, suggested)
 
 
@@ -113,7 +120,7 @@ def export_model(
     target: str | Path,
     *,
     dtype: str = "float32",
-    epsilon_inf: float | None = None,
+    epsilon_inf: Dielectric | None = None,
     charge_sign: Sequence[float] | None = None,
     structures: Sequence[Atoms] | None = None,
     atomic_energies: Mapping[str, float] | None = None,
@@ -127,7 +134,8 @@ def export_model(
         source: file of the trained network.
         target: model file to write.
         dtype: ``float32`` or ``float64``, the type in which the network runs.
-        epsilon_inf: high-frequency dielectric constant; without one that of the source, else 1.
+        epsilon_inf: high-frequency dielectric constant, or tensor in rows; without one that of the
+            source, else 1.
         charge_sign: +1 or -1 for all channels, or one for each; without one that of Born effective
             charges (else dipoles) that ``structures`` are labelled with, else what the source
             states, else the more electronegative species get the more negative Born effective
@@ -148,36 +156,41 @@ def export_model(
     """
     notes: list[str] = []
     imported = _at_total_charge(import_model(source), total_charge, notes)
-    species = list(imported.metadata["species"])
+    network, charges = imported.network, imported.metadata["charges"]
+    response = imported.metadata["response"]
     if epsilon_inf is None:
         epsilon_inf = imported.suggested.get("epsilon_inf")
         if epsilon_inf is None:
             epsilon_inf = 1.0
             notes.append("epsilon_inf is not known and set to 1; Born charges scale as its root")
         else:
-            notes.append(f"epsilon_inf {epsilon_inf:g} taken from {Path(source).name}")
-    own_form = imported.metadata["bec_form"]
-    if imported.metadata["channels"] > 0 and (bec_form or own_form) == "phase":
+            notes.append(f"epsilon_inf {epsilon_text(epsilon_inf)} taken from {Path(source).name}")
+    own_form = response["bec_form"]
+    if network.channels > 0 and (bec_form or own_form) == "phase":
         source_of = "asked for" if bec_form else f"as in {Path(source).name}"
         notes.append(f"Born effective charges in the phase form, {source_of}")
     coupling = Coupling(
-        imported.metadata["charge_unit"],
-        float(epsilon_inf),
+        charges["unit"],
+        epsilon_inf,
         # a shift of all charges cancels where the mean is removed
-        imported.metadata["remove_mean"] or imported.metadata.get("total_charge") is not None,
+        response["remove_mean"] or charges.get("total") is not None,
         bec_form or own_form,
     )
     signs, signs_by = _charge_signs(imported, coupling, charge_sign, structures, notes)
     fields = {
-        **imported.metadata,
         "format_version": FORMAT_VERSION,
-        "dtype": dtype,
-        "bec_form": bec_form or own_form,
-        "bec_fitted": bec_fitted or imported.metadata.get("bec_fitted", False),
-        "epsilon_inf": float(epsilon_inf),
-        "charge_sign": signs,
+        "network": network_section(network, dtype),
+        "latents": ["charge"] if network.channels > 0 else [],
+        "long_range": imported.metadata["long_range"],
+        "charges": {**charges, "channels": network.channels, "sign": signs},
+        "response": {
+            **response,
+            "epsilon_inf": epsilon_inf,
+            "bec_form": bec_form or own_form,
+            "bec_fitted": bec_fitted or response.get("bec_fitted", False),
+        },
         "atomic_energies": _atomic_energies(
-            species, atomic_energies or imported.suggested.get("atomic_energies"), notes
+            network.species, atomic_energies or imported.suggested.get("atomic_energies"), notes
         ),
         "provenance": {
             **imported.metadata["provenance"],
@@ -186,7 +199,14 @@ def export_model(
             **({"charge_sign": signs_by} if signs_by else {}),
         },
     }
-    return Conversion(write_model(target, imported.network, fields), notes)
+    return Conversion(write_model(target, network, fields), notes)
+
+
+def epsilon_text(epsilon_inf: Dielectric) -> str:
+    """``1.83``, or ``[5.8 0 0; 0 5.8 0; 0 0 5.2]`` of a tensor."""
+    if isinstance(epsilon_inf, list):
+        return f"[{'; '.join(' '.join(f'{x:g}' for x in row) for row in epsilon_inf)}]"
+    return f"{epsilon_inf:g}"
 
 
 def _at_total_charge(
@@ -194,7 +214,7 @@ def _at_total_charge(
 ) -> ImportedModel:
     """The model for systems of one total charge; the same where it does not depend on it."""
     network, metadata = imported.network, imported.metadata
-    embedded, exact = network.needs_total_charge, metadata.get("total_charge") is not None
+    embedded, exact = network.needs_total_charge, metadata["charges"].get("total") is not None
     if not embedded and not exact:
         if given is not None:
             raise ModelFileError(
@@ -214,7 +234,7 @@ def _at_total_charge(
     elif not any(math.isclose(given, charge, abs_tol=1e-6) for charge in trained):
         notes.append(f"the network was trained on a total charge of {listed} e, not {given:g}")
     if exact:
-        metadata = {**metadata, "total_charge": float(given)}
+        metadata = {**metadata, "charges": {**metadata["charges"], "total": float(given)}}
     if embedded:
         network = network.at_total_charge(given)
         provenance = {**metadata["provenance"], "embedded_total_charge": f"{given:g}"}
@@ -235,7 +255,7 @@ def _charge_signs(
         [channels], and what they rest on (``provenance.charge_sign``); None where a source states
         them and does not say.
     """
-    channels = imported.metadata["channels"]
+    channels, total = imported.network.channels, imported.metadata["charges"].get("total")
     if given is not None and len(given) not in (1, channels):
         raise ModelFileError(
             f"expected one charge sign, or one for each of {channels} channels; got {len(given)}"
@@ -244,7 +264,7 @@ def _charge_signs(
         return [], None
     evidence, place = _evidence(imported, coupling, structures)
     stated, stated_by = (imported.suggested.get(k) for k in ("charge_sign", "charge_sign_by"))
-    bound = bool(imported.metadata.get("total_charge"))
+    bound = bool(total)
     by_labels = None if evidence is None else signs_by_labels(evidence)
     if given is not None:
         signs = [float(sign) for sign in given] * (channels if len(given) == 1 else 1)
@@ -256,7 +276,7 @@ def _charge_signs(
     elif evidence is None:
         raise ModelFileError(
             "the sign of the charges cannot be decided without structures for species "
-            f"{' '.join(imported.metadata['species'])}; {ADVICE}"
+            f"{' '.join(imported.network.species)}; {ADVICE}"
         )
     else:
         try:
@@ -268,7 +288,7 @@ def _charge_signs(
         how, by = f"decided by {place} and electronegativities", "electronegativities"
     if bound and signs != stated:
         raise ModelFileError(
-            f"the charges sum to {imported.metadata['total_charge']:g} e, which settles their sign "
+            f"the charges sum to {total:g} e, which settles their sign "
             "in training; leave --charge-sign and --structures out"
         )
     text = f"charge sign {listed(signs)} {how}"

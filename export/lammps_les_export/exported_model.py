@@ -106,8 +106,8 @@ class ExportedModel(nn.Module):
         return result
 
 
-# A method of a scripted module is that of its class, so there is one for each kind of network.
-# mypy: any network with the methods, which nn.Module does not know
+# A method of a scripted module is that of its class, so there is a class for each kind of network.
+# Types: the network is any one with the methods, which nn.Module does not know.
 
 
 class WithoutRows(ExportedModel):

@@ -1,6 +1,5 @@
 """What structures tell of the signs of latent charges: Born effective charges of each channel."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -16,13 +15,16 @@ from lammps_les.electrostatics import (
     born_effective_charges,
     born_effective_charges_by_layer,
     born_effective_charges_one_layer,
+    dielectric_root,
     edge_response,
+    evaluate_pieces,
     unfold,
+    with_dielectric,
     without_mean,
 )
 from lammps_les.electrostatics.born_effective_charges import is_phase_form
 from lammps_les.keys import BORN_EFFECTIVE_CHARGES, DIPOLE
-from lammps_les.model_file import ModelFileError
+from lammps_les.model_file import Dielectric, ModelFileError
 from lammps_les.models import LesNetwork
 
 POLAR = (BORN_EFFECTIVE_CHARGES, DIPOLE)
@@ -33,14 +35,14 @@ class Coupling(NamedTuple):
     """How charges couple to a field; fields as in FORMAT.md.
 
     Attributes:
-        charge_unit: e per file unit.
-        epsilon_inf: high-frequency dielectric constant.
+        unit: e per file unit.
+        epsilon_inf: high-frequency dielectric constant or tensor.
         remove_mean: whether the mean charge is removed.
         bec_form: form of the Born effective charges.
     """
 
-    charge_unit: float
-    epsilon_inf: float
+    unit: float
+    epsilon_inf: Dielectric
     remove_mean: bool
     bec_form: str
 
@@ -176,28 +178,27 @@ def _trace(tensors: np.ndarray) -> np.ndarray:
 def _by_channel(
     network: LesNetwork, atoms: Atoms, index: np.ndarray, coupling: Coupling
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Charges that couple [C, N] and Born effective charges [C, N, 3, 3], in e."""
+    """Bare charges [C, N] and Born effective charges [C, N, 3, 3], in e."""
     cell, periodic = torch.from_numpy(atoms.cell.array.copy()), bool(atoms.pbc.all())
     n, form, remove_mean = len(atoms), coupling.bec_form, coupling.remove_mean
-    scale = coupling.charge_unit * math.sqrt(coupling.epsilon_inf)
     edge_index, shifts = neighbor_list(atoms.positions, atoms.cell.array, periodic, network.cutoff)
     r = torch.from_numpy(atoms.positions.copy())
     species = torch.from_numpy(index)
     edges = r[edge_index[1]] - r[edge_index[0]] + shifts @ cell
     edges.requires_grad_(True)
     if network.layers == 1:
-        charges = scale * network(edges, edge_index, species, n)["charge"]
+        charges = coupling.unit * network(edges, edge_index, species, n)["charge"]
 
         def tensor(q: Tensor) -> Tensor:
             return born_effective_charges_one_layer(
                 q, edges, edge_index, r, cell, periodic, remove_mean, form
             )
-    elif hasattr(network, "by_layer") and not (periodic and is_phase_form(form)):
-        latent, cuts, taken = network.by_layer(edges, edge_index, species, n)
-        charges = scale * latent["charge"]
+    elif not (periodic and is_phase_form(form)):
+        found = evaluate_pieces(network.piece, network.layers, edges, edge_index, species)
+        charges = coupling.unit * found[-1].outputs[1]
 
         def tensor(q: Tensor) -> Tensor:
-            response = edge_response(q, cuts, taken, edges, False)
+            response = edge_response(q, found, edge_index, False)
             diagonal = without_mean(q, remove_mean)[:, None, None] * torch.eye(3, dtype=q.dtype)
             return diagonal + born_effective_charges_by_layer(response, edges, edge_index, n)
     else:
@@ -205,11 +206,12 @@ def _by_channel(
         nodes = (r[graph.owner] + graph.shifts.to(cell.dtype) @ cell).requires_grad_(True)
         vectors = nodes[graph.edge_index[1]] - nodes[graph.edge_index[0]]
         latent = network(vectors, graph.edge_index, species[graph.owner], n)
-        charges = scale * latent["charge"]
+        charges = coupling.unit * latent["charge"]
 
         def tensor(q: Tensor) -> Tensor:
             return born_effective_charges(q, nodes, graph.owner, cell, periodic, remove_mean, form)
 
     tensors = [tensor(charges[:, channel]).detach() for channel in range(network.channels)]
-    found = torch.stack(tensors) if tensors else torch.zeros((0, n, 3, 3))
-    return charges.detach().numpy().T, found.numpy()
+    bare = torch.stack(tensors) if tensors else torch.zeros((0, n, 3, 3))
+    root = dielectric_root(coupling.epsilon_inf)
+    return charges.detach().numpy().T, with_dielectric(bare, root).numpy()

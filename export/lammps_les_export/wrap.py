@@ -91,7 +91,9 @@ def _try(module: nn.Module, n_species: int, channels: int) -> None:
     for name, shape in expected.items():
         if not isinstance(found, dict) or name not in found:
             names = ", ".join(found) if isinstance(found, dict) else type(found).__name__
-            raise ModelFileError(f"wrap: expected '{name}' among what the module gives, got {names}")
+            raise ModelFileError(
+                f"wrap: expected '{name}' among what the module gives, got {names}"
+            )
         if tuple(found[name].shape) != shape:
             raise ModelFileError(
                 f"wrap: '{name}' of {n_species} atoms should be of shape {list(shape)}, got "

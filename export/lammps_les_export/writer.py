@@ -32,9 +32,9 @@ def write_model(
         network: scriptable module with attributes ``species`` (list of symbols), ``cutoff`` [A],
             ``layers``, ``channels``, ``kept`` and ``sent``, the method ``piece`` of FORMAT.md, with
             one piece also ``piece_store`` and ``piece_backward`` if it likes (without them it is
-            differentiated), and a ``forward`` that is ``latents`` there. ``lammps_les.models.Chain``
-            makes that of pieces, ``wrap`` the whole of a module without pieces. Not changed, a
-            copy is brought to the ``dtype`` asked for.
+            differentiated), and a ``forward`` that is ``latents`` there, which
+            ``lammps_les.models.Chain`` makes of pieces. ``wrap`` makes such a network of a module
+            without pieces. Not changed, a copy is brought to the ``dtype`` asked for.
         metadata: the fields of FORMAT.md; where ``atomic_masses`` is empty, elements get theirs.
 
     Returns:

@@ -6,8 +6,7 @@ With u the unit vector from i to j, R_p(r) = [silu(B(r) W) W']_p and B_k(r) = si
     m = sum_j [R_0 s_j + R_1 u.v_j],    n = sum_j [u R_2 s_j + R_3 v_j]
     s' = silu(s S + m M),    v' = (v V + n N) silu(m G)
 
-Energies and charges are read out of s' in every layer, by c_i in the last one and by less before:
-e_i = sum_layers s'.a, q_i = base[s_i] + sum_layers s'.b.
+Energies and charges are read out of every layer: e_i = sum s'.a, q_i = base[species] + sum s'.b.
 """
 
 import math
@@ -30,8 +29,14 @@ class DeepLayer(nn.Module):
             return nn.Parameter(values / rows**0.5)
 
         self.radial, self.paths = weights(4, 8), weights(8, 4 * features)
-        self.sent_scalars, self.sent_vectors = weights(features, features), weights(features, features)
-        self.own_scalars, self.own_vectors = weights(features, features), weights(features, features)
+        self.sent_scalars, self.sent_vectors = (
+            weights(features, features),
+            weights(features, features),
+        )
+        self.own_scalars, self.own_vectors = (
+            weights(features, features),
+            weights(features, features),
+        )
         self.scalars, self.vectors = weights(features, features), weights(features, features)
         self.gates, self.readout = weights(features, features), weights(features, 2)
 
@@ -109,9 +114,7 @@ class DeepNetwork(ToyNetwork):
                 kept_features = kept_features[:n]
                 sent_features = sent_features.index_select(0, edge_index[1])
             if index == t:
-                scalars, vectors = layer(
-                    kept_features, sent_features, edge_index[0], unit, radial
-                )
+                scalars, vectors = layer(kept_features, sent_features, edge_index[0], unit, radial)
                 readout = readout + scalars @ layer.readout
         for index, layer in enumerate(self.interactions):
             if index == t + 1:

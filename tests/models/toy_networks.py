@@ -172,10 +172,7 @@ class LayeredCharges(ToyNetwork):
     ) -> list[Tensor]:
         """See the class; between layers passes h, all sent and nothing kept."""
         window = self.squared_distance_and_window(edge_vectors)[1]
-        if t == 0:
-            h_of_neighbor = self.strength[species[edge_index[1]]]
-        else:
-            h_of_neighbor = sent[:, 0][source]
+        h_of_neighbor = self.strength[species[edge_index[1]]] if t == 0 else sent[:, 0][source]
         h = torch.zeros(n, dtype=window.dtype, device=window.device)
         h = h.index_add(0, edge_index[0], window * h_of_neighbor)
         if t < self.layers - 1:

@@ -11,7 +11,7 @@ import yaml
 from lightning.pytorch.callbacks import Callback
 from training_toys import command, metrics, settings, teacher_labels, waters
 
-from lammps_les.data import frames
+from lammps_les.training import frames
 from lammps_les.training.config import RunConfig
 from lammps_les.training.run import train
 

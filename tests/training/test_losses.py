@@ -7,10 +7,10 @@ import pytest
 import torch
 from training_toys import CELLS, network_of, physics_of, waters
 
-from lammps_les.data.frames import Batch, Frame, join, make_frame
 from lammps_les.data.structures import Labelled
 from lammps_les.models import LesNetwork
 from lammps_les.training.config import LossConfig
+from lammps_les.training.frames import Batch, Frame, join, make_frame
 from lammps_les.training.losses import (
     QUANTITIES,
     Deviation,

@@ -9,11 +9,11 @@ from ase import Atoms
 from training_toys import CELLS, LONG_RANGE, network_of, physics_of, unlabelled, waters
 
 from lammps_les.analysis.moments import molecular_moments
-from lammps_les.data.frames import join, make_frame
 from lammps_les.data.structures import Labelled
 from lammps_les.electrostatics import long_range_response, wave_vector_triples
 from lammps_les.model_file import ModelFileError, parse_metadata
 from lammps_les.models import LesNetwork
+from lammps_les.training.frames import join, make_frame
 from lammps_les.training.long_range import long_range
 from lammps_les.training.losses import QUANTITIES
 from lammps_les.training.prediction import Physics, predict

@@ -11,11 +11,11 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from typer.testing import CliRunner
 
 from lammps_les.cli import app
-from lammps_les.data.frames import join, make_frame
 from lammps_les.data.structures import Labelled
 from lammps_les.electrostatics import LongRangeParameters
 from lammps_les.models import LesNetwork, NetworkConfig, ReadoutConfig, RepresentationConfig
 from lammps_les.pretrained import load_folder
+from lammps_les.training.frames import join, make_frame
 from lammps_les.training.losses import QUANTITIES
 from lammps_les.training.prediction import Physics, predict
 

@@ -22,12 +22,12 @@ def atoms(n: int = 6) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.rand(n, 3, generator=generator).double() @ CELL, torch.arange(n) % 2
 
 
-def run(module, cutoff, r, species, cell, bec=False, born="local"):
+def run(module, cutoff, r, species, cell, bec=False, bec_form="local"):
     """Call forward with a fresh neighbor list; a zero cell is open."""
     periodic = bool(cell.any())
     edge_index, shifts = neighbor_list(r.numpy(), cell.numpy(), periodic, cutoff)
     pbc = torch.full((3,), periodic)
-    return module(r, species, cell, pbc, edge_index, shifts, bec, born)
+    return module(r, species, cell, pbc, edge_index, shifts, bec, bec_form)
 
 
 @pytest.mark.parametrize("boundary", CELLS)

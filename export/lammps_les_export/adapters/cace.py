@@ -37,15 +37,16 @@ _CITATION = {
 _CACE_OPEN_SHIFT = 1e-6  # A; CACE divides by r + 1e-6 in its open pair sum, LES by r
 _CHARGE_UNITS = {NORM_CACE: CACE_CHARGE_UNIT, NORM_LES_2025: 1.0, NORM_COULOMB: 1.0}
 
-_NO_CHARGES = {
-    "sigma": 1.0,
-    "dl": 2.0,
-    "norm": NORM_CACE,
-    "charge_unit": CACE_CHARGE_UNIT,
-    "remove_self": False,
-    "self_factor": 1.0,
-    "remove_mean": True,
-    "bec_form": "local",
+_NO_CHARGES: dict[str, dict[str, Any]] = {
+    "long_range": {
+        "sigma": 1.0,
+        "dl": 2.0,
+        "norm": NORM_CACE,
+        "remove_self": False,
+        "self_factor": 1.0,
+    },
+    "charges": {"unit": CACE_CHARGE_UNIT},
+    "response": {"remove_mean": True, "bec_form": "local"},
 }
 _MODULES = "cace.modules."
 _IGNORED = {_MODULES + name for name in ("forces.Forces", "grad.Grad", "polarization.Dephase")}
@@ -58,9 +59,9 @@ class ImportedModel:
 
     Attributes:
         network: in float64, the stored weights cast.
-        metadata: the fields of FORMAT.md by name, except those that the file cannot know:
-            ``format_version``, ``dtype``, ``charge_sign``, ``epsilon_inf``, ``atomic_energies``,
-            and of ``provenance`` the date of export.
+        metadata: ``long_range``, ``charges``, ``response`` and ``provenance`` of FORMAT.md, except
+            what the network says itself (``charges.channels``) and what the file cannot know:
+            ``charges.sign``, ``response.epsilon_inf``, and of ``provenance`` the date of export.
         suggested: ``charge_sign`` (list), ``epsilon_inf`` and ``atomic_energies``, where the file
             holds them.
     """
@@ -81,9 +82,12 @@ class _ShortRange:
 
 @dataclass
 class _LongRange:
-    """What the module of the long-range sum says, and which readout gives its charges."""
+    """What the module of the long-range sum says, and which readout gives its charges.
 
-    settings: dict[str, Any]
+    ``settings`` are sections of the metadata, by name.
+    """
+
+    settings: dict[str, dict[str, Any]]
     charge_readout: Stub
     charge_representation: Stub
     charge_key: str
@@ -120,10 +124,6 @@ def read_cace(path: str | Path) -> ImportedModel:
     except (KeyError, AttributeError) as error:
         raise UnsupportedModelError(f"CACE checkpoint not supported: {error}") from error
     metadata = {
-        "species": network.species,
-        "cutoff": network.cutoff,
-        "layers": network.layers,
-        "channels": network.channels,
         "provenance": {
             "source": path.name,
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
@@ -225,8 +225,8 @@ def _read_potential(
         if term in ewald:
             found = _long_range(ewald.pop(term), readouts, representation)
             found.suggested.update(_suggestions(polarizations, found))
-            found.settings["norm"] *= weight
-            found.settings["charge_unit"] *= math.sqrt(weight)
+            found.settings["long_range"]["norm"] *= weight
+            found.settings["charges"]["unit"] *= math.sqrt(weight)
             long_range.append(found)
             used.append(found.charge_readout)
         else:
@@ -257,14 +257,11 @@ def _long_range(module: Stub, readouts: list[Stub], representation: Stub) -> _Lo
     refuse_unless(
         len(matching) == 1, f"no readout gives the charges {charge_key!r} of the long-range sum"
     )
-    settings = _sum_settings(module) | {
-        "remove_mean": True,
-        "bec_form": "local",
-        "open_shift": _CACE_OPEN_SHIFT,
-    }
-    if settings["remove_self"]:
+    settings = _sum_settings(module) | {"response": {"remove_mean": True, "bec_form": "local"}}
+    settings["long_range"]["open_shift"] = _CACE_OPEN_SHIFT
+    if settings["long_range"]["remove_self"]:
         # the original takes the sum over channels from each of them
-        settings["self_factor"] = float(matching[0].get("n_out"))
+        settings["long_range"]["self_factor"] = float(matching[0].get("n_out"))
     return _LongRange(settings, matching[0], representation, charge_key, "cace-lr", {})
 
 
@@ -277,11 +274,12 @@ def _les_wrapper(module: Stub, representation: Stub) -> _LongRange:
         expect(les, name, False, default=False)
     expect(ewald, "use_epsilon_r_scaling", False, default=False)
     born = les.get("bec")
-    settings = _sum_settings(ewald) | {
+    response = {
         "remove_mean": bool(born.get("remove_mean")),
         # the library has the phase form only; a model that does not ask for it was not fitted to it
         "bec_form": "phase" if module.get("compute_bec", False) else "local",
     }
+    settings = _sum_settings(ewald) | {"response": response}
     epsilon_inf = float(born.get("epsilon_factor"))
     suggested = {} if agree(epsilon_inf, 1.0) else {"epsilon_inf": epsilon_inf}
     return _LongRange(
@@ -294,19 +292,19 @@ def _les_wrapper(module: Stub, representation: Stub) -> _LongRange:
     )
 
 
-def _sum_settings(module: Stub) -> dict[str, Any]:
+def _sum_settings(module: Stub) -> dict[str, dict[str, Any]]:
     sigma, dl, norm = (float(module.get(name)) for name in ("sigma", "dl", "norm_factor"))
     expect(module, "sigma_sq_half", sigma**2 / 2.0)
     expect(module, "k_sq_max", (2.0 * math.pi / dl) ** 2)
-    return {
+    long_range = {
         "sigma": sigma,
         "dl": dl,
         "norm": norm,
-        "charge_unit": _charge_unit(norm),
         "remove_self": bool(module.get("remove_self_interaction")),
         "self_factor": 1.0,
         "open_shift": 0.0,
     }
+    return {"long_range": long_range, "charges": {"unit": _charge_unit(norm)}}
 
 
 def _charge_unit(norm: float) -> float:
@@ -328,9 +326,9 @@ def _suggestions(polarizations: list[Stub], found: _LongRange) -> dict[str, Any]
     suggested: dict[str, Any] = {}
     for module in polarizations:
         expect(module, "charge_key", found.charge_key)
-        factor = float(module.get("normalization_factor")) / found.settings["charge_unit"]
-        found.settings["remove_mean"] = bool(module.get("remove_mean"))
-        found.settings["bec_form"] = "phase" if module.get("pbc") else "local"
+        factor = float(module.get("normalization_factor")) / found.settings["charges"]["unit"]
+        found.settings["response"]["remove_mean"] = bool(module.get("remove_mean"))
+        found.settings["response"]["bec_form"] = "phase" if module.get("pbc") else "local"
         suggested["epsilon_inf"] = factor**2
         suggested["charge_sign"] = [math.copysign(1.0, factor)] * int(
             found.charge_readout.get("n_out")

@@ -33,16 +33,12 @@ class BornFit:
     scale_transposed: float
     rmse_scaled_transposed: float
 
-    def implied_epsilon_inf(self, epsilon_inf: float) -> float | None:
-        """High-frequency dielectric constant with which predictions would have the best scale.
+    def epsilon_inf_factor(self) -> float | None:
+        """Factor on the high-frequency dielectric constant, or tensor, of the best scale.
 
-        Args:
-            epsilon_inf: that of the predictions, which grow as its root.
-
-        Returns:
-            None where the sign is wrong.
+        Predictions grow as its root. None where the sign is wrong.
         """
-        return epsilon_inf * self.scale**2 if self.scale > 0.0 else None
+        return self.scale**2 if self.scale > 0.0 else None
 
     def better(self) -> str:
         """``transposed``, ``negated`` or both, where labels fit better so at any scale; else ""."""

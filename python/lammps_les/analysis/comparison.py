@@ -266,7 +266,7 @@ def compare(
         calculator.calculate(bare, wanted)
         comparison.structures.append(bare)
         predicted = {name: calculator.results[name] for name in wanted}
-        if calculator.metadata.channels > 0:
+        if calculator.metadata.charges.channels > 0:
             predicted |= _moments(bare, predicted[CHARGES.name], reference, calculator)
         comparison.predicted.append(predicted)
         comparison.reference.append({n: v for n, v in reference.items() if n in predicted})

@@ -95,12 +95,13 @@ class LesCalculator(Calculator):
         if epsilon_inf is not None:
             if epsilon_inf <= 0:
                 raise CalculatorSetupError(f"epsilon_inf must be positive, got {epsilon_inf}")
-            self.metadata = self.metadata.model_copy(update={"epsilon_inf": float(epsilon_inf)})
+            response = self.metadata.response.model_copy(update={"epsilon_inf": float(epsilon_inf)})
+            self.metadata = self.metadata.model_copy(update={"response": response})
         self.multichannel_bec = multichannel_bec
         self.field = None if field is None else np.asarray(field, dtype=float)
         if field is not None:
             self._check_coupling()
-        self.born = born or self.metadata.bec_form
+        self.born = born or self.metadata.response.bec_form
         self.neutral = neutral
         self.device = device
 
@@ -166,9 +167,9 @@ class LesCalculator(Calculator):
     def _check_coupling(self) -> None:
         if not (self.metadata.coupling_is_known or self.multichannel_bec):
             raise CalculatorSetupError(
-                f"model file {self.model_file} has {self.metadata.channels} charge channels, and "
-                "no label settled how they couple to a field: energies do not. Train with Born "
-                "effective charges, or take the signs of the file as they are by "
+                f"model file {self.model_file} has {self.metadata.charges.channels} charge "
+                "channels, and no label settled how they couple to a field: energies do not. Train "
+                "with Born effective charges, or take the signs of the file as they are by "
                 "multichannel_bec=True"
             )
 
@@ -183,7 +184,7 @@ class LesCalculator(Calculator):
         return False
 
     def _species(self, atoms: Atoms) -> np.ndarray:
-        index = {symbol: i for i, symbol in enumerate(self.metadata.species)}
+        index = {symbol: i for i, symbol in enumerate(self.metadata.network.species)}
         unknown = sorted(set(atoms.get_chemical_symbols()) - set(index))
         if unknown:
             raise CalculatorSetupError(

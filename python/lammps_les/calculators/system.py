@@ -1,6 +1,5 @@
 """One evaluation of a model file on a whole system in one process."""
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -9,9 +8,8 @@ from torch import Tensor
 
 from lammps_les import _core  # needs torch loaded before it
 from lammps_les.data.neighbors import neighbor_list
-from lammps_les.electrostatics import Cut, coupling_charges, with_total_charge
-from lammps_les.electrostatics.born_effective_charges import is_phase_form
-from lammps_les.model_file import Metadata, ModelFileError
+from lammps_les.electrostatics import coupling_charges, with_total_charge
+from lammps_les.model_file import Metadata
 
 
 class Evaluation(NamedTuple):
@@ -54,14 +52,14 @@ def evaluate_system(
         model: module of a model file.
         metadata: of that file.
         positions: [N, 3] in A.
-        species: [N], indices into ``metadata.species``.
+        species: [N], indices into ``metadata.network.species``.
         cell: [3, 3], rows are lattice vectors [A].
         periodic: in all three directions, or in none.
         born: ``local`` or ``phase`` form of the Born effective charges, or None for none.
         device: of the model.
         reference_cell: [3, 3], from which wave vectors are chosen; default: ``cell``.
     """
-    edge_index, shifts = neighbor_list(positions, cell, periodic, metadata.cutoff)
+    edge_index, shifts = neighbor_list(positions, cell, periodic, metadata.network.cutoff)
     edge_index, shifts = edge_index.to(device), shifts.to(device)
     r = torch.as_tensor(positions, dtype=torch.float64, device=device)
     lattice = torch.as_tensor(cell, dtype=torch.float64, device=device)
@@ -70,79 +68,42 @@ def evaluate_system(
     center, neighbor = edge_index[0], edge_index[1]
 
     edges = r[neighbor] - r[center] + shifts @ lattice
-    # the local form differentiates layers one by one; in open systems both forms do
-    local = born is not None and not (periodic and is_phase_form(born))
-    by_layers = metadata.layers > 1 and local
-    if by_layers and not hasattr(model, "latents_by_layer"):
-        raise ModelFileError(
-            "it has no method 'latents_by_layer', by which Born effective charges of "
-            "networks of several layers are computed; export it again with 'lammps-les export'"
-        )
     leaf = edges.detach().requires_grad_()
-    typed = leaf.to(metadata.torch_dtype)
-    cuts: list[Cut] = []
-    taken: list[list[Tensor]] = []
+    typed = leaf.to(metadata.network.torch_dtype)
     # compiled anew for each number of edges, memory would grow and calls would stall
     with torch.jit.optimized_execution(False):
-        if by_layers:
-            latent, cuts, taken = model.latents_by_layer(typed, edge_index, kinds, n)
-        else:
-            latent = model.latents(typed, edge_index, kinds, n)
+        latent = model.latents(typed, edge_index, kinds, n)
     energy, latent_charge = latent["energy"].double(), latent["charge"].double()
-    sign = torch.tensor(metadata.charge_sign, dtype=torch.float64, device=device)
+    sign = torch.tensor(metadata.charges.sign, dtype=torch.float64, device=device)
     charge = latent_charge
-    if metadata.total_charge is not None:
-        charge = with_total_charge(charge, metadata.total_charge, metadata.charge_unit, sign)
+    if metadata.charges.total is not None:
+        charge = with_total_charge(charge, metadata.charges.total, metadata.charges.unit, sign)
     long_range = _core.long_range(
         r,
         charge.detach(),
         lattice if periodic else None,
-        sigma=metadata.sigma,
-        dl=metadata.dl,
-        norm=metadata.norm,
-        remove_self=metadata.remove_self,
-        self_factor=metadata.self_factor,
-        open_shift=metadata.open_shift,
+        sigma=metadata.long_range.sigma,
+        dl=metadata.long_range.dl,
+        norm=metadata.long_range.norm,
+        remove_self=metadata.long_range.remove_self,
+        self_factor=metadata.long_range.self_factor,
+        open_shift=metadata.long_range.open_shift,
         setup_cell=None if reference_cell is None else torch.from_numpy(reference_cell),
     )
     weighted = energy.sum() + (long_range["potential"] * charge).sum()
     g = _gradient(weighted, leaf)
 
-    atomic = [metadata.atomic_energies[symbol] for symbol in metadata.species]
+    atomic = [metadata.atomic_energies[symbol] for symbol in metadata.network.species]
     atomic_energies = torch.tensor(atomic, dtype=torch.float64, device=device)[kinds]
     forces = long_range["forces"].index_add(0, center, g).index_add(0, neighbor, -g)
     virial = long_range["virial"].to(device) - edges.T @ g
 
-    def in_e(charges: Tensor, epsilon_inf: float) -> Tensor:
-        return coupling_charges(charges, metadata.charge_unit, sign, epsilon_inf)
-
-    charges = in_e(charge, 1.0).detach()
+    charges = coupling_charges(charge, metadata.charges.unit, sign).detach()
     tensor = None
     if born is not None:
-        coupled = in_e(latent_charge, metadata.epsilon_inf)
-
-        def pull_back(weights: Tensor) -> Tensor:
-            return _gradient((weights * coupled).sum(), leaf)
-
-        def by_layer() -> tuple[Tensor, Tensor]:
-            return _core.edge_response(coupled, cuts, taken, leaf)
-
-        tensor = _core.born_effective_charges(
-            r,
-            n,
-            edges,
-            edge_index,
-            coupled.detach(),
-            pull_back,
-            lattice.cpu() if periodic else None,
-            by_layer=by_layer,
-            form=born,
-            layers=metadata.layers,
-            remove_mean=metadata.remove_mean or metadata.total_charge is not None,
-        )
-        if metadata.total_charge is not None and not metadata.remove_mean:
-            share = math.sqrt(metadata.epsilon_inf) * metadata.total_charge / max(1, n)
-            tensor = tensor + share * torch.eye(3, dtype=tensor.dtype, device=device)
+        with torch.jit.optimized_execution(False):
+            pbc = torch.full((3,), periodic)
+            tensor = model(r, kinds, lattice, pbc, edge_index, shifts, True, born)["bec"]
     return Evaluation(
         energies=energy.detach() + long_range["energy"] + atomic_energies,
         forces=forces,

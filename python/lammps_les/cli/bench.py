@@ -87,7 +87,7 @@ def bench(
     from lammps_les.model_file import read_metadata
 
     metadata = read_metadata(model)
-    if field and metadata.channels == 0:
+    if field and metadata.charges.channels == 0:
         raise ValueError(f"{model} has no charges, so --field is not for it")
     if field and not metadata.coupling_is_known:
         style += " multichannel_bec yes"  # it is the time that counts here
@@ -107,7 +107,7 @@ def bench(
         repeats=repeats,
         style=style,
     )
-    structure = read_start(start, metadata.species)
+    structure = read_start(start, metadata.network.species)
     programs = Programs.find(lmp, mpiexec)
     about = machine(programs)
     output.print(about, highlight=False, soft_wrap=True, markup=False)
@@ -125,8 +125,9 @@ def bench(
     for text in result.left_out:
         note(text)
     folder = folder or Path(f"{model.stem}-bench")
-    layers = f"{metadata.layers} layer{'s' if metadata.layers > 1 else ''}"
-    title = f"{model.name} ({layers}, {metadata.dtype}), {structure.name}"
+    network = metadata.network
+    layers = f"{network.layers} layer{'s' if network.layers > 1 else ''}"
+    title = f"{model.name} ({layers}, {network.dtype}), {structure.name}"
     write_report(title, about, result, folder)
     # the width of the second table, where no terminal sets one
     console = output if output.is_terminal else Console(width=120)

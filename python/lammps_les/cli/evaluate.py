@@ -25,6 +25,7 @@ from lammps_les.keys import (
 if TYPE_CHECKING:
     from lammps_les.analysis.born_charges import BornFit
     from lammps_les.analysis.comparison import Row
+    from lammps_les.model_file import Dielectric
 
 
 class BecOrder(str, enum.Enum):
@@ -135,7 +136,7 @@ def evaluate(
     _print_errors(title, [row.quoted() for row in rows])
     fit = comparison.born_fit()
     if fit is not None:
-        _print_born_charges(fit, calculator.born, calculator.metadata.epsilon_inf)
+        _print_born_charges(fit, calculator.born, calculator.metadata.response.epsilon_inf)
     if not shift_energies and any(
         row.unit == ENERGY.unit and row.errors.rmse > 1.0 for row in rows
     ):
@@ -151,9 +152,9 @@ def evaluate(
     has_bec = any(BORN_EFFECTIVE_CHARGES.name in frame for frame in comparison.reference)
     if has_bec and not metadata.coupling_is_known:
         note(
-            f"the model has {metadata.channels} charge channels, and no label settled how they "
-            "couple to a field: LAMMPS and the calculator refuse its Born effective charges unless "
-            "told 'multichannel_bec'"
+            f"the model has {metadata.charges.channels} charge channels, and no label settled how "
+            "they couple to a field: LAMMPS and the calculator refuse its Born effective charges "
+            "unless told 'multichannel_bec'"
         )
     charge = calculator.metadata.charge_state
     others = comparison.with_other_total_charge(charge)
@@ -184,7 +185,7 @@ def _print_errors(title: str, rows: "Sequence[Row]") -> None:
             note(f"no R2 of {row.quantity}: {row.no_r2}")
 
 
-def _print_born_charges(fit: "BornFit", form: str, epsilon_inf: float) -> None:
+def _print_born_charges(fit: "BornFit", form: str, epsilon_inf: "Dielectric") -> None:
     table = Table(title=f"born effective charges, {form} form, in e", title_justify="left")
     table.add_column("")
     for name in ("model", "labels"):
@@ -196,12 +197,13 @@ def _print_born_charges(fit: "BornFit", form: str, epsilon_inf: float) -> None:
     if fit.scale == 0.0:
         note("predictions of Born effective charges are zero, or say nothing of the labels")
         return
-    implied = fit.implied_epsilon_inf(epsilon_inf)
-    dielectric = (
-        "the sign is wrong"
-        if implied is None
-        else f"epsilon_inf {implied:.4g} in place of {epsilon_inf:.4g}"
-    )
+    factor = fit.epsilon_inf_factor()
+    if factor is None:
+        dielectric = "the sign is wrong"
+    elif isinstance(epsilon_inf, list):
+        dielectric = f"epsilon_inf {factor:.4g} times that of the model"
+    else:
+        dielectric = f"epsilon_inf {factor * epsilon_inf:.4g} in place of {epsilon_inf:.4g}"
     for line in (
         f"RMSE {fit.rmse:.4f} e; transposed {fit.rmse_transposed:.4f} e, negated "
         f"{fit.rmse_negated:.4f} e",

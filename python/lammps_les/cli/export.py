@@ -132,10 +132,10 @@ def export(
         )
     for text in [*notes, *conversion.notes]:
         note(text)
-    metadata = conversion.metadata
+    network, channels = conversion.metadata.network, conversion.metadata.charges.channels
     output.print(
-        f"wrote {target}: {' '.join(metadata.species)}, cutoff {metadata.cutoff:g} A, "
-        f"{metadata.layers} layer(s), {metadata.channels} charge(s) per atom, {metadata.dtype}",
+        f"wrote {target}: {' '.join(network.species)}, cutoff {network.cutoff:g} A, "
+        f"{network.layers} layer(s), {channels} charge(s) per atom, {network.dtype}",
         highlight=False,
         soft_wrap=True,
         markup=False,

@@ -1,4 +1,4 @@
-"""Plain reference sums of the long-range part, differentiable twice: the reference of the fast ones."""
+"""Plain sums of the long-range part, differentiable twice: the reference of the fast ones."""
 
 from lammps_les.electrostatics.born_effective_charges import (
     born_effective_charges,

@@ -113,9 +113,7 @@ def edge_response(
         for axis in range(3):
             crossed = -reach[:, axis, None] * sent
             if below_weighed:
-                weighed.append(
-                    [below_weighed[axis][1], by_rows(below_weighed[axis][2] + crossed)]
-                )
+                weighed.append([below_weighed[axis][1], by_rows(below_weighed[axis][2] + crossed)])
             else:
                 weighed.append([torch.zeros_like(kept), by_rows(crossed)])
     return EdgeResponse(total, torch.stack(moment, 1))

@@ -1,7 +1,7 @@
-"""Energy, forces, stress and Born effective charges of a whole system, by automatic differentiation.
+"""Energy, forces, stress and Born effective charges of a whole system.
 
-The plain statement of FORMAT.md: what every other program must give. It scripts, because model
-files carry it; the network is evaluated between the steps.
+All by automatic differentiation: the plain statement of FORMAT.md, which every other program must
+give. It scripts, because model files carry it; the network is evaluated between the steps.
 """
 
 from typing import NamedTuple

@@ -114,11 +114,10 @@ class LesNetwork(Chain):
         row_length: int,
         total_charge: Tensor | None,
     ) -> list[Tensor]:
-        """The same for training, where a network may need a total charge.
+        """The same for training, where a network may need the total charge of a system.
 
-        Args:
-            total_charge: [n_all] in e, of the system that each atom is part of; read only where
-                the network ``needs_total_charge``.
+        ``total_charge`` is that of the system that each atom is part of, [n_all] in e; it is read
+        only where the network ``needs_total_charge``.
         """
         env = pad_edges(edge_index[0], n, row_length)
         vectors = pad_vectors(env, edge_vectors, self.cutoff)

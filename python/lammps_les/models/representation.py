@@ -60,12 +60,14 @@ class CaceRepresentation(nn.Module):
     Attributes:
         kept, sent: between any two layers, how many numbers an atom keeps for itself and how many
             its neighbors get.
+        own: how many of those that it keeps, the last ones, are its A basis.
 
     Raises:
         ValueError: another number of message configurations than layers need.
     """
 
     order: Tensor
+    own: list[int]
     kept: list[int]
     sent: list[int]
 
@@ -106,7 +108,8 @@ class CaceRepresentation(nn.Module):
         n_angular = sum(self.angular.sizes)
         layers = [MessageLayer(per_layer, n_angular, config, message) for message in messages]
         self.messages = nn.ModuleList(layers)
-        self.kept = [n * per_layer + layer.n_own for n, layer in enumerate(layers, 1)]
+        self.own = [layer.n_own for layer in layers]
+        self.kept = [n * per_layer + own for n, own in enumerate(self.own, 1)]
         self.sent = [layer.n_sent for layer in layers]
 
     def at_total_charge(self, total_charge: float) -> None:
@@ -162,13 +165,15 @@ class CaceRepresentation(nn.Module):
             a = sent  # made below
             for index, layer in enumerate(self.messages):
                 if index == t - 1:
-                    sizes = [kept.size(1) - layer.n_own, layer.n_own]
-                    earlier, own = torch.split(kept, sizes, 1)
+                    n_own = self.own[index]
+                    earlier, own = torch.split(kept, [kept.size(1) - n_own, n_own], 1)
                     a = layer(own, others, receiver, mixing, self.order, basis)
         features = self.to_features(a)
         for index, layer in enumerate(self.messages):
             if index == t:
-                return layer.leave(a, earlier, features, sender[own_species])
+                return layer.leave(  # type: ignore[operator]
+                    a, earlier, features, sender[own_species]
+                )
         return [torch.cat([earlier, features], 1) if t > 0 else features]
 
     def embeddings(
@@ -203,9 +208,7 @@ class CaceRepresentation(nn.Module):
         return FirstLayer(weights, receiver, basis, a)
 
     @torch.jit.export
-    def store(
-        self, row: Tensor, vectors: Tensor, species: Tensor
-    ) -> tuple[Tensor, list[Tensor]]:
+    def store(self, row: Tensor, vectors: Tensor, species: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Invariants of one layer, and what ``backward`` needs; arguments of ``forward``."""
         n, width = vectors.size(1), vectors.size(2)
         species, sender, receiver_table = self.embeddings(species, None)
@@ -229,9 +232,7 @@ class CaceRepresentation(nn.Module):
             [k, n, m, 3] by the padded edges.
         """
         vectors, weights, receiver, a = stored[0], stored[1], stored[2], stored[8]
-        basis = EdgeBasis(
-            stored[3], stored[4], stored[5], stored[6], stored[7], self.angular.sizes
-        )
+        basis = EdgeBasis(stored[3], stored[4], stored[5], stored[6], stored[7], self.angular.sizes)
         n, _, width = basis.angular.shape
         by_a = self.invariants.backward(
             a.view(a.size(0), -1), gradients.view(gradients.size(0), self.invariants.size, -1)
@@ -249,7 +250,9 @@ class CaceRepresentation(nn.Module):
         for index, gradient in enumerate(torch.unbind(by_a)):
             summed = mix_backward(gradient, receiver, mixing)  # [l, (K b), n]
             by_unit = self.angular.derivatives(summed)  # [l', 3, (K b), n]
-            padded = sum_neighbors_backward(basis, radial, slopes, vectors, inverse, summed, by_unit)
+            padded = sum_neighbors_backward(
+                basis, radial, slopes, vectors, inverse, summed, by_unit
+            )
             out[index] = padded.transpose(1, 2)
         return out
 

@@ -164,7 +164,7 @@ def evidence_of(
         physics.charge_unit,
         physics.epsilon_inf,
         physics.remove_mean or physics.exact_total_charge,
-        physics.born,
+        physics.bec_form,
     )
     labels = [s.labels for s in chosen]
     return gather(

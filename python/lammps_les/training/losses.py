@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import huber_loss
 
-from lammps_les.data.frames import LABEL_SHAPES, Batch
 from lammps_les.keys import ENERGY, TOTAL_CHARGE
 from lammps_les.training.config import LossConfig, Weight
+from lammps_les.training.frames import LABEL_SHAPES, Batch
 
 QUANTITIES = tuple(LABEL_SHAPES)
 """Names of the quantities that a loss may hold."""

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import Sampler
 
-from lammps_les.data.frames import Batch
 from lammps_les.keys import TOTAL_CHARGE
 from lammps_les.models import LesNetwork
 from lammps_les.training.config import RunConfig
+from lammps_les.training.frames import Batch
 from lammps_les.training.losses import (
     QUANTITIES,
     Deviation,

@@ -8,30 +8,35 @@ charges,
     g_cj = d(sum_i e_i)/dr_cj + sum_i phi_i dq_i/dr_cj
     F_i = F_lr,i + sum_j g_ij - sum_c g_ci
 
-so that one pull-back through the network gives the forces, and the loss needs one more derivative,
-in which the tables of cos k.r and sin k.r are constants.
+so that one backward pass through the network gives the forces, and the loss needs one more
+derivative, in which the tables of cos k.r and sin k.r are constants.
 """
 
-import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from lammps_les.data.frames import Batch
 from lammps_les.electrostatics import (
-    Cut,
+    Evaluated,
     LongRangeParameters,
     born_effective_charges,
     born_effective_charges_by_layer,
+    dielectric_root,
     edge_response,
+    evaluate_pieces,
+    gradients,
     unfold,
+    with_dielectric,
 )
 from lammps_les.electrostatics.born_effective_charges import is_phase_form
 from lammps_les.electrostatics.polarization import coupling_charges
 from lammps_les.keys import BORN_EFFECTIVE_CHARGES, DIPOLE, ENERGY, FORCES, STRESS, TOTAL_CHARGE
+from lammps_les.model_file import Dielectric
 from lammps_les.models import LesNetwork
+from lammps_les.training.frames import Batch
 from lammps_les.training.long_range import LongRange, long_range
 
 
@@ -43,9 +48,9 @@ class Physics:
         long_range: parameters of the sum.
         charge_unit: e per file unit of charge.
         charge_sign: one for each channel.
-        epsilon_inf: high-frequency dielectric constant.
+        epsilon_inf: high-frequency dielectric constant or tensor.
         remove_mean: whether the mean charge is removed in the polarization.
-        born: form of the Born effective charges, ``local`` or ``phase``.
+        bec_form: form of the Born effective charges, ``local`` or ``phase``.
         layers: of the network.
         exact_total_charge: shift all charges of a frame alike, so that their sum is its total
             charge; with one channel.
@@ -54,9 +59,9 @@ class Physics:
     long_range: LongRangeParameters
     charge_unit: float = 1.0
     charge_sign: tuple[float, ...] = (1.0,)
-    epsilon_inf: float = 1.0
+    epsilon_inf: Dielectric = 1.0
     remove_mean: bool = True
-    born: str = "local"
+    bec_form: str = "local"
     layers: int = 1
     exact_total_charge: bool = False
 
@@ -87,10 +92,9 @@ def predict(
     want_born = BORN_EFFECTIVE_CHARGES.name in wanted and physics.charge_sign != ()
     edges = batch.edge_vectors.detach().requires_grad_(want_gradient or want_born)
     charge_of_atom = batch.total_charges[batch.frame_of_atom]  # of its frame
-    latent, cuts, taken = network.by_layer(
-        edges, batch.edge_index, batch.species, len(batch.species), charge_of_atom
-    )
-    energies, charges = latent["energy"], latent["charge"]
+    found = _evaluate(network, edges, batch.edge_index, batch.species, charge_of_atom)
+    energies, latent_charges = _latents(found)
+    charges = latent_charges
     if physics.exact_total_charge:
         charges = _with_total_charge(charges, batch, physics)
     result = {"latent_charges": charges}
@@ -98,21 +102,16 @@ def predict(
     shares = energies + 0.5 * (charges * far.potential).sum(1)
     result[ENERGY.name] = batch.per_frame(shares)
     if want_gradient:
-        pull_back = _pull_back(
-            [energies, charges],
-            [torch.ones_like(energies), far.potential],
-            edges,
-            create_graph,
-            retain=want_born or create_graph,
-        )
+        weights = [torch.ones_like(energies), far.potential]
+        (by_edges,) = gradients([energies, charges], weights, [edges], create_graph)
         center, neighbor = batch.edge_index
-        result[FORCES.name] = far.forces.index_add(0, center, pull_back).index_add(
-            0, neighbor, -pull_back
+        result[FORCES.name] = far.forces.index_add(0, center, by_edges).index_add(
+            0, neighbor, -by_edges
         )
         if STRESS.name in wanted:
-            result[STRESS.name] = _stress(pull_back, far.virial, batch)
+            result[STRESS.name] = _stress(by_edges, far.virial, batch)
     signs = torch.tensor(physics.charge_sign, dtype=charges.dtype, device=charges.device)
-    bare = coupling_charges(charges, physics.charge_unit, signs, 1.0)  # [N]
+    bare = coupling_charges(charges, physics.charge_unit, signs)  # [N]
     if TOTAL_CHARGE.name in wanted:
         result[TOTAL_CHARGE.name] = batch.per_frame(bare)
     if DIPOLE.name in wanted:
@@ -120,17 +119,34 @@ def predict(
         result[DIPOLE.name] = batch.per_frame(neutral[:, None] * batch.positions)
     if want_born:
         result[BORN_EFFECTIVE_CHARGES.name] = _born_effective_charges(
-            network, latent["charge"], edges, cuts, taken, batch, physics, create_graph
+            network, latent_charges, edges, found, batch, physics, create_graph
         )
     return result
+
+
+def _evaluate(
+    network: LesNetwork,
+    edges: Tensor,
+    edge_index: Tensor,
+    species: Tensor,
+    total_charges: Tensor,
+) -> list[Evaluated]:
+    """All pieces; total charges [N] in e of the systems that atoms are part of."""
+    piece = partial(network.layer, row_length=0, total_charge=total_charges)
+    return evaluate_pieces(piece, network.layers, edges, edge_index, species)
+
+
+def _latents(found: Sequence[Evaluated]) -> tuple[Tensor, Tensor]:
+    """Energies [N] and charges [N, C]; C = 0 where the network has none."""
+    outputs = found[-1].outputs
+    return outputs[0], outputs[1] if len(outputs) > 1 else outputs[0].new_zeros(len(outputs[0]), 0)
 
 
 def _born_effective_charges(
     network: LesNetwork,
     charges: Tensor,
     edges: Tensor,
-    cuts: list[Cut],
-    taken: list[list[Tensor]],
+    found: Sequence[Evaluated],
     batch: Batch,
     physics: Physics,
     create_graph: bool,
@@ -142,14 +158,14 @@ def _born_effective_charges(
     shares = None
     if physics.exact_total_charge and not physics.remove_mean:
         physics = replace(physics, remove_mean=True)
-        per_frame = math.sqrt(physics.epsilon_inf) * batch.total_charges / batch.atoms_per_frame
+        per_frame = batch.total_charges / batch.atoms_per_frame
         shares = per_frame[batch.frame_of_atom]  # [N]
     signs = torch.tensor(physics.charge_sign, dtype=charges.dtype, device=charges.device)
-    coupling = coupling_charges(charges, physics.charge_unit, signs, physics.epsilon_inf)
+    coupling = coupling_charges(charges, physics.charge_unit, signs)
     if physics.layers == 1:
         tensor = _born_one_layer(coupling, edges, batch, physics, create_graph)
-    elif not is_phase_form(physics.born):
-        response = edge_response(coupling, cuts, taken, edges, create_graph)
+    elif not is_phase_form(physics.bec_form):
+        response = edge_response(coupling, found, batch.edge_index, create_graph)
         tensor = _diagonal(coupling, batch, physics) + born_effective_charges_by_layer(
             response, batch.edge_vectors, batch.edge_index, len(coupling)
         )
@@ -158,29 +174,7 @@ def _born_effective_charges(
     if shares is not None:
         identity = torch.eye(3, dtype=charges.dtype, device=charges.device)
         tensor = tensor + shares[:, None, None] * identity
-    return tensor
-
-
-def _pull_back(
-    outputs: list[Tensor],
-    weights: list[Tensor],
-    edges: Tensor,
-    create_graph: bool,
-    retain: bool,
-) -> Tensor:
-    """d(sum of weights outputs)/d(edges) at fixed weights, [E, 3]."""
-    pairs = [(o, w) for o, w in zip(outputs, weights, strict=True) if o.requires_grad and o.numel()]
-    if not pairs:
-        return torch.zeros_like(edges)
-    (gradient,) = torch.autograd.grad(
-        [o for o, _ in pairs],
-        [edges],
-        [w for _, w in pairs],
-        create_graph=create_graph,
-        retain_graph=retain,
-        allow_unused=True,
-    )
-    return torch.zeros_like(edges) if gradient is None else gradient
+    return with_dielectric(tensor, dielectric_root(physics.epsilon_inf))
 
 
 def _with_total_charge(charges: Tensor, batch: Batch, physics: Physics) -> Tensor:
@@ -215,9 +209,9 @@ def _long_range_of_frames(
     )
 
 
-def _stress(pull_back: Tensor, virial: Tensor, batch: Batch) -> Tensor:
+def _stress(by_edges: Tensor, virial: Tensor, batch: Batch) -> Tensor:
     """(1/V) dE/d(strain) [B, 6], Voigt order; strains edges, positions and cell together."""
-    per_edge = batch.edge_vectors[:, :, None] * pull_back[:, None, :]
+    per_edge = batch.edge_vectors[:, :, None] * by_edges[:, None, :]
     frame = batch.frame_of_atom[batch.edge_index[0]]
     gradient = (-virial).index_add(0, frame, per_edge)  # [B, 3, 3]
     periodic = torch.tensor(batch.periodic, device=virial.device)
@@ -239,11 +233,11 @@ def _diagonal(coupling: Tensor, batch: Batch, physics: Physics) -> Tensor:
 def _born_one_layer(
     coupling: Tensor, edges: Tensor, batch: Batch, physics: Physics, create_graph: bool
 ) -> Tensor:
-    """Born effective charges of all frames by one pull-back; both forms of FORMAT.md."""
+    """Born effective charges of all frames by one backward pass; both forms of FORMAT.md."""
     center, neighbor = batch.edge_index
-    h = _pull_back([coupling], [torch.ones_like(coupling)], edges, create_graph, create_graph)
+    (h,) = gradients([coupling], [torch.ones_like(coupling)], [edges], create_graph)
     weight = -batch.edge_vectors
-    phase = is_phase_form(physics.born)
+    phase = is_phase_form(physics.bec_form)
     if phase:
         weight = _sine_displacements(weight, batch.frame_of_atom[center], batch)
     tensor = _diagonal(coupling, batch, physics)
@@ -291,8 +285,9 @@ def _born_general(
         vectors = nodes[graph.edge_index[1]] - nodes[graph.edge_index[0]]
         species = batch.species[atoms][graph.owner]
         total = batch.total_charges[n].expand(len(species))
-        charges = network(vectors, graph.edge_index, species, size, total)["charge"]
-        coupling = coupling_charges(charges, physics.charge_unit, signs, physics.epsilon_inf)
+        found = _evaluate(network, vectors, graph.edge_index, species, total)
+        charges = _latents(found)[1][:size]
+        coupling = coupling_charges(charges, physics.charge_unit, signs)
         tensors.append(
             born_effective_charges(
                 coupling,
@@ -301,7 +296,7 @@ def _born_general(
                 cell,
                 batch.periodic[n],
                 physics.remove_mean,
-                physics.born,
+                physics.bec_form,
                 create_graph,
             )
         )

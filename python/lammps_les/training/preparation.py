@@ -8,7 +8,6 @@ from typing import Any
 import torch
 
 from lammps_les.data.atomic_energies import fit_atomic_energies, isolated_atomic_energies
-from lammps_les.data.frames import Frame, join, make_frame
 from lammps_les.data.splits import PARTS
 from lammps_les.data.structures import Labelled, check_species
 from lammps_les.keys import BORN_EFFECTIVE_CHARGES, ENERGY
@@ -17,6 +16,7 @@ from lammps_les.models import LesNetwork
 from lammps_les.training.charge_signs import settle_signs
 from lammps_les.training.config import NO_CITATION, RunConfig
 from lammps_les.training.doubts import data_doubts
+from lammps_les.training.frames import Frame, join, make_frame
 from lammps_les.training.losses import used_quantities
 from lammps_les.training.parts import check_labels, labels_found, read_data
 from lammps_les.training.prediction import Physics, predict

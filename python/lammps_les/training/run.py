@@ -16,10 +16,10 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 from torch.utils.data import DataLoader
 
-from lammps_les.data.frames import Frame, join
 from lammps_les.training import run_folder as folder_of
 from lammps_les.training.callbacks import Checkpoint, LiveErrors, MetricsFile, StopWhereAsked
 from lammps_les.training.config import RunConfig
+from lammps_les.training.frames import Frame, join
 from lammps_les.training.interruption import Interrupted, Interruptions
 from lammps_les.training.module import SCORE, EpochOrder, LesTraining
 from lammps_les.training.preparation import Prepared, prepare

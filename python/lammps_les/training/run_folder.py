@@ -20,7 +20,7 @@ from lammps_les.analysis.comparison import Comparison, compare
 from lammps_les.analysis.parity import plot_parity
 from lammps_les.calculators import LesCalculator
 from lammps_les.data.structures import Labelled
-from lammps_les.model_file import FORMAT_VERSION
+from lammps_les.model_file import FORMAT_VERSION, network_section
 from lammps_les.pretrained import WEIGHTS, save_folder
 from lammps_les.training.callbacks import UNITS, read_metrics
 from lammps_les.training.charge_signs import final_signs
@@ -117,19 +117,21 @@ def write_trained(
     notes += [on_signs] if signs else []
     metadata: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
-        "species": list(prepared.network.species),
-        "cutoff": prepared.network.cutoff,
-        "layers": prepared.network.layers,
-        "dtype": config.dtype,
-        "channels": prepared.network.channels,
-        **physics.long_range._asdict(),
-        "charge_unit": physics.charge_unit,
-        "charge_sign": signs,
-        "total_charge": prepared.total_charges[0] if physics.exact_total_charge else None,
-        "epsilon_inf": physics.epsilon_inf,
-        "remove_mean": physics.remove_mean,
-        "bec_form": physics.born,
-        "bec_fitted": prepared.bec_fitted,
+        "network": network_section(prepared.network, config.dtype),
+        "latents": ["charge"] if signs else [],
+        "long_range": physics.long_range._asdict(),
+        "charges": {
+            "channels": prepared.network.channels,
+            "unit": physics.charge_unit,
+            "sign": signs,
+            "total": prepared.total_charges[0] if physics.exact_total_charge else None,
+        },
+        "response": {
+            "epsilon_inf": physics.epsilon_inf,
+            "remove_mean": physics.remove_mean,
+            "bec_form": physics.bec_form,
+            "bec_fitted": prepared.bec_fitted,
+        },
         "atomic_energies": prepared.atomic_energies,
         "provenance": {
             "source": f"{WEIGHTS}, trained on "
@@ -142,7 +144,7 @@ def write_trained(
             **({"charge_sign": signs_by} if signs else {}),
         },
     }
-    save_folder(folder, prepared.network.config, weights, metadata, origin, prepared.total_charges)
+    save_folder(folder, weights, metadata, origin, prepared.total_charges)
     files = model_files(folder, prepared)
     for charge, file in files.items():
         export_model(folder, file, dtype=config.dtype, total_charge=charge, charge_sign=signs)

@@ -72,7 +72,7 @@ def _fresh(config: RunConfig, structures: Sequence[Labelled]) -> tuple[LesNetwor
         charge_sign=(1.0,) * section.channels,
         epsilon_inf=config.charges.epsilon_inf or 1.0,
         remove_mean=config.charges.remove_mean,
-        born=config.charges.born,
+        bec_form=config.charges.born,
         layers=network.layers,
         exact_total_charge=config.charges.total_charge == "exact",
     )
@@ -88,37 +88,31 @@ def _loaded(
     path = folder / config.init_from
     with trained_folder(path if path.exists() else Path(config.init_from), notes) as source:
         imported = import_model(source)
-    meta, suggested = imported.metadata, dict(imported.suggested)
-    suggested["citation"] = meta["provenance"]["citation"]
-    suggested["bec_fitted"] = meta.get("bec_fitted", False)
+    network, suggested = imported.network, dict(imported.suggested)
+    stated, response = imported.metadata["charges"], imported.metadata["response"]
+    suggested["citation"] = imported.metadata["provenance"]["citation"]
+    suggested["bec_fitted"] = response.get("bec_fitted", False)
     charges, given = config.charges, config.charges.model_fields_set
     physics = Physics(
-        long_range=LongRangeParameters(
-            sigma=meta["sigma"],
-            dl=meta["dl"],
-            norm=meta["norm"],
-            remove_self=meta["remove_self"],
-            self_factor=meta["self_factor"],
-            open_shift=meta.get("open_shift", 0.0),
-        ),
-        charge_unit=meta["charge_unit"],
-        charge_sign=(1.0,) * meta["channels"],
+        long_range=LongRangeParameters(**imported.metadata["long_range"]),
+        charge_unit=stated["unit"],
+        charge_sign=(1.0,) * network.channels,
         epsilon_inf=charges.epsilon_inf or suggested.get("epsilon_inf") or 1.0,
-        remove_mean=charges.remove_mean if "remove_mean" in given else meta["remove_mean"],
-        born=charges.born if "born" in given else meta.get("bec_form", "local"),
-        layers=meta["layers"],
+        remove_mean=charges.remove_mean if "remove_mean" in given else response["remove_mean"],
+        bec_form=charges.born if "born" in given else response.get("bec_form", "local"),
+        layers=network.layers,
         exact_total_charge=(
             charges.total_charge == "exact"
             if "total_charge" in given
-            else meta.get("total_charge") is not None
+            else stated.get("total") is not None
         ),
     )
-    if physics.exact_total_charge and meta["channels"] != 1:
+    if physics.exact_total_charge and network.channels != 1:
         raise ValueError(
             f"charges.total_charge: exact is for one charge channel; {config.init_from} has "
-            f"{meta['channels']}"
+            f"{network.channels}"
         )
-    return imported.network.train().requires_grad_(True), physics, suggested
+    return network.train().requires_grad_(True), physics, suggested
 
 
 def _freeze(network: LesNetwork, beginnings: Sequence[str]) -> None:
