@@ -31,7 +31,7 @@ std::optional<std::array<double, 9>> epsilon_of(const std::optional<Tensor> &ten
 
 // Atoms of one system; edges of those that are not owned are there for networks of one uncut piece.
 les::Graph graph_of(const Tensor &positions, int64_t n_owned, const Tensor &species, const Tensor &edge_vectors,
-                    const Tensor &edge_index, const std::optional<Tensor> &cell, int layers)
+                    const Tensor &edge_index, const std::optional<Tensor> &cell)
 {
   les::Graph graph;
   graph.n_owned = n_owned;
@@ -44,7 +44,6 @@ les::Graph graph_of(const Tensor &positions, int64_t n_owned, const Tensor &spec
   graph.first.assign(ends.data_ptr<int64_t>(), ends.data_ptr<int64_t>() + ends.size(0));
   graph.first.insert(graph.first.begin(), 0);
   graph.rings = {n_owned};
-  (void)layers;
   graph.periodic.fill(cell.has_value());
   graph.cell = cell ? cell->to(torch::kCPU, torch::kFloat64) : torch::eye(3, torch::kFloat64);
   return graph;
@@ -63,7 +62,7 @@ class SystemEvaluator {
                     const Tensor &edge_index, const std::optional<Tensor> &cell,
                     const std::optional<Tensor> &reference_cell, bool bec, bool atom_virial, bool centroid_virial)
   {
-    les::Graph graph = graph_of(positions, n_owned, species, edge_vectors, edge_index, cell, 1);
+    les::Graph graph = graph_of(positions, n_owned, species, edge_vectors, edge_index, cell);
     const les::Want want{bec, atom_virial, centroid_virial};
     les::Result result;
     Tensor born;

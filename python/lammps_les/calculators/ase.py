@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from ase import Atoms
 from ase.calculators.calculator import (
     CalculationFailed,
@@ -15,8 +14,7 @@ from ase.calculators.calculator import (
 )
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from lammps_les.calculators.system import evaluate_system
-from lammps_les.model_file import ModelFileError, load_model
+from lammps_les.calculators.system import SystemEvaluator
 
 
 class LesCalculator(Calculator):
@@ -34,11 +32,11 @@ class LesCalculator(Calculator):
     Args:
         model: model file (FORMAT.md).
         field: uniform electric field in V/A, three numbers, or None.
-        born: form of the Born effective charges, ``local`` or ``phase``; default: that of the
+        bec: form of the Born effective charges, ``local`` or ``phase``; default: that of the
             model file.
         neutral: remove the mean field force, so that the field does not move the center of the
             atoms; the sum of the Born effective charges of a LES model is not zero.
-        epsilon_inf: replaces the value of the model file.
+        epsilon_inf: replaces that of the model file; a number, or a symmetric tensor [3, 3].
         multichannel_bec: give Born effective charges of a model of several charge channels though
             no label settled how they couple to a field (``bec_fitted`` of the model file).
         device: ``cpu``, ``cuda``, ``cuda:N``.
@@ -70,17 +68,15 @@ class LesCalculator(Calculator):
         self,
         model: str | Path,
         field: Sequence[float] | None = None,
-        born: str | None = None,
+        bec: str | None = None,
         neutral: bool = True,
-        epsilon_inf: float | None = None,
+        epsilon_inf: float | Sequence[Sequence[float]] | None = None,
         multichannel_bec: bool = False,
         device: str = "cpu",
         reference_cell: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if born not in (None, "local", "phase"):
-            raise CalculatorSetupError(f"born must be 'local' or 'phase', got {born!r}")
         if field is not None and np.shape(field) != (3,):
             raise CalculatorSetupError(f"field must be three numbers in V/A, got {field!r}")
         if reference_cell is not None:
@@ -91,19 +87,15 @@ class LesCalculator(Calculator):
                 )
         self.reference_cell = reference_cell
         self.model_file = Path(model)
-        self.model, self.metadata = load_model(model, device)
-        if epsilon_inf is not None:
-            if epsilon_inf <= 0:
-                raise CalculatorSetupError(f"epsilon_inf must be positive, got {epsilon_inf}")
-            response = self.metadata.response.model_copy(update={"epsilon_inf": float(epsilon_inf)})
-            self.metadata = self.metadata.model_copy(update={"response": response})
+        if bec not in (None, "local", "phase"):
+            raise CalculatorSetupError(f"bec must be 'local' or 'phase', got {bec!r}")
+        self.evaluator = SystemEvaluator(model, bec, self._dielectric_tensor(epsilon_inf), device)
+        self.metadata = self.evaluator.metadata
         self.multichannel_bec = multichannel_bec
         self.field = None if field is None else np.asarray(field, dtype=float)
         if field is not None:
             self._check_coupling()
-        self.born = born or self.metadata.response.bec_form
         self.neutral = neutral
-        self.device = device
 
     def calculate(
         self,
@@ -117,28 +109,24 @@ class LesCalculator(Calculator):
         if atoms is None:
             raise CalculatorSetupError("LES: no atoms given")
         periodic = self._periodic(atoms)
-        need_born = self.field is not None or "born_effective_charges" in properties
-        if need_born:
+        want_bec = self.field is not None or "born_effective_charges" in properties
+        if want_bec:
             self._check_coupling()
         try:
-            result = evaluate_system(
-                self.model,
-                self.metadata,
+            result = self.evaluator.evaluate(
                 atoms.get_positions(),
                 self._species(atoms),
                 atoms.cell.array,
                 periodic,
-                self.born if need_born else None,
-                self.device,
+                want_bec,
                 self.reference_cell,
             )
-        except ModelFileError as error:
-            raise CalculationFailed(f"model file {self.model_file}: {error}") from error
-        except torch.jit.Error as error:
-            reason = str(error).strip().splitlines()[-1]
+        except RuntimeError as error:
+            lines = str(error).strip().splitlines()
+            reason = next((line for line in lines if "Error: " in line), lines[0])
             raise CalculationFailed(f"model file {self.model_file}: {reason}") from error
-        energies = result.energies.cpu().numpy()
-        forces = result.forces.cpu().numpy()
+        energies = result.energies.numpy()
+        forces = result.forces.numpy()
         if not (np.isfinite(energies).all() and np.isfinite(forces).all()):
             raise CalculationFailed(
                 f"model file {self.model_file}: energy or forces are not finite; "
@@ -149,20 +137,37 @@ class LesCalculator(Calculator):
             "free_energy": float(energies.sum()),
             "energies": energies,
             "forces": forces,
-            "charges": result.charges.cpu().numpy(),
+            "charges": result.charges.numpy(),
         }
         if periodic:
-            virial = result.virial.cpu().numpy()
+            virial = result.virial.numpy()
             stress = -0.5 * (virial + virial.T) / atoms.get_volume()
             results["stress"] = full_3x3_to_voigt_6_stress(stress)
-        if result.born is not None:
-            results["born_effective_charges"] = result.born.cpu().numpy()
+        if result.bec is not None:
+            results["born_effective_charges"] = result.bec.numpy()
         if self.field is not None:
             field_forces = np.einsum("a,iab->ib", self.field, results["born_effective_charges"])
             if self.neutral:
                 field_forces = field_forces - field_forces.mean(axis=0)
             results["forces"] = forces + field_forces
         self.results = results
+
+    @staticmethod
+    def _dielectric_tensor(epsilon_inf: Any) -> np.ndarray | None:
+        if epsilon_inf is None:
+            return None
+        given = np.asarray(epsilon_inf, dtype=float)
+        tensor = given * np.eye(3) if given.ndim == 0 else given
+        if (
+            tensor.shape != (3, 3)
+            or not np.array_equal(tensor, tensor.T)
+            or np.linalg.eigvalsh(tensor)[0] <= 0
+        ):
+            raise CalculatorSetupError(
+                "epsilon_inf must be a positive number or a symmetric, positive tensor [3, 3], got "
+                f"{epsilon_inf}"
+            )
+        return tensor
 
     def _check_coupling(self) -> None:
         if not (self.metadata.coupling_is_known or self.multichannel_bec):
