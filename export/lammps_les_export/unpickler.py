@@ -1,35 +1,35 @@
 """Read ``torch.save`` files without running anything that they name.
 
-A pickle is a program: it may import and call whatever it likes. This reader gives it nothing to
-call. Names of the network packages become inert stubs that hold their state, a short list of
-rebuild functions has stand-ins written here, and any other name ends the reading. Neither the
-original packages nor the functions of torch that the file names are imported.
+A pickle is a program: it may import and call whatever it likes. It is read here by torch's own
+restricted reader (``torch.load`` with ``weights_only``), which knows a few functions that rebuild
+tensors and otherwise what the caller allows. Allowed are inert stubs for the names of the network
+packages, made for this one reading, and stand-ins for what a stored model refers to outside of
+them. Any other name ends the reading before it begins. None of these packages is imported.
 """
 
 import pickle
+import pickletools
+import re
 import zipfile
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-STUB_NAMESPACES = ("cace.", "les.", "torch.nn.")
+STUB_NAMESPACES = ("cace.", "les.", "mace.", "e3nn.", "torch.nn.", "torch.fx.")
 """Packages whose classes and functions are replaced by stubs."""
 
-_REQUIRED = object()
-
-_STORAGE_TYPES = {
-    "FloatStorage": torch.float32,
-    "DoubleStorage": torch.float64,
-    "HalfStorage": torch.float16,
-    "LongStorage": torch.int64,
-    "IntStorage": torch.int32,
-    "BoolStorage": torch.bool,
+_TORCH_READS = {
+    *("builtins.set", "collections.OrderedDict", "_codecs.encode", "torch.device"),
+    *("torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_parameter"),
+    *(f"torch.{kind}Storage" for kind in ("Double", "Float", "Half", "BFloat16", "Long", "Int")),
+    *(f"torch.{kind}Storage" for kind in ("Short", "Char", "Byte", "Bool")),
 }
+"""What a model needs of the names that torch's reader knows; others of them take any amount of
+memory (``bytearray``), or make tensors that are not plain."""
+
+_REQUIRED = object()
 
 
 class UnsafePickleError(pickle.UnpicklingError, ValueError):
@@ -47,10 +47,15 @@ class Stub:
 
     __slots__ = ("arguments", "state")
     kind = ""
+    arguments: tuple[Any, ...]
+    state: dict[str, Any]
 
-    def __init__(self, *arguments: Any) -> None:
-        self.arguments = arguments
-        self.state: dict[str, Any] = {}
+    def __new__(cls, *arguments: Any) -> "Stub":
+        """A pickle may make objects with and without ``__init__``."""
+        stub = super().__new__(cls)
+        stub.arguments = arguments
+        stub.state = {}
+        return stub
 
     def __setstate__(self, state: Any) -> None:
         if not isinstance(state, dict):
@@ -70,7 +75,7 @@ class Stub:
             *(self.state.get(k) for k in ("_parameters", "_buffers", "_modules")),
         ):
             if isinstance(place, dict) and name in place:
-                return place[name]
+                return _detached(place[name])
         if default is _REQUIRED:
             raise KeyError(f"{self.kind} in this file has no attribute {name!r}")
         return default
@@ -81,58 +86,14 @@ class Stub:
 
     def parameters(self) -> list[torch.Tensor]:
         """Own parameters in their order (the items of a ``ParameterList``)."""
-        return list((self.state.get("_parameters") or {}).values())
+        return [_detached(p) for p in (self.state.get("_parameters") or {}).values()]
 
     def __repr__(self) -> str:
         return f"<stub of {self.kind}>"
 
 
-class _StandIn:
-    """A callable that the pickle may use, and cannot alter."""
-
-    __slots__ = ("_function", "name")
-
-    def __init__(self, name: str, function: Callable[..., Any]) -> None:
-        self.name = name
-        self._function = function
-
-    def __call__(self, *arguments: Any) -> Any:
-        return self._function(*arguments)
-
-    def __setstate__(self, state: Any) -> None:
-        raise UnsafePickleError(f"the file tries to change the function {self.name}")
-
-    def __repr__(self) -> str:
-        return f"<stand-in for {self.name}>"
-
-
-class _NumpyType:
-    """Stand-in for ``numpy.dtype``, limited to plain numbers."""
-
-    __slots__ = ("code",)
-
-    def __init__(self, code: str, *flags: Any) -> None:
-        if code not in ("f8", "f4", "i8", "i4", "b1"):
-            raise UnsafePickleError(
-                f"numpy.dtype({code!r}) in the file, expected a plain number type"
-            )
-        self.code = code
-
-    def __setstate__(self, state: Any) -> None:
-        if not (isinstance(state, tuple) and len(state) > 1 and state[1] in ("<", "|")):
-            raise UnsafePickleError("a numpy scalar in the file is not little-endian")
-
-
-def _numpy_scalar(dtype: _NumpyType, data: bytes) -> Any:
-    if not isinstance(dtype, _NumpyType) or not isinstance(data, bytes):
-        raise UnsafePickleError("numpy scalar in the file is not made of a number type and bytes")
-    return np.frombuffer(data, dtype="<" + dtype.code, count=1)[0].item()
-
-
-def _encode(text: str, encoding: str) -> bytes:
-    if encoding != "latin1" or not isinstance(text, str):
-        raise UnsafePickleError(f"_codecs.encode with {encoding!r} in the file, expected 'latin1'")
-    return text.encode("latin1")
+def _detached(value: Any) -> Any:
+    return value.detach() if isinstance(value, torch.Tensor) else value
 
 
 def _bound_method(owner: Any, name: str) -> str:
@@ -144,82 +105,64 @@ def _bound_method(owner: Any, name: str) -> str:
     return f"{owner.kind}.{name}"
 
 
-def _tensor(
-    storage: torch.Tensor, offset: int, shape: Sequence[int], stride: Sequence[int], *_: Any
-) -> torch.Tensor:
-    if not isinstance(storage, torch.Tensor):
-        raise UnsafePickleError("a tensor in the file is not built from a storage")
-    last = offset + sum((n - 1) * s for n, s in zip(shape, stride, strict=True))
-    if min((offset, *shape, *stride)) < 0 or (prod(shape) > 0 and last >= storage.numel()):
-        raise UnsafePickleError(f"a tensor of shape {tuple(shape)} reaches outside its storage")
-    return storage.as_strided(tuple(shape), tuple(stride), offset).clone()
+class _NumpyType:
+    """Stand-in for ``numpy.dtype``."""
+
+    def __init__(self, code: str, *flags: Any) -> None:
+        self.code = code
+
+    def __setstate__(self, state: Any) -> None:
+        self.code = state[1] + self.code
 
 
-def _set(items: Sequence[Any] = ()) -> set[Any]:
-    return set(items)
+def _numpy_scalar(dtype: Any, data: bytes) -> Any:
+    code = dtype.code if isinstance(dtype, _NumpyType) else dtype
+    if code not in ("<f8", "<f4", "<i8", "<i4", "|b1"):
+        raise UnsafePickleError(f"numpy number of type {code!r} in the file, expected a plain one")
+    return np.frombuffer(data, dtype=code, count=1)[0].item()
 
 
-def _ordered_dict(items: Sequence[Any] = ()) -> OrderedDict[Any, Any]:
-    return OrderedDict(items)
+_STAND_INS: dict[str, Any] = {
+    "builtins.getattr": _bound_method,
+    "numpy.dtype": _NumpyType,
+    "numpy.core.multiarray.scalar": _numpy_scalar,
+    "numpy._core.multiarray.scalar": _numpy_scalar,
+}
 
 
-_ALLOWED: dict[str, Any] = {
-    name: _StandIn(name, function)
-    for name, function in (
-        ("builtins.set", _set),
-        ("builtins.getattr", _bound_method),
-        ("collections.OrderedDict", _ordered_dict),
-        ("_codecs.encode", _encode),
-        ("numpy.dtype", _NumpyType),
-        ("numpy.core.multiarray.scalar", _numpy_scalar),
-        ("numpy._core.multiarray.scalar", _numpy_scalar),
-        ("torch.device", lambda *where: ":".join(str(part) for part in where)),
-        ("torch._utils._rebuild_tensor_v2", _tensor),
-        ("torch._utils._rebuild_parameter", lambda data, *_: data),
-    )
-} | {f"torch.{name}": dtype for name, dtype in _STORAGE_TYPES.items()}
+def _names(path: str | Path) -> set[str]:
+    """Full names that the pickle in a file asks for.
 
-
-class _Reader(pickle.Unpickler):
-    def __init__(self, archive: zipfile.ZipFile, root: str) -> None:
-        super().__init__(archive.open(f"{root}/data.pkl"))
-        self._archive = archive
-        self._root = root
-        self._stubs: dict[str, type[Stub]] = {}
-        self._storages: dict[str, torch.Tensor] = {}
-
-    def find_class(self, module: str, name: str) -> Any:
-        full_name = f"{'builtins' if module == '__builtin__' else module}.{name}"
-        if full_name in _ALLOWED:
-            return _ALLOWED[full_name]
-        if full_name.startswith(STUB_NAMESPACES):
-            if full_name not in self._stubs:
-                members = {"kind": full_name, "__slots__": ()}
-                self._stubs[full_name] = type(name.rpartition(".")[2], (Stub,), members)
-            return self._stubs[full_name]
-        raise UnsafePickleError(
-            f"the file asks for {full_name}, which is not among the names that a model file needs; "
-            "nothing of it was run. If you trust it, load it with the program that wrote it "
-            "and save the bare model again with torch.save(model, path)"
-        )
-
-    def persistent_load(self, key: Any) -> torch.Tensor:
-        if not (isinstance(key, tuple) and len(key) == 5 and key[0] == "storage"):
+    Raises:
+        UnsafePickleError: damaged, or not as ``torch.save`` writes it.
+    """
+    with zipfile.ZipFile(path) as archive:
+        pickles = [name for name in archive.namelist() if name.endswith("/data.pkl")]
+        if len(pickles) != 1:
             raise UnsafePickleError(
-                "the file refers to an external object that is not a tensor storage"
+                f"{path} is a zip archive, but holds no torch.save object (data.pkl)"
             )
-        _, dtype, name, _, count = key
-        if not isinstance(dtype, torch.dtype) or not isinstance(name, str):
-            raise UnsafePickleError("the file holds a storage of unknown type")
-        if name not in self._storages:
-            data = bytearray(self._archive.read(f"{self._root}/data/{name}"))
-            if len(data) != count * dtype.itemsize:
-                raise UnsafePickleError(
-                    f"storage {name} has {len(data)} bytes, expected {count} numbers"
-                )
-            empty = torch.empty(0, dtype=dtype)
-            self._storages[name] = torch.frombuffer(data, dtype=dtype) if data else empty
-        return self._storages[name]
+        if damaged := archive.testzip():  # torch's reader looks at no checksum
+            raise UnsafePickleError(f"{path} is damaged: {damaged} has another checksum")
+        pickled = archive.read(pickles[0])
+    operations = [(code.name, argument) for code, argument, _ in pickletools.genops(pickled)]
+    if operations[0] != ("PROTO", 2):
+        raise UnsafePickleError(f"{path} is not of pickle protocol 2, which torch.save writes")
+    asked = {str(argument).replace(" ", ".") for name, argument in operations if name == "GLOBAL"}
+    return {re.sub(r"^__builtin__\.", "builtins.", name) for name in asked}
+
+
+def _stand_in(full_name: str) -> Any:
+    if full_name in _STAND_INS:
+        return _STAND_INS[full_name]
+    if full_name.startswith(STUB_NAMESPACES):
+        members = {"kind": full_name, "__slots__": ()}
+        return type(full_name.rpartition(".")[2], (Stub,), members)
+    raise UnsafePickleError(
+        f"the file asks for {full_name}, which is not among the names that a model file needs; "
+        "nothing of it was run. If you trust it, load it with the program that wrote it "
+        "and save the bare model again with torch.save(model, path)"
+    )
 
 
 def load_pickle(path: str | Path) -> Any:
@@ -229,32 +172,32 @@ def load_pickle(path: str | Path) -> Any:
         path: the file.
 
     Returns:
-        The stored object. Parameters come back as plain tensors, ``torch.device`` as a string,
-        stored methods as their full name, functions and classes of :data:`STUB_NAMESPACES` as
-        subclasses of :class:`Stub`.
+        The stored object, tensors on the CPU. Stored methods come back as their full name,
+        functions and classes of :data:`STUB_NAMESPACES` as subclasses of :class:`Stub`.
 
     Raises:
         UnsafePickleError: the file names anything that is neither a stub nor on the allow-list;
-            nothing was run.
-        ValueError: not a zip archive of ``torch.save``, or not little-endian.
+            nothing was run. Or it is damaged.
+        ValueError: not a zip archive.
     """
     if not zipfile.is_zipfile(path):
         raise ValueError(
             f"{path} is not a zip archive as torch.save writes it since version 1.6; load it with "
             "the program that wrote it, if you trust the file, and save it again"
         )
-    with zipfile.ZipFile(path) as archive:
-        roots = [n.removesuffix("/data.pkl") for n in archive.namelist() if n.endswith("/data.pkl")]
-        if len(roots) != 1:
-            raise ValueError(f"{path} is a zip archive, but holds no torch.save object (data.pkl)")
-        byte_order = f"{roots[0]}/byteorder"
-        if byte_order in archive.namelist() and archive.read(byte_order).strip() != b"little":
-            raise ValueError(
-                f"{path} was written on a big-endian machine; only little-endian files are read"
-            )
-        try:
-            return _Reader(archive, roots[0]).load()
-        except UnsafePickleError:
-            raise
-        except Exception as error:  # whatever a damaged or forged stream makes the unpickler raise
-            raise UnsafePickleError(f"{path} is damaged or forged: {error}") from error
+    others = torch.serialization.get_safe_globals()  # another package's would shadow a stub
+    torch.serialization.clear_safe_globals()
+    try:
+        asked = sorted(_names(path) - _TORCH_READS)
+        allowed: list[Any] = [(_stand_in(name), name) for name in asked]
+        with torch.serialization.safe_globals(allowed):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except UnsafePickleError:
+        raise
+    except Exception as error:  # whatever a damaged or forged stream makes the reader raise
+        # torch wraps what it found into advice to read the file unrestricted
+        found = re.search(r"WeightsUnpickler error:\s*(.*)", str(error))
+        reason = found[1] if found else error
+        raise UnsafePickleError(f"{path} is damaged or forged: {reason}") from None
+    finally:
+        torch.serialization.add_safe_globals(others)

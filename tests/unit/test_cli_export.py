@@ -24,7 +24,7 @@ def run(*arguments) -> tuple[int, str]:
 def test_wrong_input_is_one_line(tmp_path, toy_model):
     (tmp_path / "text.pth").write_text("hello")
     with zipfile.ZipFile(tmp_path / "unsafe.pth", "w") as archive:
-        archive.writestr("archive/data.pkl", b"cos\nsystem\n.")
+        archive.writestr("archive/data.pkl", b"\x80\x02cos\nsystem\n.")
         archive.writestr("archive/version", "3\n")
     cases = {
         (tmp_path / "unsafe.pth",): "system",
