@@ -66,7 +66,7 @@ def configuration(case: str, options: argparse.Namespace) -> RunConfig:
         text = text.replace("EPSILON", f"{mean_epsilon_inf(options.data):.4f}")
     content = yaml.safe_load(text)
     if options.epochs is not None:
-        content["training"] |= {"epochs": options.epochs, "check_every": 1}
+        content["training"] |= {"epochs": options.epochs, "validate_every": 1}
     if options.channels is not None:
         content["network"]["channels"] = options.channels
     return RunConfig.model_validate(content)

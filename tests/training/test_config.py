@@ -11,6 +11,7 @@ from ase.io import write
 from training_toys import waters
 from typer.testing import CliRunner
 
+from lammps_les import pretrained
 from lammps_les.cli import app
 from lammps_les.training.config_file import read_config
 
@@ -59,9 +60,17 @@ def refused(tmp_path: Path, text: str) -> str:
             "line 7: unknown key 'loss.stages[0].weights.force'; did you mean 'forces'?",
         ),
         (
-            MINIMAL + "training: {epochs: 10, check_every: 3}\n",
-            "check_every 3 must divide epochs 10",
+            MINIMAL + "training: {epochs: 10, validate_every: 3}\n",
+            "validate_every 3 must divide epochs 10",
         ),
+        (
+            MINIMAL + "training: {epochs: 10, check_every: 5}\n",
+            "line 4: key 'training.check_every' is now 'training.validate_every'",
+        ),
+        (MINIMAL + "training: {averaging: 0.9}\n", "is now 'training.ema_decay'"),
+        (MINIMAL + "training: {max_gradient: 1}\n", "is now 'training.gradient_clip'"),
+        (MINIMAL + "training: {warm_up: 0}\n", "is now 'training.warmup'"),
+        (MINIMAL + "charges: {born: phase}\n", "is now 'charges.bec_form'"),
         (MINIMAL + "init_from: a\nlong_range: {dl: 2}\n", "long_range comes from init_from"),
         (MINIMAL + "freeze: [representation]\n", "freeze needs init_from"),
         (
@@ -124,6 +133,11 @@ def test_what_is_wrong_is_named_with_line_and_remedy(tmp_path, text, expected):
 def test_all_problems_are_listed_at_once(tmp_path):
     message = refused(tmp_path, MINIMAL + "seeed: 1\ndtype: float16\n")
     assert len(message.splitlines()) == 2
+
+
+def test_the_configuration_of_the_shipped_model_can_be_used_again():
+    config = read_config(pretrained.folder("water_rpbe-d3") / "config.yaml")
+    assert (config.training.validate_every, config.training.ema_decay) == (10, 0.998)
 
 
 def test_off_is_a_word_and_a_number_may_have_an_exponent(tmp_path):

@@ -90,7 +90,7 @@ def test_words_that_a_key_takes_are_in_its_row() -> None:
         "data.files[].part": ("split", "training", "validation", "test"),
         "data.bec_order": ("P-first", "r-first"),
         "charges.total_charge": ("off", "penalty", "exact"),
-        "charges.born": ("local", "phase"),
+        "charges.bec_form": ("local", "phase"),
         "loss.kind": ("mse", "huber"),
         "training.accelerator": ("cpu", "gpu", "auto"),
         "dtype": ("float32", "float64"),

@@ -133,7 +133,7 @@ def test_a_signal_in_validation_counts_before_the_weights_are_kept(folder):
 
 def test_before_the_first_look_there_is_no_model(folder, monkeypatch):
     config = write(folder)
-    with pytest.raises(Interrupted, match="by SIGTERM before the first look at the validation"):
+    with pytest.raises(Interrupted, match="by SIGTERM before the first validation"):
         trained(folder, Signal(signal.SIGTERM, epoch=0))
     status, text = exported(folder)
     assert status == 1

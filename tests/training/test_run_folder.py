@@ -64,7 +64,7 @@ def stopped(folder: Path, epoch: int) -> None:
 def test_after_a_failure_without_checkpoint_the_folder_can_be_used_with_another_configuration(
     folder,
 ):
-    wild = write(folder, epochs=4, learning_rate=1e30, warm_up=0.0, check_every=4)
+    wild = write(folder, epochs=4, learning_rate=1e30, warmup=0.0, validate_every=4)
     assert "the loss is not finite" in refused(wild)
     assert {path.name for path in (folder / "run").glob("*.*")} >= {"config.yaml"}
     command(write(folder, epochs=2))

@@ -170,7 +170,7 @@ def test_form_of_born_charges_is_that_of_the_start_unless_given(tmp_path):
     prepared = started(tmp_path, structures, init_from="start")
     assert prepared.physics.born == "phase"
     assert prepared.bec_fitted
-    local = started(tmp_path, structures, init_from="start", charges={"born": "local"})
+    local = started(tmp_path, structures, init_from="start", charges={"bec_form": "local"})
     assert local.physics.born == "local"
     fresh = started(tmp_path, structures)
     assert fresh.physics.born == "local"

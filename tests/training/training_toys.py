@@ -112,7 +112,7 @@ def settings(**changes: object) -> dict:
         },
         "long_range": {"sigma": 0.9, "dl": 1.5},
         "loss": {"weights": {"energy": [1.0, 10.0], "stress": 1.0}},
-        "training": {"epochs": EPOCHS, "batch_size": 3, "check_every": 1},
+        "training": {"epochs": EPOCHS, "batch_size": 3, "validate_every": 1},
         **changes,
     }
 

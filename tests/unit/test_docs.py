@@ -191,7 +191,7 @@ def test_subcommands_in_readme_and_program_agree() -> None:
 def test_options_in_pages_and_program_agree() -> None:
     group = typer.main.get_command(app)
     options = {
-        name: {o for p in command.params for o in p.opts if o.startswith("--")}
+        name: {o for p in command.params if not p.hidden for o in p.opts if o.startswith("--")}
         for name, command in group.commands.items()
     }
     page = ROOT / "docs" / "import_models.md"

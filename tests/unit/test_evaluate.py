@@ -252,7 +252,7 @@ def test_form_of_the_born_charges_is_that_of_the_file(tmp_path):
     code, text = run(models["phase"], data, "-o", tmp_path / "a")
     assert code == 0
     assert table(text)["born effective charges"][1] < 1e-7
-    for arguments in ([models["local"], data], [models["phase"], data, "--born", "local"]):
+    for arguments in ([models["local"], data], [models["phase"], data, "--bec", "local"]):
         code, text = run(*arguments, "-o", tmp_path / "a")
         assert code == 0
         assert table(text)["born effective charges"][1] > 1e-3
@@ -261,9 +261,16 @@ def test_form_of_the_born_charges_is_that_of_the_file(tmp_path):
 def test_form_of_the_born_charges(tmp_path, toy_model):
     model = toy_model("linear")
     data = labeled(tmp_path / "data.xyz", model)
-    code, text = run(model, data, "-o", tmp_path / "a", "--born", "phase")
+    code, text = run(model, data, "-o", tmp_path / "a", "--bec", "phase")
     assert code == 0
     assert table(text)["born effective charges"][1] > 1e-3
+
+
+def test_the_former_name_of_an_option_is_an_error_that_gives_the_new_one(tmp_path, toy_model):
+    code, text = run(toy_model("linear"), tmp_path / "data.xyz", "--born", "phase")
+    assert code == 2
+    assert "'--born': this option is now --bec" in text
+    assert "--born" not in run("--help")[1]
 
 
 def test_names_of_labels(tmp_path, toy_model):

@@ -25,6 +25,16 @@ class BecForm(str, enum.Enum):
     phase = "phase"
 
 
+def renamed(before: str, now: str) -> typer.models.OptionInfo:
+    """An option that has another name now, and whose use is an error that gives it."""
+
+    def refuse(value: str | None) -> None:
+        if value is not None:
+            raise typer.BadParameter(f"this option is now {now}")
+
+    return typer.Option(before, hidden=True, callback=refuse)
+
+
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 

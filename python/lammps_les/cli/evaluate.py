@@ -10,7 +10,7 @@ import typer
 from rich.progress import Progress
 from rich.table import Table
 
-from lammps_les.cli.console import BecForm, errors, note, output, short_errors
+from lammps_les.cli.console import BecForm, errors, note, output, renamed, short_errors
 from lammps_les.keys import (
     BORN_EFFECTIVE_CHARGES,
     DIPOLE,
@@ -60,7 +60,7 @@ def evaluate(
     bec_order: Annotated[
         BecOrder, typer.Option(help="Which index of a Born effective charge the file has first.")
     ] = BecOrder.p_first,
-    born: Annotated[
+    bec: Annotated[
         BecForm | None,
         typer.Option(
             help="Form of the predicted Born effective charges (default: that of the model file)."
@@ -77,6 +77,7 @@ def evaluate(
     ] = False,
     every: Annotated[int, typer.Option(min=1, help="Take every n-th structure only.")] = 1,
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
+    born: Annotated[str | None, renamed("--born", "--bec")] = None,
 ) -> None:
     """Compare a model with reference data: table of errors, parity plot, predictions.
 
@@ -96,7 +97,7 @@ def evaluate(
 
     calculator = LesCalculator(
         model,
-        born=born.value if born else None,
+        born=bec.value if bec else None,
         epsilon_inf=epsilon_inf,
         multichannel_bec=True,
         device=device,

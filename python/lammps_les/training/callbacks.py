@@ -71,7 +71,7 @@ class Checkpoint(ModelCheckpoint):
 
 
 class MetricsFile(Callback):
-    """One row for each look at the validation frames.
+    """One row for each validation.
 
     Epoch, then root mean square errors by part and quantity, in the units of ``lammps_les.keys``
     (energies per atom). A resumed training goes on where it left off: later rows are dropped.
@@ -103,7 +103,7 @@ class MetricsFile(Callback):
     def on_train_epoch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> None:
-        """Add a row where there was a look at the validation frames."""
+        """Add a row where there was a validation."""
         self._done = trainer.current_epoch + 1
         if not trainer.is_global_zero or self._done % (trainer.check_val_every_n_epoch or 1):
             return
@@ -135,7 +135,7 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
 
 
 class LiveErrors(Callback):
-    """A bar over epochs with the latest errors; a line for each look where there is no terminal.
+    """A bar over epochs with the latest errors; without a terminal a line for each validation.
 
     Args:
         console: to write on.

@@ -15,6 +15,16 @@ NO_CITATION = "not given"
 BecOrder = Literal["P-first", "r-first"]
 
 
+RENAMED = {
+    "charges.born": "charges.bec_form",
+    "training.averaging": "training.ema_decay",
+    "training.check_every": "training.validate_every",
+    "training.max_gradient": "training.gradient_clip",
+    "training.warm_up": "training.warmup",
+}
+"""Keys of version 0.1 by what they are called now."""
+
+
 class Section(BaseModel):
     """A part of the configuration; a key that it does not know is an error."""
 
@@ -149,7 +159,7 @@ class ChargesConfig(Section):
         sign: of each channel, or ``auto``: by Born charges (else dipoles) in the data, else the
             more electronegative species get the more negative Born charges.
         remove_mean: whether the mean charge is removed in the polarization.
-        born: form of the Born effective charges, in the loss and in the model file.
+        bec_form: of the Born effective charges, in the loss and in the model file.
         total_charge: ``off``; ``penalty`` (a loss on the sum of charges of each frame, weight
             ``loss.weights.total_charge``; frames without a label have total charge 0); ``exact``
             (the charges of the one channel are shifted alike to sum to it, in the model file too).
@@ -158,7 +168,7 @@ class ChargesConfig(Section):
     epsilon_inf: Positive | None = None
     sign: Literal["auto"] | list[Literal[1, -1]] = "auto"
     remove_mean: bool = True
-    born: Literal["local", "phase"] = "local"
+    bec_form: Literal["local", "phase"] = "local"
     total_charge: Literal["off", "penalty", "exact"] = "off"
 
 
@@ -230,15 +240,15 @@ class TrainingConfig(Section):
     Attributes:
         epochs: passes over the training structures.
         batch_size: structures a step.
-        learning_rate: of AdamW, after a linear warm-up; falls as a cosine to ``final_rate`` of
+        learning_rate: of AdamW, after a linear warmup; falls as a cosine to ``final_rate`` of
             itself.
         final_rate: see ``learning_rate``.
-        warm_up: share of all steps.
+        warmup: share of all steps.
         weight_decay: of the linear layers.
-        max_gradient: norm to which a gradient is cut back.
-        averaging: decay of the running mean of the parameters; that mean is the result.
-        check_every: epochs between looks at the validation structures; divides ``epochs``.
-        patience: looks without improvement after which training stops; default: never.
+        gradient_clip: norm to which a gradient is clipped.
+        ema_decay: of the exponential moving average of the parameters, which is the result.
+        validate_every: epochs between validations; divides ``epochs``.
+        patience: validations without improvement after which training stops; default: never.
         accelerator: ``cpu``, ``gpu`` or ``auto``.
         devices: how many.
     """
@@ -247,21 +257,21 @@ class TrainingConfig(Section):
     batch_size: Size = 1
     learning_rate: Positive = 1e-2
     final_rate: Share = 1e-3
-    warm_up: Share = 0.02
+    warmup: Share = 0.02
     weight_decay: NotNegative = 0.02
-    max_gradient: Positive = 1.0
-    averaging: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.998
-    check_every: Size = 1
+    gradient_clip: Positive = 1.0
+    ema_decay: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.998
+    validate_every: Size = 1
     patience: Size | None = None
     accelerator: Literal["cpu", "gpu", "auto"] = "cpu"
     devices: Size = 1
 
     @model_validator(mode="after")
-    def _ends_with_a_look(self) -> "TrainingConfig":
-        if self.epochs % self.check_every:
+    def _ends_with_a_validation(self) -> "TrainingConfig":
+        if self.epochs % self.validate_every:
             raise ValueError(
-                f"check_every {self.check_every} must divide epochs {self.epochs}, so that the "
-                "last epoch is looked at"
+                f"validate_every {self.validate_every} must divide epochs {self.epochs}, so "
+                "that the last one is validated"
             )
         return self
 

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from lammps_les.training.config import RunConfig
+from lammps_les.training.config import RENAMED, RunConfig
 
 
 class _Loader(yaml.SafeLoader):
@@ -92,6 +92,8 @@ def nearest(name: Any, allowed: list[str]) -> str:
 def _describe(detail: Any, loc: tuple[Any, ...]) -> str:
     key, kind = key_path(loc), detail["type"]
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
+        if key in RENAMED:
+            return f"key '{key}' is now '{RENAMED[key]}'"
         allowed = _keys_at(RunConfig, loc[:-1])
         return f"unknown key '{key}'{nearest(loc[-1], allowed)} Allowed: {', '.join(allowed)}"
     if kind == "missing":

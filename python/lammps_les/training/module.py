@@ -91,7 +91,7 @@ class ErrorSums:
 
 
 class LesTraining(lightning.LightningModule):
-    """A network, the running mean of its parameters, and how they are trained.
+    """A network, the moving average of its parameters, and how they are trained.
 
     Args:
         network: to be trained; parameters that need no gradient stay as they are.
@@ -155,21 +155,21 @@ class LesTraining(lightning.LightningModule):
             optimizer.zero_grad(set_to_none=True)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        """Move the running mean of the parameters."""
+        """Move the average of the parameters."""
         step = self.global_step
-        decay = min(self.run_config.training.averaging, step / (step + 10.0))
+        decay = min(self.run_config.training.ema_decay, step / (step + 10.0))
         with torch.no_grad():
-            for mean, value in zip(
+            for average, value in zip(
                 self.average.parameters(), self.network.parameters(), strict=True
             ):
-                mean.lerp_(value, 1.0 - decay)
+                average.lerp_(value, 1.0 - decay)
 
     def on_train_epoch_start(self) -> None:
         """Errors are counted anew."""
         self.training_errors = ErrorSums()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Errors of the running mean."""
+        """Errors of the average."""
         with torch.enable_grad():
             found = self._deviations(self.average, batch, False)
         self.validation_errors.add(found)
@@ -191,7 +191,7 @@ class LesTraining(lightning.LightningModule):
         self.log(SCORE, score)
 
     def configure_optimizers(self) -> Any:
-        """AdamW with a warm-up and a cosine; weights of linear layers decay."""
+        """AdamW with a warmup and a cosine; weights of linear layers decay."""
         config = self.run_config.training
         named = [(n, p) for n, p in self.network.named_parameters() if p.requires_grad]
         groups = [
@@ -208,8 +208,8 @@ class LesTraining(lightning.LightningModule):
             done = min(1.0, step / self.steps)
             cosine = 0.5 * (1.0 + math.cos(math.pi * done))
             value = config.final_rate + (1.0 - config.final_rate) * cosine
-            if config.warm_up > 0.0:
-                value *= min(1.0, (done + 1.0 / self.steps) / config.warm_up)
+            if config.warmup > 0.0:
+                value *= min(1.0, (done + 1.0 / self.steps) / config.warmup)
             return value
 
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)

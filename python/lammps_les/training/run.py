@@ -150,7 +150,7 @@ def _train(
         if not (run_folder / folder_of.BEST).is_file():
             raise Interrupted(
                 stopped.signal,
-                "before the first look at the validation structures: there are no weights yet",
+                "before the first validation: there are no weights yet",
             )
         notes.append(f"{stopped}: the model is that of the best weights so far; --resume goes on")
         note(notes[-1])
@@ -199,8 +199,8 @@ def _fit(
             # a constant in a readout has no gradient where only forces count
             strategy="auto" if options.devices == 1 else "ddp_find_unused_parameters_true",
             max_epochs=options.epochs,
-            check_val_every_n_epoch=options.check_every,
-            gradient_clip_val=options.max_gradient,
+            check_val_every_n_epoch=options.validate_every,
+            gradient_clip_val=options.gradient_clip,
             num_sanity_val_steps=0,
             inference_mode=False,
             use_distributed_sampler=False,
@@ -213,7 +213,7 @@ def _fit(
                 *_early_stopping(options.patience),
                 MetricsFile(run_folder / folder_of.METRICS),
                 LiveErrors(console or Console(stderr=True)),
-                *_checkpoints(run_folder, options.check_every),
+                *_checkpoints(run_folder, options.validate_every),
             ],
         )
         trainer.fit(module, *loaders, ckpt_path=str(last) if done else None)
@@ -238,11 +238,11 @@ def _early_stopping(patience: int | None) -> list[Callback]:
     return [] if patience is None else [EarlyStopping(SCORE, patience=patience, mode="min")]
 
 
-def _checkpoints(folder: Path, check_every: int) -> list[Callback]:
+def _checkpoints(folder: Path, validate_every: int) -> list[Callback]:
     """The best by the score, and the last; the last comes second and so knows of the best."""
     shared: dict[str, Any] = {
         "dirpath": folder,
-        "every_n_epochs": check_every,
+        "every_n_epochs": validate_every,
         "save_on_train_epoch_end": True,
         "enable_version_counter": False,
         "auto_insert_metric_name": False,

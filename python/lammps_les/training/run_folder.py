@@ -43,7 +43,7 @@ def resolved(config: RunConfig, folder: Path) -> dict[str, Any]:
         for name in ("network", "long_range"):
             del content[name]
         # unset means: as init_from has it
-        for name in ("remove_mean", "born", "total_charge"):
+        for name in ("remove_mean", "bec_form", "total_charge"):
             if name not in config.charges.model_fields_set:
                 del content["charges"][name]
         path = folder / config.init_from
@@ -87,7 +87,7 @@ def digest(path: Path) -> str:
 
 
 def averages(checkpoint: Path) -> dict[str, Tensor]:
-    """Running mean of the parameters in a checkpoint of Lightning."""
+    """Moving average of the parameters in a checkpoint of Lightning."""
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
     beginning = "average."
     return {

@@ -72,7 +72,7 @@ def _fresh(config: RunConfig, structures: Sequence[Labelled]) -> tuple[LesNetwor
         charge_sign=(1.0,) * section.channels,
         epsilon_inf=config.charges.epsilon_inf or 1.0,
         remove_mean=config.charges.remove_mean,
-        bec_form=config.charges.born,
+        bec_form=config.charges.bec_form,
         layers=network.layers,
         exact_total_charge=config.charges.total_charge == "exact",
     )
@@ -99,7 +99,7 @@ def _loaded(
         charge_sign=(1.0,) * network.channels,
         epsilon_inf=charges.epsilon_inf or suggested.get("epsilon_inf") or 1.0,
         remove_mean=charges.remove_mean if "remove_mean" in given else response["remove_mean"],
-        bec_form=charges.born if "born" in given else response.get("bec_form", "local"),
+        bec_form=charges.bec_form if "bec_form" in given else response.get("bec_form", "local"),
         layers=network.layers,
         exact_total_charge=(
             charges.total_charge == "exact"

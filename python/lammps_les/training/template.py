@@ -69,9 +69,9 @@ training:
   epochs: {epochs}
   batch_size: {batch}
   learning_rate: 0.01
-  averaging: 0.998           # running mean of the parameters, which is the result
-  check_every: {check:<14}# epochs between looks at the validation structures
-  # patience: 20             # looks without improvement after which training stops
+  ema_decay: 0.998           # of the moving average of the parameters, which is the result
+  validate_every: {check:<11}# epochs between validations
+  # patience: 20             # validations without improvement after which training stops
   # accelerator: gpu         # cpu, gpu or auto
   # devices: 2               # GPUs, or processes on CPUs; they share the structures of an epoch
 """

@@ -37,8 +37,8 @@ def trained_folder(path: Path, notes: list[str]) -> Iterator[Path]:
     go_on = f"`lammps-les train {path / folder_of.CONFIG} --resume` goes on with it"
     if not best.is_file():
         raise ValueError(
-            f"{path} is the folder of a training that ended before its first look at the "
-            f"validation structures, so there are no weights yet; {go_on}"
+            f"{path} is the folder of a training that ended before its first "
+            f"validation, so there are no weights yet; {go_on}"
         )
     problem = problem_of(best)
     if problem is not None:
