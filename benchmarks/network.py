@@ -1,8 +1,9 @@
 """Time the network alone, as one step of the plugin uses it.
 
-A step evaluates the network, pulls back sum(energy + phi charge) for the forces and, only where a
-field or Born charges are asked for, sum(charge) as well. The module is scripted, its parameters are
-fixed, and the plain interpreter runs it, in one part (the plugin takes several, for the cache).
+A step evaluates the network, takes the gradient of sum(energy + phi charge) for the forces and,
+only where a field or Born charges are asked for, of sum(charge) as well. The module is scripted,
+its parameters are fixed, and the plain interpreter runs it, in one chunk (the plugin takes several,
+for the cache).
 
     python benchmarks/network.py [--checkpoint CACE.pth] [--structure FILE] [--replicate 1 2]
 """

@@ -4,7 +4,7 @@ One optimizer step on liquid water, float32: loss on energies and forces, or on 
 Born effective charges. Three implementations of the same loss, whose gradients are compared first:
 
 - this package: a batch is one graph, the long-range part enters by formula, Born effective charges
-  take one pull-back;
+  take one backward pass;
 - plain: frame by frame, positions as leaf, automatic differentiation through the plain long-range
   sum, Born effective charges as real and imaginary part of three polarizations: six backward passes
   with a kept graph; the network forms its basis edge by edge and adds it up by atom;

@@ -5,11 +5,18 @@
 #include "lammps.h"
 #include "utils.h"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>
 
 namespace les {
+
+// Keywords of version 0.1, and what they are called now.
+struct Renamed {
+  const char *before, *now;
+};
+constexpr Renamed RENAMED[] = {{"mesh", "spacing"}, {"check", "mesh_error"}, {"born", "bec"}};
 
 class Keywords {
  public:
@@ -25,9 +32,9 @@ class Keywords {
   {
     if (next_ >= argc_) return false;
     key_ = argv_[next_++];
-    bool found = false;
-    for (const auto &k : known_) found = found || k == key_;
-    if (!found) lmp_->error->all(FLERR, "{}: unknown keyword '{}'; known are {}", command_, key_, join(known_));
+    for (const auto &[before, now] : RENAMED)
+      if (key_ == before && knows(now)) lmp_->error->all(FLERR, "{}: keyword '{}' is now '{}'", command_, before, now);
+    if (!knows(key_)) lmp_->error->all(FLERR, "{}: unknown keyword '{}'; known are {}", command_, key_, join(known_));
     if (next_ >= argc_) lmp_->error->all(FLERR, "{}: keyword '{}' needs a value", command_, key_);
     value_ = argv_[next_++];
     return true;
@@ -68,6 +75,11 @@ class Keywords {
   char **argv_;
   int next_;
   std::string key_, value_;
+
+  bool knows(const std::string &keyword) const
+  {
+    return std::find(known_.begin(), known_.end(), keyword) != known_.end();
+  }
 
   static std::string join(const std::vector<std::string> &words)
   {

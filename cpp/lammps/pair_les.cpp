@@ -62,8 +62,8 @@ PairLES::~PairLES()
 }
 
 /* ----------------------------------------------------------------------
-   pair_style les [kspace auto|direct|mesh] [accuracy X] [mesh H] [order P] [check auto|yes|no]
-                  [born local|phase] [epsilon_inf X] [multichannel_bec yes|no] [kset run|cell|S] [device auto|cpu|cuda|cuda:N]
+   pair_style les [kspace auto|direct|mesh] [accuracy X] [spacing H] [order P] [mesh_error auto|yes|no]
+                  [bec local|phase] [epsilon_inf X] [multichannel_bec yes|no] [kset run|cell|S] [device auto|cpu|cuda|cuda:N]
                   [edges auto|step|rebuild] [exchange yes|no] [store X] [gpu_aware auto|yes|no]
 ------------------------------------------------------------------------- */
 
@@ -73,8 +73,8 @@ void PairLES::settings(int narg, char **arg)
   auto &s = impl->settings;
   les::KspaceSettings &kspace = s.evaluator.kspace;
   les::Keywords args(lmp, "pair_style les",
-                     {"kspace", "accuracy", "mesh", "order", "check", "born", "epsilon_inf", "multichannel_bec", "kset",
-                      "device", "edges", "exchange", "store", "gpu_aware"},
+                     {"kspace", "accuracy", "spacing", "order", "mesh_error", "bec", "epsilon_inf", "multichannel_bec",
+                      "kset", "device", "edges", "exchange", "store", "gpu_aware"},
                      narg, arg, 0);
   while (args.next()) {
     if (args.is("kspace")) {
@@ -82,13 +82,13 @@ void PairLES::settings(int narg, char **arg)
     } else if (args.is("accuracy")) {
       kspace.mesh.accuracy = args.positive();
       if (kspace.mesh.accuracy < 1e-7 || kspace.mesh.accuracy > 1e-2) args.refuse("a relative error between 1e-7 and 1e-2");
-    } else if (args.is("mesh")) {
+    } else if (args.is("spacing")) {
       kspace.mesh.spacing = args.positive();
     } else if (args.is("order")) {
       kspace.mesh.order = args.integer(les::MeshSettings::MIN_ORDER, les::MeshSettings::MAX_ORDER);
-    } else if (args.is("check")) {
+    } else if (args.is("mesh_error")) {
       kspace.mesh_error = static_cast<les::MeshCheck>(args.choice({"auto", "yes", "no"}));
-    } else if (args.is("born")) {
+    } else if (args.is("bec")) {
       s.evaluator.bec = args.choice({"local", "phase"}) == 0 ? les::BornForm::Local : les::BornForm::Phase;
     } else if (args.is("epsilon_inf")) {
       const double e = args.positive();

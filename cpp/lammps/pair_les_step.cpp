@@ -138,7 +138,7 @@ void PairLES::report_solver()
         "pair les: the mesh misses the accuracy of {:.2g} asked for: relative rms error of forces {:.2g}, of "
         "potentials {:.2g}; {}",
         asked.accuracy, mesh.errors.forces, mesh.errors.fields,
-        asked.spacing > 0.0 ? "leave out 'mesh', or give a smaller spacing or a larger order"
+        asked.spacing > 0.0 ? "leave out 'spacing', or give a smaller one or a larger order"
         : asked.order > 0   ? "leave out 'order', or give a larger one"
                             : "take 'kspace direct', or ask for a larger accuracy");
   else if (errors.largest() > asked.accuracy)

@@ -54,7 +54,7 @@ def test_file_decides_and_keyword_overrides(
             rtol=0,
             atol=1e-9,
         )
-        found = run(tmp_path / f"not_{form}", atoms, model, ranks=ranks, style=f"born {other}")
+        found = run(tmp_path / f"not_{form}", atoms, model, ranks=ranks, style=f"bec {other}")
         np.testing.assert_allclose(found.bec, expected[other], rtol=0, atol=1e-9)
         assert f"in the {other} form, as pair_style says; that of the model file is {form}" in (
             found.log

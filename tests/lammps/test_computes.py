@@ -19,7 +19,7 @@ from lammps_les.model_file import load_model
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 
-def judge(path: Path, atoms: Atoms) -> dict[str, np.ndarray]:
+def reference(path: Path, atoms: Atoms) -> dict[str, np.ndarray]:
     """Energy, its parts, forces, stress, charges [e], potentials [V], Born effective charges."""
     module, about = load_model(path)
     periodic = bool(atoms.pbc.all())
@@ -92,13 +92,13 @@ def test_all_quantities(
             *print_all([*current, *parts]),
         ],
     )
-    expected = judge(model, atoms)
+    expected = reference(model, atoms)
     # the mesh keeps what it was asked for; the direct sum and the network all digits
     scale = 1e-5 if sum_ == "mesh" else 1e-9
 
-    def same(value: np.ndarray, reference: np.ndarray) -> None:
-        size = np.abs(reference).max()
-        np.testing.assert_allclose(value, reference, rtol=0, atol=scale * size)
+    def same(value: np.ndarray, expected: np.ndarray) -> None:
+        size = np.abs(expected).max()
+        np.testing.assert_allclose(value, expected, rtol=0, atol=scale * size)
 
     same(result.energy, expected["energy"])
     same(result.forces, expected["forces"])
@@ -124,7 +124,7 @@ def test_atoms_outside_the_group_get_zeros(
     water: Callable[..., Atoms], toy_model: Callable[..., Path], tmp_path: Path
 ) -> None:
     atoms, model = water(3), toy_model("linear")
-    expected = judge(model, atoms)
+    expected = reference(model, atoms)
     commands = ["uncompute les", "group oxygen type 2", "compute les oxygen les/atom bec q"]
     result = run(tmp_path, atoms, model, ranks=2, quantities="bec q", commands=[*commands, "run 0"])
     oxygen = atoms.numbers == 8
@@ -172,7 +172,7 @@ def field_virial(folder: Path, atoms: Atoms, model: Path, *settings: str) -> np.
         atoms,
         model,
         ranks=2,
-        style="born phase",
+        style="bec phase",
         commands=[
             "fix f all efield/bec " + " ".join(map(str, FIELD)) + " neutral no",
             "fix_modify f virial yes",

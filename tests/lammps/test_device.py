@@ -83,10 +83,10 @@ def assert_same(found: Run, expected: Run, digits: float) -> None:
         ("shipped", "kspace direct", 1),
         ("shipped", "kspace direct", 2),
         ("shipped", "open", 2),
-        ("two_channels", "kspace mesh born phase", 1),
+        ("two_channels", "kspace mesh bec phase", 1),
         ("total_charge", "kspace mesh", 2),
         ("two_layers", "kspace mesh", 1),
-        ("two_layers", "kspace direct born phase", 2),
+        ("two_layers", "kspace direct bec phase", 2),
     ],
 )
 def test_charges_and_born_effective_charges(
@@ -213,7 +213,7 @@ def test_ranks_without_atoms(
         gpu,
         atoms,
         shipped() if name == "shipped" else two_layer_cace(),
-        "kspace mesh mesh 0.9" if name == "shipped" else "kspace direct",
+        "kspace mesh spacing 0.9" if name == "shipped" else "kspace direct",
         ranks=2,
         before=["processors 1 1 2"],
         commands=[FIELD, *DYNAMICS, "run 2"],

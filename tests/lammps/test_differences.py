@@ -87,7 +87,7 @@ def test_field_force(
 ) -> None:
     """BEC = d(field force)/dE: the fix, the compute, and their index order agree."""
     field = np.array([0.3, -0.2, 0.5])  # V/A, in the frame of LAMMPS
-    options = {"style": f"born {form}", "ranks": 2}
+    options = {"style": f"bec {form}", "ranks": 2}
     without = evaluate(tmp_path / "0", strained, toy_model(name), name, **options)
     fix = "fix field all efield/bec {} {} {} neutral {}"
     for neutral in ("no", "yes"):
@@ -137,7 +137,7 @@ def test_response_along_the_field(
             atoms,
             model,
             ranks=ranks,
-            style=f"born {form}",
+            style=f"bec {form}",
             commands=[
                 "variable e equal 0.5*(step<3)+0.1",
                 f"fix field all efield/bec {field} response {response}",
@@ -167,7 +167,7 @@ def test_open_born_charges_are_the_dipole_derivative(
     atoms = water(2)
     atoms.pbc, atoms.cell = False, None
     model = toy_model(name)
-    bec = run(tmp_path / "z", atoms, model, style="born phase").bec
+    bec = run(tmp_path / "z", atoms, model, style="bec phase").bec
 
     def dipole(moved: Atoms, n: str) -> np.ndarray:
         q = run(tmp_path / n, moved, model, quantities="q").columns["q0"] * np.sqrt(1.8)

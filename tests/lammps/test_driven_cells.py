@@ -59,10 +59,10 @@ def errors_of_a_client(folder: Path, atoms: Atoms, model: Path, style: str) -> t
         for strain in STRAINS:
             one = atoms.copy()
             one.set_cell(atoms.cell.array @ (np.eye(3) + strain), scale_atoms=True)
-            judge = one.copy()
-            one.calc, judge.calc = server, LesCalculator(model)
-            difference = one.get_potential_energy() - judge.get_potential_energy()
-            forces = one.get_forces() - judge.get_forces()
+            reference = one.copy()
+            one.calc, reference.calc = server, LesCalculator(model)
+            difference = one.get_potential_energy() - reference.get_potential_energy()
+            forces = one.get_forces() - reference.get_forces()
             errors.append((abs(difference), np.abs(forces).max()))
     return errors, client.communicate(timeout=120)[0]
 
@@ -116,10 +116,10 @@ def test_strain_at_which_wave_vectors_are_chosen_anew(
     lengths, energies = rows[:-1, 0], rows[1:, 1]  # fix deform moves the box after the energy
     errors = []
     for length, energy in zip(lengths, energies, strict=True):
-        judge = atoms.copy()
-        judge.set_cell(atoms.cell * length / atoms.cell[0, 0], scale_atoms=True)
-        judge.calc = LesCalculator(model)
-        errors.append(abs(energy - judge.get_potential_energy()))
+        reference = atoms.copy()
+        reference.set_cell(atoms.cell * length / atoms.cell[0, 0], scale_atoms=True)
+        reference.calc = LesCalculator(model)
+        errors.append(abs(energy - reference.get_potential_energy()))
     if kset == "0.0":
         assert max(errors) < 1e-8
     else:

@@ -58,7 +58,7 @@ def test_as_edges_of_each_step(
             atoms,
             shipped() if name == "shipped" else toy_model(name),
             ranks=ranks,
-            style=f"born {form} {style}",
+            style=f"bec {form} {style}",
             commands=commands,
         )
         for edges, style in STYLES.items()

@@ -51,14 +51,24 @@ def one_atom(setting: str) -> list[str]:
         ({"boundary": "p p f"}, "periodic in all directions (boundary p p p) or in none"),
         (
             {"style": "cutoff 5.0"},
-            "unknown keyword 'cutoff'; known are kspace, accuracy, mesh, order, check, born",
+            "unknown keyword 'cutoff'; known are kspace, accuracy, spacing, order, mesh_error",
         ),
-        ({"style": "born"}, "keyword 'born' needs a value"),
-        ({"style": "born global"}, "keyword 'born' expects one of local, phase, not 'global'"),
+        ({"style": "bec"}, "keyword 'bec' needs a value"),
+        ({"style": "bec global"}, "keyword 'bec' expects one of local, phase, not 'global'"),
+        ({"style": "born phase"}, "pair_style les: keyword 'born' is now 'bec'"),
+        ({"style": "kspace mesh mesh 0.8"}, "pair_style les: keyword 'mesh' is now 'spacing'"),
+        ({"style": "check yes"}, "pair_style les: keyword 'check' is now 'mesh_error'"),
+        (
+            {"commands": ["fix f all efield/bec 0 0 0.1 mesh 0.8", "run 0"]},
+            "unknown keyword 'mesh'; known are region, neutral, response",
+        ),
         ({"style": "kspace fft"}, "keyword 'kspace' expects one of auto, direct, mesh, not 'fft'"),
         ({"style": "accuracy 1"}, "'accuracy' expects a relative error between 1e-7 and 1e-2"),
         ({"style": "order 40"}, "keyword 'order' expects an integer from 5 to 10, not '40'"),
-        ({"style": "kspace mesh mesh 1.2"}, "is too coarse for this model: it must be below dl/2"),
+        (
+            {"style": "kspace mesh spacing 1.2"},
+            "is too coarse for this model: it must be below dl/2",
+        ),
         (
             {"commands": ["neigh_modify exclude type 1 1", "run 0"]},
             "neigh_modify exclude and include would change the model",
@@ -367,7 +377,7 @@ def test_layers_that_cannot_be_told_apart(
     atoms, model = water(2, spacing=4.0), toy_model("no_layers")
     field = ["fix E all efield/bec 0.0 0.0 0.1", "run 0"]
     run(tmp_path / "plain", atoms, model, ranks=ranks, quantities="q phi")
-    run(tmp_path / "phase", atoms, model, ranks=ranks, commands=field, style="born phase")
+    run(tmp_path / "phase", atoms, model, ranks=ranks, commands=field, style="bec phase")
     current = ["compute J all les/current", "thermo_style custom c_J[1]", "run 0"]
     for name, options in {
         "fix": {"commands": field},
@@ -405,7 +415,7 @@ def test_layers_told_apart_wrongly(
         ("fails_in_charge", "kspace mesh", "the long-range sum", "not implemented for"),
         ("fails_in_pull_back", "", "evaluating the model", "toy network: raised on purpose"),
         ("fails_in_born", "", "computing Born effective charges", "raised on purpose"),
-        ("fails_in_born", "born phase", "computing Born effective charges", "raised on purpose"),
+        ("fails_in_born", "bec phase", "computing Born effective charges", "raised on purpose"),
     ],
 )
 def test_one_rank_fails(

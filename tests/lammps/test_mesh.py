@@ -48,7 +48,7 @@ def test_accuracy(
     system: str, accuracy: float, shared: Path, published: Callable[..., Path], tmp_path: Path
 ) -> None:
     checkpoint, atoms = published_system(system, shared)
-    style = f"kspace mesh accuracy {accuracy} check yes"
+    style = f"kspace mesh accuracy {accuracy} mesh_error yes"
     log = run(tmp_path, atoms, published(checkpoint), style=style, quantities="").log
     forces, potentials = errors_said(log)
     assert 0.0 < forces < accuracy
@@ -59,7 +59,7 @@ def test_accuracy(
 def test_float32(system: str, shared: Path, published: Callable[..., Path], tmp_path: Path) -> None:
     checkpoint, atoms = published_system(system, shared)
     model = published(checkpoint, "float32")
-    log = run(tmp_path, atoms, model, style="kspace mesh accuracy 1e-5 check yes").log
+    log = run(tmp_path, atoms, model, style="kspace mesh accuracy 1e-5 mesh_error yes").log
     assert max(errors_said(log)) < 2e-5
 
 
@@ -73,7 +73,7 @@ def test_atoms_on_planes_of_the_mesh(
     model = toy_model("constant", dtype)
     exact = run(tmp_path / "d", crystal, model, style="kspace direct", quantities="").forces
     for ranks in (1, 2):
-        style = f"kspace mesh accuracy {accuracy} mesh 0.8001"
+        style = f"kspace mesh accuracy {accuracy} spacing 0.8001"
         result = run(tmp_path / f"{ranks}", crystal, model, style=style, quantities="", ranks=ranks)
         assert "mesh 18 x 18 x 18" in result.log
         error = np.linalg.norm(result.forces - exact) / np.linalg.norm(exact)
@@ -127,7 +127,7 @@ def test_more_ranks_than_planes(
     water: Callable[..., Atoms], toy_model: Callable[..., Path], tmp_path: Path
 ) -> None:
     """16 ranks on a mesh of 12 planes: the mesh is cut into pencils."""
-    style = "kspace mesh accuracy 1e-3 mesh 0.8 order 6"
+    style = "kspace mesh accuracy 1e-3 spacing 0.8 order 6"
     atoms = water(3)
     one = run(tmp_path / "1", atoms, toy_model("linear"), style=style)
     assert "mesh 12 x 12 x 12" in one.log
@@ -137,7 +137,7 @@ def test_more_ranks_than_planes(
 def test_two_channels(
     water: Callable[..., Atoms], toy_model: Callable[..., Path], tmp_path: Path
 ) -> None:
-    style = "kspace mesh accuracy 1e-5 check yes"
+    style = "kspace mesh accuracy 1e-5 mesh_error yes"
     mesh = run(tmp_path / "m", water(4), toy_model("two_channels"), style=style, channels=2)
     assert max(errors_said(mesh.log)) < 1e-5
     direct = run(tmp_path / "d", water(4), toy_model("two_channels"), channels=2)
@@ -207,5 +207,5 @@ def test_check_is_about_the_mesh_only(
 ) -> None:
     atoms = water(2)
     atoms.pbc, atoms.cell = False, None
-    log = run(tmp_path, atoms, toy_model("linear"), style="check yes").log
+    log = run(tmp_path, atoms, toy_model("linear"), style="mesh_error yes").log
     assert "against the direct sum" not in log

@@ -73,8 +73,8 @@ def test_forces_that_vanish_by_symmetry(toy_model: Callable[..., Path], tmp_path
 @pytest.mark.parametrize(
     ("style", "way_out"),
     [
-        ("mesh 0.9 order 5", "leave out 'mesh', or give a smaller spacing or a larger order"),
-        ("mesh 0.9", "leave out 'mesh', or give a smaller spacing or a larger order"),
+        ("spacing 0.9 order 5", "leave out 'spacing', or give a smaller one or a larger order"),
+        ("spacing 0.9", "leave out 'spacing', or give a smaller one or a larger order"),
         ("order 5 accuracy 1e-4", "leave out 'order', or give a larger one"),
     ],
 )
@@ -91,7 +91,7 @@ def test_too_coarse_by_hand(
     assert float(found[2]) == pytest.approx(error, rel=0.05)
 
 
-def test_a_finer_mesh_judges_where_the_direct_sum_is_too_long(
+def test_a_finer_mesh_is_the_reference_where_the_direct_sum_is_too_long(
     water: Callable[..., Atoms], toy_model: Callable[..., Path], tmp_path: Path
 ) -> None:
     """3,000 atoms and 113,490 wave vectors; a coarse mesh, so that all digits said can be seen."""
@@ -104,7 +104,7 @@ def test_a_finer_mesh_judges_where_the_direct_sum_is_too_long(
     assert errors_said(result.log)[0] == pytest.approx(error, rel=0.05)
 
 
-@pytest.mark.parametrize(("height", "style"), [(0.0, "order 7"), (60.0, "mesh 0.9 order 5")])
+@pytest.mark.parametrize(("height", "style"), [(0.0, "order 7"), (60.0, "spacing 0.9 order 5")])
 def test_ranks_decide_alike(
     height: float, style: str, toy_model: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -168,9 +168,9 @@ def test_float32_says_what_it_cannot_reach(
     assert "WARNING: pair les: the mesh" not in fine
 
 
-@pytest.mark.parametrize(("check", "times"), [("auto", 2), ("yes", 5), ("no", 0)])
+@pytest.mark.parametrize(("mesh_error", "times"), [("auto", 2), ("yes", 5), ("no", 0)])
 def test_measured_once_while_the_cell_is_the_same(
-    check: str,
+    mesh_error: str,
     times: int,
     water: Callable[..., Atoms],
     toy_model: Callable[..., Path],
@@ -188,7 +188,7 @@ def test_measured_once_while_the_cell_is_the_same(
         tmp_path,
         water(3),
         toy_model("constant"),
-        style=f"kspace mesh accuracy 1e-4 check {check}",
+        style=f"kspace mesh accuracy 1e-4 mesh_error {mesh_error}",
         commands=commands,
         quantities="",
     ).log

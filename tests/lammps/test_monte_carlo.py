@@ -37,7 +37,7 @@ def ghostly(fix: str, gone: int = GONE) -> list[str]:
         ("linear", "kspace direct", 1, 1),
         ("linear", "kspace mesh", 1, 2),
         ("linear", "kspace direct edges rebuild", 1, 2),
-        ("two_channels", "born phase", 2, 1),
+        ("two_channels", "bec phase", 2, 1),
         ("two_layers", "", 1, 1),
         ("two_layers", "", 1, 4),
         ("total_charge", "", 1, 4),
@@ -60,14 +60,18 @@ def test_an_excluded_atom_is_not_there(
         tmp_path, atoms, model, style=style, channels=channels, ranks=ranks, commands=commands
     )
     left = np.arange(1, len(atoms) + 1) != GONE
-    judge = run(tmp_path / "without", atoms[left], model, style=style, channels=channels)
-    scale = np.abs(judge.forces).max()
-    assert abs(result.energy - judge.energy) < 1e-10 * abs(judge.energy)
-    np.testing.assert_allclose(result.forces[left], judge.forces, atol=1e-9 * scale)
-    np.testing.assert_allclose(result.stress, judge.stress, atol=1e-9 * np.abs(judge.stress).max())
-    np.testing.assert_allclose(result.bec[left], judge.bec, atol=1e-9)
-    for column in (c for c in judge.columns if c.startswith(("q", "phi"))):
-        np.testing.assert_allclose(result.columns[column][left], judge.columns[column], atol=1e-9)
+    reference = run(tmp_path / "without", atoms[left], model, style=style, channels=channels)
+    scale = np.abs(reference.forces).max()
+    assert abs(result.energy - reference.energy) < 1e-10 * abs(reference.energy)
+    np.testing.assert_allclose(result.forces[left], reference.forces, atol=1e-9 * scale)
+    np.testing.assert_allclose(
+        result.stress, reference.stress, atol=1e-9 * np.abs(reference.stress).max()
+    )
+    np.testing.assert_allclose(result.bec[left], reference.bec, atol=1e-9)
+    for column in (c for c in reference.columns if c.startswith(("q", "phi"))):
+        np.testing.assert_allclose(
+            result.columns[column][left], reference.columns[column], atol=1e-9
+        )
         assert result.columns[column][GONE - 1] == 0.0
     assert not result.bec[GONE - 1].any()
     assert not result.forces[GONE - 1].any()
@@ -83,12 +87,12 @@ def test_against_the_calculator(
     commands = [*ghostly(fix), "fix E all efield/bec 0.0 0.0 0.1", "run 0"]
     result = run(tmp_path, atoms, model, commands=commands, quantities="bec")
     left = np.arange(1, len(atoms) + 1) != GONE
-    judge = atoms[left]
-    judge.calc = LesCalculator(model, field=(0.0, 0.0, 0.1))
-    np.testing.assert_allclose(result.forces[left], judge.get_forces(), atol=1e-8)
+    reference = atoms[left]
+    reference.calc = LesCalculator(model, field=(0.0, 0.0, 0.1))
+    np.testing.assert_allclose(result.forces[left], reference.get_forces(), atol=1e-8)
     assert not result.forces[GONE - 1].any()
-    judge.calc = LesCalculator(model)
-    assert abs(result.energy - judge.get_potential_energy()) < 1e-8
+    reference.calc = LesCalculator(model)
+    assert abs(result.energy - reference.get_potential_energy()) < 1e-8
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
@@ -173,7 +177,7 @@ def test_charges_after_a_rejected_trajectory(
     atoms = water(2)
     atoms.pbc = pbc
     atoms.positions += 0.3  # some are outside of the box that follows
-    style = f"born {form}"
+    style = f"bec {form}"
     commands = [
         *HMC,
         "compute J all les/current",
@@ -192,10 +196,10 @@ def test_charges_after_a_rejected_trajectory(
     ]
     model = toy_model(name)
     result = run(tmp_path, atoms, model, style=style, ranks=ranks, before=before, commands=commands)
-    judge = run(tmp_path / "judge", atoms, model, style=style)
+    reference = run(tmp_path / "reference", atoms, model, style=style)
     assert "ACCEPTED 0\n" in result.log
     expected = np.stack(
-        [judge.columns[c] for c in ("q0", "phi0", *(f"bec{k}" for k in range(9)))], axis=1
+        [reference.columns[c] for c in ("q0", "phi0", *(f"bec{k}" for k in range(9)))], axis=1
     )
     frames = (tmp_path / "rejected.dump").read_text().split("ITEM: TIMESTEP\n")[1:]
     assert len(frames) == 3

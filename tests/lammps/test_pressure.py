@@ -63,7 +63,7 @@ def test_wave_vectors_stay_within_a_run(
 
 
 @pytest.mark.parametrize("tilt", ["xy", "xz", "yz"])
-@pytest.mark.parametrize("style", ["kspace direct born phase", "kspace mesh accuracy 1e-6"])
+@pytest.mark.parametrize("style", ["kspace direct bec phase", "kspace mesh accuracy 1e-6"])
 def test_flipped_tilt(
     style: str,
     tilt: str,

@@ -71,7 +71,7 @@ def test_ranks(
             model,
             ranks=ranks,
             before=before,
-            style=f"born {form}",
+            style=f"bec {form}",
             channels=channels,
         )
 
@@ -118,10 +118,10 @@ def test_parts_and_derivatives(
     assert hasattr(torch.jit.load(shipped()), "pull_back")
     atoms = water(8)
     assert len(atoms) == 1536
-    one = run(tmp_path / "by_torch", atoms, by_torch, style=f"born {form}")
+    one = run(tmp_path / "by_torch", atoms, by_torch, style=f"bec {form}")
     for ranks in (1, 4):
         assert_same(
-            run(tmp_path / f"{ranks}", atoms, shipped(), ranks=ranks, style=f"born {form}"), one
+            run(tmp_path / f"{ranks}", atoms, shipped(), ranks=ranks, style=f"bec {form}"), one
         )
 
 
@@ -231,7 +231,7 @@ def test_empty_rank(
             toy_model(name),
             ranks=ranks,
             before=before,
-            style=f"born {form}",
+            style=f"bec {form}",
         )
 
     one, four = on(1, []), on(4, before)

@@ -65,7 +65,7 @@ def test_reference(
             atoms,
             model,
             ranks=ranks,
-            style=f"born {form} epsilon_inf {epsilon}",
+            style=f"bec {form} epsilon_inf {epsilon}",
             channels=metadata["channels"],
             boundary=boundary,
         )

@@ -27,12 +27,12 @@ def test_models_are_looked_for_where_potentials_are(
     environment = {"LAMMPS_POTENTIALS": f"{tmp_path}/empty:{folder}"}
     options = {"ranks": ranks, "environment": environment}
     found = run(tmp_path / "a", water(2), Path("only_there.pt"), **options)
-    judge = run(tmp_path / "b", water(2), toy_model("linear"))
-    assert found.energy == pytest.approx(judge.energy, rel=1e-12)
+    reference = run(tmp_path / "b", water(2), toy_model("linear"))
+    assert found.energy == pytest.approx(reference.energy, rel=1e-12)
     # what is in the folder of the run comes first
     shutil.copy(toy_model("two_layers"), tmp_path / "a" / "only_there.pt")
     here = run(tmp_path / "a", water(2), Path("only_there.pt"), **options)
-    assert here.energy != pytest.approx(judge.energy, rel=1e-6)
+    assert here.energy != pytest.approx(reference.energy, rel=1e-6)
     options["environment"] = {"LAMMPS_POTENTIALS": None}
     missing = run(tmp_path / "c", water(2), Path("only_there.pt"), check=False, **options)
     assert "model file only_there.pt does not exist or is not a file" in missing.log

@@ -35,9 +35,7 @@ def test_as_the_model_file_itself(
         positions, kinds, cell, torch.full((3,), periodic), edges[0], edges[1], True, form
     )
     for ranks in (1, 2):
-        found = run(
-            tmp_path / str(ranks), atoms, toy_model(name), ranks=ranks, style=f"born {form}"
-        )
+        found = run(tmp_path / str(ranks), atoms, toy_model(name), ranks=ranks, style=f"bec {form}")
         charges = found.columns["q0"]
         assert charges.sum() == pytest.approx(metadata.total_charge, abs=1e-10)
         in_e = metadata.charge_unit * metadata.charge_sign[0] * expected["charge"][:, 0].numpy()

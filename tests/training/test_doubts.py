@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from lammps_les.calculators import LesCalculator
 from lammps_les.cli import app
-from lammps_les.data.stress_convention import judge_by_forces
+from lammps_les.data.stress_convention import convention_by_forces
 from lammps_les.data.structures import read_labelled
 from lammps_les.training.config import RunConfig
 from lammps_les.training.preparation import prepare
@@ -56,7 +56,7 @@ def notes(folder: Path, stress_weight: float = 0.0, **data: object) -> list[str]
 def test_forces_know_sign_and_unit_of_the_stress(tmp_path, convention):
     write(tmp_path / "data.xyz", [alloy(seed, convention) for seed in range(8)])
     expected = CONVENTIONS[convention][1]
-    verdict = judge_by_forces(read_labelled(tmp_path / "data.xyz", max_force=1e9))
+    verdict = convention_by_forces(read_labelled(tmp_path / "data.xyz", max_force=1e9))
     assert verdict.certain
     if expected is None:
         assert verdict.looks_like is None
@@ -101,7 +101,7 @@ def test_of_a_crystal_without_forces_nothing_is_said(tmp_path):
         strain = np.random.default_rng(seed).normal(0.0, 0.02, (3, 3))
         atoms.set_cell(atoms.cell @ (np.eye(3) + strain), scale_atoms=True)
     write(tmp_path / "data.traj", [under_emt(atoms) for atoms in crystals])
-    assert judge_by_forces(read_labelled(tmp_path / "data.traj", max_force=1e9)) is None
+    assert convention_by_forces(read_labelled(tmp_path / "data.traj", max_force=1e9)) is None
 
 
 def test_each_file_has_its_own_convention(tmp_path):

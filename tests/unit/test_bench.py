@@ -30,7 +30,7 @@ Setting up Verlet run ...
          0  0
          2  7.5
 Loop time of 7.5 on 2 procs for 2 steps with 192 atoms
-pair les: ms a step: edges 9.000, network 9.000, long range 9.000, pull-back 9.000, tally 9.000
+pair les: ms a step: edges 9.000, network 9.000, long range 9.000, backward 9.000, tally 9.000
 Setting up Verlet run ...
   Current step  : 2
    Step          CPU
@@ -42,7 +42,7 @@ Setting up Verlet run ...
 Loop time of 0.04002 on 2 procs for 4 steps with 192 atoms
 
 Performance: 3.253 ns/day, 7.378 hours/ns, 150.597 timesteps/s, 28.915 katom-step/s
-pair les: ms a step: edges 0.262, network 2.675, long range 1.084, pull-back 3.434, BEC 0.500
+pair les: ms a step: edges 0.262, network 2.675, long range 1.084, backward 3.434, BEC 0.500
 
 MPI task timing breakdown:
 Section |  min time  |  avg time  |  max time  |%varavg| %total
@@ -75,7 +75,7 @@ def test_output_of_lammps_is_read() -> None:
             "edges": 0.262,
             "network": 2.675,
             "long range": 1.084,
-            "pull-back": 3.434,
+            "backward": 3.434,
             "BEC": 0.5,
             "Comm": 0.3,
             "Neigh": 0.1,
@@ -234,7 +234,7 @@ def test_small_run_from_the_command_line(toy_model, tmp_path: Path) -> None:
     assert code == 0, text
     assert f"wrote {tmp_path}/out" in text
     assert "load before the start" in text
-    for column in ("p99/median", "first steps [s]", "pull-back"):
+    for column in ("p99/median", "first steps [s]", "backward"):
         assert column in text
     with (tmp_path / "out" / "bench.csv").open() as file:
         table = list(csv.DictReader(file))

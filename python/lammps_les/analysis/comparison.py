@@ -13,7 +13,7 @@ from lammps_les.analysis.errors import Errors, energy_shifts, errors_of
 from lammps_les.analysis.moments import molecular_moments
 from lammps_les.calculators import LesCalculator
 from lammps_les.data.labels import has_label, read_labels
-from lammps_les.data.stress_convention import Verdict, judge
+from lammps_les.data.stress_convention import Verdict, convention_of
 from lammps_les.keys import (
     BORN_EFFECTIVE_CHARGES,
     CHARGES,
@@ -183,7 +183,7 @@ class Comparison:
             return None
         having = [STRESS.name in reference for reference in self.reference]
         volumes = [s.get_volume() for s, has in zip(self.structures, having, strict=True) if has]
-        return judge(values.predicted, values.reference, np.array(volumes))
+        return convention_of(values.predicted, values.reference, np.array(volumes))
 
     def predictions(self) -> Iterator[Atoms]:
         """Structures with the predictions as results, for writing as extended XYZ.

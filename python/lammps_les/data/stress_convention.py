@@ -47,7 +47,7 @@ class Verdict(NamedTuple):
         return abs(self.correlation) >= _CERTAIN
 
 
-def judge(known: np.ndarray, labels: np.ndarray, volumes: np.ndarray) -> Verdict:
+def convention_of(known: np.ndarray, labels: np.ndarray, volumes: np.ndarray) -> Verdict:
     """Compare labels of the stress with stresses of a model.
 
     Args:
@@ -87,7 +87,7 @@ def _traceless(stress: np.ndarray) -> np.ndarray:
     return np.concatenate([stress[:, :3] - mean, np.sqrt(2.0) * stress[:, 3:]], axis=1)
 
 
-def judge_by_forces(structures: Sequence[Labelled]) -> Verdict | None:
+def convention_by_forces(structures: Sequence[Labelled]) -> Verdict | None:
     """Compare labels of the stress with those of a pair potential fitted to the forces.
 
     Args:
@@ -117,7 +117,7 @@ def judge_by_forces(structures: Sequence[Labelled]) -> Verdict | None:
     known = np.stack([stress @ weights for _, stress in rows])
     labels = np.stack([s.labels[STRESS.name] for s in chosen])
     volumes = np.array([s.atoms.get_volume() for s in chosen])
-    return judge(known - known.mean(axis=0), labels - labels.mean(axis=0), volumes)
+    return convention_of(known - known.mean(axis=0), labels - labels.mean(axis=0), volumes)
 
 
 def _pair_functions(

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from lammps_les.data.atomic_energies import fit_atomic_energies
-from lammps_les.data.stress_convention import judge_by_forces
+from lammps_les.data.stress_convention import convention_by_forces
 from lammps_les.data.structures import Labelled
 from lammps_les.keys import ENERGY, FORCES, STRESS
 from lammps_les.training.config import RunConfig
@@ -36,7 +36,7 @@ def stress_doubts(structures: Sequence[Labelled], in_loss: bool = False) -> list
     for structure in structures:
         files.setdefault(structure.file, []).append(structure)
     for file, members in files.items():
-        verdict = judge_by_forces(members)
+        verdict = convention_by_forces(members)
         if verdict is None or verdict.looks_like is None:
             continue
         text = (
