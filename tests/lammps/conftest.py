@@ -11,9 +11,16 @@ from ase.build import molecule
 from generate import toy_metadata
 from gpu import LIBRARY
 
+from lammps_les.model_file import Metadata
 from lammps_les.models import LesNetwork, MessageConfig, NetworkConfig, RepresentationConfig
 from lammps_les_export import write_model
 from lammps_les_export.adapters.cace import read_cace
+
+
+def of_type(metadata: Metadata, dtype: str) -> Metadata:
+    """Metadata of the same model in another type."""
+    network = metadata.network.model_copy(update={"dtype": dtype})
+    return metadata.model_copy(update={"network": network})
 
 
 @pytest.fixture
@@ -43,15 +50,9 @@ def published(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Callabl
         target = folder / f"{name}-{dtype}.pt"
         if not target.exists():
             imported = read_cace(shared / "checkpoints" / f"{name}.pth")
-            metadata = {
-                **imported.metadata,
-                "format_version": 1,
-                "dtype": dtype,
-                "epsilon_inf": 1.0,
-                "charge_sign": [1.0] * imported.metadata["channels"],
-                "atomic_energies": dict.fromkeys(imported.metadata["species"], 0.0),
-            }
-            metadata["provenance"] = {"date": "", **metadata["provenance"]} | {"date": "2026-01-01"}
+            metadata = toy_metadata(imported.network, dtype)
+            for section, fields in imported.metadata.items():
+                metadata[section] = {**metadata[section], **fields}
             write_model(target, imported.network, metadata)
         return target
 
@@ -69,7 +70,7 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         target = folder / f"{dtype}.pt"
         if not target.exists():
             network, metadata = pretrained.load("water_rpbe-d3")
-            write_model(target, network, metadata.model_copy(update={"dtype": dtype}))
+            write_model(target, network, of_type(metadata, dtype))
         return target
 
     return path

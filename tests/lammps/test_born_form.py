@@ -35,7 +35,7 @@ def test_file_decides_and_keyword_overrides(
     for form in ("local", "phase"):
         path = tmp_path / f"{form}.pt"
         write_model(path, network, toy_metadata(network, "float64", bec_form=form))
-        calculator = LesCalculator(path, born=form)
+        calculator = LesCalculator(path, bec=form)
         expected[form] = calculator.get_property("born_effective_charges", atoms)
     assert np.abs(expected["local"] - expected["phase"]).max() > 0.01
     field = ["fix field all efield/bec 0.1 -0.2 0.3 neutral no", "run 0"]

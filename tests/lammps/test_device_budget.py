@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from ase import Atoms
+from conftest import of_type
 from gpu import STAGE, Counts, read_counts
 from lmp import run
 from torch import Tensor, nn
@@ -117,6 +118,8 @@ class Waiting(nn.Module):
         self.network = network
         self.species, self.cutoff = network.species, network.cutoff
         self.layers, self.channels = network.layers, network.channels
+        self.kept, self.sent = network.kept, network.sent
+        self.kind, self.config = network.kind, network.config
 
     def forward(
         self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
@@ -124,33 +127,47 @@ class Waiting(nn.Module):
         """As the network."""
         return self.network(edge_vectors, edge_index, species, n_centers)
 
-    @torch.jit.export
-    def keeping(
-        self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
-    ) -> tuple[dict[str, Tensor], list[Tensor]]:
+    def piece(
+        self,
+        t: int,
+        kept: Tensor,
+        sent: Tensor,
+        source: Tensor,
+        edge_vectors: Tensor,
+        edge_index: Tensor,
+        species: Tensor,
+        n: int,
+        row_length: int = 0,
+    ) -> list[Tensor]:
         """As the network."""
-        return self.network.keeping(edge_vectors, edge_index, species, n_centers)
+        return self.network.piece(
+            t, kept, sent, source, edge_vectors, edge_index, species, n, row_length
+        )
 
-    @torch.jit.export
-    def pull_back(self, kept: list[Tensor], charge_weights: Tensor, with_energy: bool) -> Tensor:
-        """As the network."""
-        return self.network.pull_back(kept, charge_weights, with_energy)
-
-    @torch.jit.export
-    def keeping_in_rows(
-        self, vectors: Tensor, neighbor_species: Tensor, species: Tensor
-    ) -> tuple[dict[str, Tensor], list[Tensor]]:
+    def piece_store(
+        self,
+        t: int,
+        kept: Tensor,
+        sent: Tensor,
+        source: Tensor,
+        edge_vectors: Tensor,
+        edge_index: Tensor,
+        species: Tensor,
+        n: int,
+        row_length: int = 0,
+    ) -> tuple[list[Tensor], list[Tensor]]:
         """As the network, but that it waits."""
-        if float(vectors.sum().item()) == 0.0:
-            vectors = 2.0 * vectors
-        return self.network.keeping_in_rows(vectors, neighbor_species, species)
+        if float(edge_vectors.sum().item()) == 0.0:
+            edge_vectors = 2.0 * edge_vectors
+        return self.network.piece_store(
+            t, kept, sent, source, edge_vectors, edge_index, species, n, row_length
+        )
 
-    @torch.jit.export
-    def pull_back_in_rows(
-        self, kept: list[Tensor], charge_weights: Tensor, with_energy: bool
-    ) -> Tensor:
+    def piece_backward(
+        self, t: int, stored: list[Tensor], cotangents: list[Tensor]
+    ) -> list[Tensor]:
         """As the network."""
-        return self.network.pull_back_in_rows(kept, charge_weights, with_energy)
+        return self.network.piece_backward(t, stored, cotangents)
 
 
 def test_one_value_more_is_over_budget(
@@ -158,7 +175,7 @@ def test_one_value_more_is_over_budget(
 ) -> None:
     network, metadata = pretrained.load("water_rpbe-d3")
     model = tmp_path / "model.pt"
-    write_model(model, Waiting(network), metadata.model_copy(update={"dtype": "float32"}))
+    write_model(model, Waiting(network), of_type(metadata, "float32"))
     _, step = counts_of_steps(tmp_path / "run", fake_cuda, water(4), model, "mesh")
     over = over_budget(step, table()["mesh"])
     assert over["waits"] == "2 where 1 are allowed"

@@ -133,12 +133,9 @@ def test_warning(
 def test_refusals(
     water: Callable[..., Atoms], toy_model: Callable[..., Path], tmp_path: Path
 ) -> None:
-    separate = cace(tmp_path, layers=2, separate=True)
     for n, (model, text) in enumerate(
         [
             (toy_model("total_charge"), "shifts the charges of all atoms at once"),
-            (toy_model("no_layers"), "has no method 'latents_by_layer'"),
-            (separate, "the layers of the model's energies cannot be told apart"),
         ]
     ):
         result = run(

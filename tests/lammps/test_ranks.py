@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
+from conftest import of_type
 from generate import toy_models
 from lmp import Run, run
 from torch import Tensor
@@ -98,6 +99,8 @@ class Differentiated(torch.nn.Module):
         self.network = network
         self.species, self.cutoff = network.species, network.cutoff
         self.layers, self.channels = network.layers, network.channels
+        self.kept, self.sent = network.kept, network.sent
+        self.kind, self.config = network.kind, network.config
 
     def forward(
         self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
@@ -105,17 +108,31 @@ class Differentiated(torch.nn.Module):
         """Those of the network."""
         return self.network(edge_vectors, edge_index, species, n_centers)
 
+    def piece(
+        self,
+        t: int,
+        kept: Tensor,
+        sent: Tensor,
+        source: Tensor,
+        edge_vectors: Tensor,
+        edge_index: Tensor,
+        species: Tensor,
+        n: int,
+    ) -> list[Tensor]:
+        """That of the network."""
+        return self.network.piece(t, kept, sent, source, edge_vectors, edge_index, species, n)
+
 
 @pytest.mark.parametrize("form", ["local", "phase"])
-def test_parts_and_derivatives(
+def test_chunks_and_derivatives(
     form: str, water: Callable[..., Atoms], shipped: Callable[..., Path], tmp_path: Path
 ) -> None:
-    """Many atoms, evaluated in parts, on 1 and 4 ranks; derivatives by torch and written out."""
+    """Many atoms, evaluated in chunks, on 1 and 4 ranks; derivatives by torch and written out."""
     network, metadata = pretrained.load("water_rpbe-d3")
     by_torch = tmp_path / "by_torch.pt"
-    write_model(by_torch, Differentiated(network), metadata.model_copy(update={"dtype": "float64"}))
-    assert not hasattr(torch.jit.load(by_torch), "pull_back")
-    assert hasattr(torch.jit.load(shipped()), "pull_back")
+    write_model(by_torch, Differentiated(network), of_type(metadata, "float64"))
+    assert not hasattr(torch.jit.load(by_torch), "piece_backward")
+    assert hasattr(torch.jit.load(shipped()), "piece_backward")
     atoms = water(8)
     assert len(atoms) == 1536
     one = run(tmp_path / "by_torch", atoms, by_torch, style=f"bec {form}")
@@ -137,35 +154,53 @@ class Halfway(torch.nn.Module):
         return x
 
     @torch.jit.export
-    def latents(
-        self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
-    ) -> dict[str, Tensor]:
-        """Those of the network."""
-        return self.network(edge_vectors, edge_index, species, n_centers)
+    def piece(
+        self,
+        t: int,
+        kept: Tensor,
+        sent: Tensor,
+        source: Tensor,
+        edge_vectors: Tensor,
+        edge_index: Tensor,
+        species: Tensor,
+        n: int,
+    ) -> list[Tensor]:
+        """That of the network."""
+        return self.network.piece(t, kept, sent, source, edge_vectors, edge_index, species, n)
 
 
-class Keeping(Halfway):
-    """With `latents_keeping` alone."""
+class Storing(Halfway):
+    """With `piece_store` alone."""
 
     @torch.jit.export
-    def latents_keeping(
-        self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
-    ) -> tuple[dict[str, Tensor], list[Tensor]]:
+    def piece_store(
+        self,
+        t: int,
+        kept: Tensor,
+        sent: Tensor,
+        source: Tensor,
+        edge_vectors: Tensor,
+        edge_index: Tensor,
+        species: Tensor,
+        n: int,
+    ) -> tuple[list[Tensor], list[Tensor]]:
         """Nothing that could be differentiated."""
-        zeros = torch.zeros(n_centers, 1, dtype=edge_vectors.dtype)
-        return {"energy": zeros[:, 0], "charge": zeros}, [zeros]
+        zeros = torch.zeros(n, 1, dtype=edge_vectors.dtype)
+        return [zeros[:, 0], zeros], [zeros]
 
 
-class PullingBack(Halfway):
-    """With `pull_back` alone."""
+class Backward(Halfway):
+    """With `piece_backward` alone."""
 
     @torch.jit.export
-    def pull_back(self, kept: list[Tensor], charge_weights: Tensor, with_energy: bool) -> Tensor:
+    def piece_backward(
+        self, t: int, stored: list[Tensor], cotangents: list[Tensor]
+    ) -> list[Tensor]:
         """Nothing."""
-        return charge_weights
+        return cotangents
 
 
-@pytest.mark.parametrize("kind", [Keeping, PullingBack])
+@pytest.mark.parametrize("kind", [Storing, Backward])
 def test_one_of_two_methods_is_none(
     kind: type[Halfway],
     water: Callable[..., Atoms],

@@ -66,7 +66,7 @@ def test_reference(
             model,
             ranks=ranks,
             style=f"bec {form} epsilon_inf {epsilon}",
-            channels=metadata["channels"],
+            channels=metadata["charges"]["channels"],
             boundary=boundary,
         )
 
@@ -82,8 +82,8 @@ def test_reference(
         if "stress" in data:
             np.testing.assert_allclose(result.stress, data["stress"], rtol=0, atol=1e-8)
         if "latent_charge" in data:
-            charges = [result.columns[f"q{c}"] for c in range(metadata["channels"])]
-            file_units = np.stack(charges, axis=1) / metadata["charge_unit"]
+            charges = [result.columns[f"q{c}"] for c in range(metadata["charges"]["channels"])]
+            file_units = np.stack(charges, axis=1) / metadata["charges"]["unit"]
             assert up_to_sign(file_units, data["latent_charge"]) < 1e-8
     if "bec" in data:
         for result in runs[:1] + runs[2:]:
