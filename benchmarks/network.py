@@ -1,9 +1,8 @@
 """Time the network alone, as one step of the plugin uses it.
 
-A step evaluates the network, takes the gradient of sum(energy + phi charge) for the forces and,
-only where a field or Born charges are asked for, of sum(charge) as well. The module is scripted,
-its parameters are fixed, and the plain interpreter runs it, in one chunk (the plugin takes several,
-for the cache).
+A step evaluates the network, differentiates sum(energy + phi charge) for the forces and, only where
+a field or Born charges are asked for, sum(charge) as well. The module is scripted, its parameters
+are fixed, and the plain interpreter runs it, all in one chunk (the plugin takes several).
 
     python benchmarks/network.py [--checkpoint CACE.pth] [--structure FILE] [--replicate 1 2]
 """
@@ -41,12 +40,16 @@ def timed_steps(
     # dE/dq, and the 1 of the sum of charges
     weights = torch.randn(2, len(atoms), network.channels, dtype=dtype)
     weights[1] = 1.0
+    ones = torch.ones(1, len(atoms), dtype=dtype)
+    nothing = torch.zeros(len(atoms), 0, dtype=dtype), torch.zeros(0, 0, dtype=dtype)
+    first = (0, *nothing, edge_index[1, :0])
 
     def step(k: int) -> float:
         start = time.perf_counter()
         if network.layers == 1:
-            _, kept = scripted.keeping(edge_vectors, edge_index, species, len(species))
-            scripted.pull_back(kept, weights[:k], True)
+            edges = edge_vectors, edge_index, species, len(species)
+            _, stored = scripted.piece_store(*first, *edges)
+            scripted.piece_backward(0, stored, [ones, weights[:k]])
         else:
             leaf = edge_vectors.clone().requires_grad_()
             out = scripted(leaf, edge_index, species, len(species))

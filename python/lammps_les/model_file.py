@@ -290,7 +290,7 @@ def load_model(
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[0]
         raise ModelFileError(f"model file {path} cannot be loaded: {reason}") from None
-    for method in ("piece", "latents", "forward"):
+    for method in ("piece", "latents"):
         if not hasattr(module, method):
             raise ModelFileError(
                 f"model file {path} has no method '{method}' (FORMAT.md). Export the model again"

@@ -1,6 +1,7 @@
 """Write the toy models as model files: `python tests/models/generate.py OUTDIR`.
 
-Each is written twice, NAME-float64.pt and NAME-float32.pt. Answers: toy_networks.py.
+Each is written twice, NAME-float64.pt and NAME-float32.pt. Answers: toy_networks.py,
+deep_network.py and, for `by_hand`, by_hand.py.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from lammps_les.model_file import network_section
 from lammps_les_export import wrap, write_model
 
 sys.path.insert(0, str(Path(__file__).parent))
+import by_hand  # noqa: E402
 from deep_network import DeepNetwork  # noqa: E402
 from toy_networks import (  # noqa: E402
     ConstantCharges,
@@ -159,6 +161,9 @@ def write_toy_models(directory: str | Path) -> list[Path]:
             path = directory / f"{name}-{dtype}.pt"
             write_model(path, network, toy_metadata(network, dtype, **changes))
             files.append(path)
+    for dtype in ("float64", "float32"):
+        files.append(directory / f"by_hand-{dtype}.pt")
+        by_hand.write(str(files[-1]), dtype)
     return files
 
 

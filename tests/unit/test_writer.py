@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from generate import toy_metadata, toy_models
+from generate import changed, toy_metadata, toy_models
 
 from lammps_les.data.neighbors import neighbor_list
 from lammps_les.model_file import ModelFileError, load_model, read_metadata
@@ -15,6 +15,7 @@ CELL = torch.tensor([[4.3, 0.0, 0.0], [0.9, 5.1, 0.0], [-1.2, 0.4, 4.8]], dtype=
 CELLS = {"triclinic": CELL, "left_handed": CELL[[1, 0, 2]], "open": torch.zeros(3, 3).double()}
 TOYS = ["constant", "linear", "two_channels", "harmonic", "harmonic_one_channel", "two_layers"]
 WITH_TOTAL_CHARGE = ["total_charge", "total_charge_two_layers"]
+DEEPER = ["three_layers", "wrapped", "deep"]
 
 
 def atoms(n: int = 6) -> tuple[torch.Tensor, torch.Tensor]:
@@ -31,15 +32,15 @@ def run(module, cutoff, r, species, cell, bec=False, bec_form="local"):
 
 
 @pytest.mark.parametrize("boundary", CELLS)
-@pytest.mark.parametrize("name", [*TOYS, *WITH_TOTAL_CHARGE, "three_layers"])
+@pytest.mark.parametrize("name", [*TOYS, *WITH_TOTAL_CHARGE, *DEEPER])
 def test_forces_and_stress_are_differences_of_the_energy(toy_model, name, boundary):
     module, metadata = load_model(toy_model(name))
     r, species = atoms()
     cell = CELLS[boundary]
-    result = run(module, metadata.cutoff, r, species, cell)
+    result = run(module, metadata.network.cutoff, r, species, cell)
 
     def energy(x, lattice):
-        return float(run(module, metadata.cutoff, x, species, lattice)["energy"])
+        return float(run(module, metadata.network.cutoff, x, species, lattice)["energy"])
 
     def difference(deform):
         values = [energy(*deform(shift * 1e-4)) for shift in (-2, -1, 1, 2)]
@@ -70,21 +71,21 @@ def test_forces_and_stress_are_differences_of_the_energy(toy_model, name, bounda
 
 
 @pytest.mark.parametrize("boundary", CELLS)
-@pytest.mark.parametrize("born", ["local", "phase"])
-@pytest.mark.parametrize("name", ["linear", "two_layers", *WITH_TOTAL_CHARGE])
-def test_eager_and_scripted_agree_and_repeat(name, born, boundary, tmp_path):
+@pytest.mark.parametrize("form", ["local", "phase"])
+@pytest.mark.parametrize("name", ["linear", "two_layers", "wrapped", "deep", *WITH_TOTAL_CHARGE])
+def test_eager_and_scripted_agree_and_repeat(name, form, boundary, tmp_path):
     """TorchScript optimises after the first calls; none of them may change a number."""
-    from lammps_les_export.exported_model import ExportedModel
+    from lammps_les_export.exported_model import exported
 
     network = toy_models()[name][0].double()
     metadata = write_model(tmp_path / "m.pt", network, toy_metadata(network, "float64"))
-    eager = ExportedModel(network, metadata)
+    eager = exported(network, metadata)
     module, _ = load_model(tmp_path / "m.pt")
     for n in (6, 5, 4, 6):
         r, species = atoms(n)
         cell = CELLS[boundary]
-        expected = run(eager, network.cutoff, r, species, cell, True, born)
-        result = run(module, network.cutoff, r, species, cell, True, born)
+        expected = run(eager, network.cutoff, r, species, cell, True, form)
+        result = run(module, network.cutoff, r, species, cell, True, form)
         assert set(result) == {"energy", "forces", "stress", "charge", "bec"}
         for key in result:
             torch.testing.assert_close(result[key], expected[key], rtol=0, atol=1e-12)
@@ -94,12 +95,14 @@ def test_energy_of_a_constant_charge_dimer(toy_model):
     """Closed form: H at 2 A from O; erf(sqrt 2) = 0.9544997361036416."""
     module, metadata = load_model(toy_model("constant"))
     r = torch.tensor([[0.0, 0, 0], [2.0, 0, 0]], dtype=torch.float64)
-    result = run(module, metadata.cutoff, r, torch.tensor([0, 1]), CELLS["open"])
+    result = run(module, metadata.network.cutoff, r, torch.tensor([0, 1]), CELLS["open"])
     coulomb = 14.399645 * (-0.4 * 0.8) * 0.9544997361036416 / 2
     own = 14.399645 * (0.4**2 + 0.8**2) * 0.3989422804014327
     assert float(result["energy"]) == pytest.approx(-13.5 - 432.1 + coulomb + own, abs=1e-9)
     assert result["charge"].tolist() == [[0.4], [-0.8]]
-    tensor = run(module, metadata.cutoff, r, torch.tensor([0, 1]), CELLS["open"], True)["bec"]
+    tensor = run(module, metadata.network.cutoff, r, torch.tensor([0, 1]), CELLS["open"], True)[
+        "bec"
+    ]
     expected = 0.6 * math.sqrt(1.8) * torch.eye(3).double()
     torch.testing.assert_close(tensor, torch.stack([expected, -expected]))
 
@@ -108,7 +111,7 @@ def test_energy_of_a_spring(toy_model):
     """Two centers, 1/4 k (r - r0)^2 w(r) each, with w = (1 - (1.2/3)^2)^3."""
     module, metadata = load_model(toy_model("harmonic"))
     r = torch.tensor([[0.0, 0, 0], [1.2, 0, 0]], dtype=torch.float64)
-    result = run(module, metadata.cutoff, r, torch.tensor([0, 1]), CELLS["open"])
+    result = run(module, metadata.network.cutoff, r, torch.tensor([0, 1]), CELLS["open"])
     assert float(result["energy"]) == pytest.approx(2.5 * 0.04 * 0.84**3, abs=1e-12)
     assert result["charge"].shape == (2, 0)
 
@@ -119,23 +122,23 @@ def test_float32_is_near_float64(toy_model, name):
     results = []
     for dtype in ("float64", "float32"):
         module, metadata = load_model(toy_model(name, dtype))
-        edges = torch.zeros(0, 3, dtype=metadata.torch_dtype)
+        edges = torch.zeros(0, 3, dtype=metadata.network.torch_dtype)
         none = torch.zeros(2, 0, dtype=torch.int64)
         latent = module.latents(edges, none, species, 6)
-        assert latent["energy"].dtype == latent["charge"].dtype == metadata.torch_dtype
-        results.append(run(module, metadata.cutoff, r, species, CELL, True))
+        assert latent["energy"].dtype == latent["charge"].dtype == metadata.network.torch_dtype
+        results.append(run(module, metadata.network.cutoff, r, species, CELL, True))
     for key, value in results[1].items():
         assert value.dtype == torch.float64
         torch.testing.assert_close(value, results[0][key], rtol=2e-5, atol=2e-5)
 
 
-@pytest.mark.parametrize("name", [*TOYS, "three_layers", "raises", "non_finite"])
+@pytest.mark.parametrize("name", [*TOYS, *DEEPER, "raises", "non_finite"])
 def test_no_atoms_and_no_edges(toy_model, name):
     module, metadata = load_model(toy_model(name))
     none = torch.zeros(2, 0, dtype=torch.int64)
     latent = module.latents(torch.zeros(0, 3).double(), none, none[0], 0)
     assert latent["energy"].shape == (0,)
-    assert latent["charge"].shape == (0, metadata.channels)
+    assert latent["charge"].shape == (0, metadata.charges.channels)
 
 
 @pytest.mark.parametrize("boundary", CELLS)
@@ -143,11 +146,13 @@ def test_no_atoms_and_no_edges(toy_model, name):
 def test_charges_are_shifted_alike_to_the_total_charge(toy_model, name, boundary):
     module, metadata = load_model(toy_model(name))
     r, species = atoms()
-    result = run(module, metadata.cutoff, r, species, CELLS[boundary])
-    in_e = metadata.charge_unit * metadata.charge_sign[0] * result["charge"][:, 0]
-    assert float(in_e.sum()) == pytest.approx(metadata.total_charge, abs=1e-12)
+    result = run(module, metadata.network.cutoff, r, species, CELLS[boundary])
+    in_e = metadata.charges.unit * metadata.charges.sign[0] * result["charge"][:, 0]
+    assert float(in_e.sum()) == pytest.approx(metadata.charges.total, abs=1e-12)
     free, _ = load_model(toy_model("linear" if name == "total_charge" else "two_layers"))
-    shift = result["charge"] - run(free, metadata.cutoff, r, species, CELLS[boundary])["charge"]
+    shift = (
+        result["charge"] - run(free, metadata.network.cutoff, r, species, CELLS[boundary])["charge"]
+    )
     torch.testing.assert_close(shift, shift[:1].expand_as(shift), rtol=0, atol=1e-12)
     assert float(shift.abs().min()) > 0.01
 
@@ -174,11 +179,13 @@ def test_born_charges_with_a_total_charge_are_differences_of_the_dipole(
     r, species = atoms()
     cell = CELLS[boundary]
     tensor = run(module, network.cutoff, r, species, cell, True, "phase")["bec"]
-    to_e = metadata.charge_unit * metadata.charge_sign[0] * math.sqrt(metadata.epsilon_inf)
+    to_e = (
+        metadata.charges.unit * metadata.charges.sign[0] * math.sqrt(metadata.response.epsilon_inf)
+    )
 
     def dipole(x):
-        charges = to_e * run(module, network.cutoff, x, species, cell)["charge"][:, 0]
-        return cell_dipole(charges - charges.mean() if remove_mean else charges, x, cell)
+        q = to_e * run(module, network.cutoff, x, species, cell)["charge"][:, 0]
+        return cell_dipole(q - q.mean() if remove_mean else q, x, cell)
 
     for i, b in [(0, 0), (3, 1), (5, 2)]:
         step = torch.zeros_like(r)
@@ -191,11 +198,11 @@ def test_born_charges_with_a_total_charge_are_differences_of_the_dipole(
             expected = slope.real
         torch.testing.assert_close(tensor[i, :, b], expected, rtol=0, atol=1e-7)
     local = run(module, network.cutoff, r, species, cell, True, "local")["bec"]
-    unshifted = changes | {"total_charge": None, "remove_mean": True}
+    unshifted = changes | {"total": None, "remove_mean": True}
     write_model(tmp_path / "n.pt", network, toy_metadata(network, "float64", **unshifted))
     free, _ = load_model(tmp_path / "n.pt")
     difference = local - run(free, network.cutoff, r, species, cell, True, "local")["bec"]
-    share = 0.0 if remove_mean else math.sqrt(1.8) * metadata.total_charge / len(r)
+    share = 0.0 if remove_mean else math.sqrt(1.8) * metadata.charges.total / len(r)
     expected = (share * torch.eye(3).double()).expand_as(difference)
     torch.testing.assert_close(difference, expected, rtol=0, atol=1e-12)
 
@@ -205,7 +212,7 @@ def test_charge_signs_turn_the_channels(tmp_path):
     r, species = atoms()
     tensors = []
     for signs in ([1.0, -1.0], [-1.0, 1.0]):
-        fields = toy_metadata(network, "float64", charge_sign=signs)
+        fields = toy_metadata(network, "float64", sign=signs)
         write_model(tmp_path / "m.pt", network, fields)
         module, _ = load_model(tmp_path / "m.pt")
         tensors.append(run(module, network.cutoff, r, species, CELL, True)["bec"])
@@ -216,7 +223,7 @@ def test_charge_signs_turn_the_channels(tmp_path):
 def test_mixed_boundaries_are_refused(toy_model):
     module, metadata = load_model(toy_model("linear"))
     r, species = atoms()
-    edge_index, shifts = neighbor_list(r.numpy(), CELL.numpy(), True, metadata.cutoff)
+    edge_index, shifts = neighbor_list(r.numpy(), CELL.numpy(), True, metadata.network.cutoff)
     pbc = torch.tensor([True, True, False])
     with pytest.raises(torch.jit.Error, match="in all three directions or in none"):
         module(r, species, CELL, pbc, edge_index, shifts)
@@ -225,25 +232,31 @@ def test_mixed_boundaries_are_refused(toy_model):
 def test_unknown_form_is_refused(toy_model):
     module, metadata = load_model(toy_model("linear"))
     with pytest.raises(torch.jit.Error, match="'local' or 'phase'"):
-        run(module, metadata.cutoff, *atoms(), CELL, True, "finite")
+        run(module, metadata.network.cutoff, *atoms(), CELL, True, "finite")
 
 
 def test_raising_network_raises(toy_model):
     module, metadata = load_model(toy_model("raises"))
     with pytest.raises(torch.jit.Error, match="raised on purpose"):
-        run(module, metadata.cutoff, *atoms(), CELL)
+        run(module, metadata.network.cutoff, *atoms(), CELL)
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("species", ["O", "H"]), ("cutoff", 4.1), ("layers", 2), ("channels", 2)],
+    [
+        ("species", ["O", "H"]),
+        ("cutoff", 4.1),
+        ("layers", 2),
+        ("kind", "cace"),
+        ("config", {"a": 1}),
+        ("channels", 2),
+    ],
 )
 def test_metadata_that_contradict_the_network_are_refused(tmp_path, field, value):
     network = toy_models()["linear"][0]
-    fields = {**toy_metadata(network, "float64"), field: value}
-    if field == "channels":
-        fields["charge_sign"] = [1.0, 1.0]
-    with pytest.raises(ModelFileError, match=f"'{field}' is .*, but the network has"):
+    changes = {field: value} | ({"sign": [1.0, 1.0]} if field == "channels" else {})
+    fields = toy_metadata(network, "float64", **changes)
+    with pytest.raises(ModelFileError, match=rf"'\w+.{field}' is .*, but the network has"):
         write_model(tmp_path / "m.pt", network, fields)
     assert not list(tmp_path.iterdir())
 
@@ -252,15 +265,15 @@ def test_writing_leaves_the_network_alone(tmp_path):
     network = toy_models()["linear"][0].double()
     write_model(tmp_path / "m.pt", network, toy_metadata(network, "float32"))
     assert network.base.dtype == torch.float64
-    assert read_metadata(tmp_path / "m.pt").dtype == "float32"
+    assert read_metadata(tmp_path / "m.pt").network.dtype == "float32"
     assert [file.name for file in tmp_path.iterdir()] == ["m.pt"]
 
 
 def test_a_cutoff_that_a_network_holds_in_single_precision(tmp_path):
     network = toy_models()["linear"][0].double()
     network.cutoff = float(np.float32(2.29))
-    metadata = toy_metadata(network, "float64")
-    written = write_model(tmp_path / "m.pt", network, {**metadata, "cutoff": 2.29})
-    assert written.cutoff == 2.29
-    with pytest.raises(ModelFileError, match=r"field 'cutoff' is 2\.2901, but the network has"):
-        write_model(tmp_path / "m.pt", network, {**metadata, "cutoff": 2.2901})
+    metadata = toy_metadata(network, "float64", cutoff=2.29)
+    written = write_model(tmp_path / "m.pt", network, metadata)
+    assert written.network.cutoff == 2.29
+    with pytest.raises(ModelFileError, match=r"cutoff' is 2\.2901, but the network has"):
+        write_model(tmp_path / "m.pt", network, changed(metadata, cutoff=2.2901))
