@@ -41,10 +41,10 @@ timestep 0.0005
 """
 
 
-def blocks(language: str) -> list[pytest.param]:
-    """Code blocks of a language in all pages, named by page and number."""
+def blocks(language: str, pages: list[Path] = PAGES) -> list[pytest.param]:
+    """Code blocks of a language in pages, named by page and number."""
     found = []
-    for page in PAGES:
+    for page in pages:
         texts = re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.M | re.S)
         found += [pytest.param(t, id=f"{page.stem}-{n}") for n, t in enumerate(texts, 1)]
     assert found
@@ -301,7 +301,7 @@ def test_first_run_of_readme_runs_as_written_on_two_ranks(tmp_path: Path) -> Non
     assert float(last[0].split()[4]) > 0.0  # polarized along the field
 
 
-@pytest.mark.parametrize("text", blocks("python"))
+@pytest.mark.parametrize("text", blocks("python", [README]))  # another one: test_wrap.py
 def test_python_example_runs(
     text: str,
     workplace: Path,
