@@ -111,7 +111,7 @@ def test_ranks_give_what_the_file_says(
             commands=[f"fix E all efield/bec {' '.join(map(str, FIELD))} neutral no", "run 0"],
         )
         along = found.prism.vector_to_ase(FIELD)
-        close(found.energy, expected["energy"])
+        assert abs(found.energy - expected["energy"]) < 1e-9  # of 12,000 eV, most of free atoms
         close(found.columns["q0"], expected["charge"][:, 0])
         close(found.bec, bec)
         close(found.forces, expected["forces"] + np.einsum("a,iab->ib", along, bec))
