@@ -43,7 +43,7 @@ from lammps_les.units import NORM_COULOMB
 START = Path(__file__).resolve().parents[2] / "lammps_examples" / "water_field" / "data.water"
 ENERGIES = {"H": 0.0, "O": 0.0}
 PHYSICS = Physics(
-    LongRangeParameters(1.0, 2.0, NORM_COULOMB, True, 1.0), epsilon_inf=1.83, born="phase"
+    LongRangeParameters(1.0, 2.0, NORM_COULOMB, True, 1.0), epsilon_inf=1.83, bec_form="phase"
 )
 WEIGHTS = {"energy": 10.0, "forces": 1.0, "born_effective_charges": 0.1}
 
@@ -125,7 +125,7 @@ def plain_frame(network: Latents, frame: Frame, names: list[str]) -> dict[str, T
     found = {"energy": energy, "forces": -gradient}
     if "born_effective_charges" in names:
         sign = torch.ones(1, dtype=charges.dtype)
-        q = coupling_charges(charges, PHYSICS.charge_unit, sign, PHYSICS.epsilon_inf)
+        q = PHYSICS.epsilon_inf**0.5 * coupling_charges(charges, PHYSICS.charge_unit, sign)
         p = polarization(r, q - q.mean(), frame.cell, True)  # [m, re im], lattice components
         phase = 2.0 * torch.pi * frame.positions @ torch.linalg.inv(frame.cell)  # [N, m]
         rows = []

@@ -119,10 +119,12 @@ def test_calculator_through_core_agrees_with_forward(
     rng = np.random.default_rng(5)
     cell = CELLS["triclinic"] * 0.7
     atoms = Atoms("OH2" * 6, scaled_positions=rng.uniform(0, 1, (18, 3)), cell=cell, pbc=periodic)
-    calculator = LesCalculator(toy_model(name), born=form, multichannel_bec=True)
+    calculator = LesCalculator(toy_model(name), bec=form, multichannel_bec=True)
     atoms.calc = calculator
-    species = torch.tensor([calculator.metadata.species.index(s) for s in atoms.symbols])
-    edge_index, shifts = neighbor_list(atoms.positions, cell, periodic, calculator.metadata.cutoff)
+    species = torch.tensor([calculator.metadata.network.species.index(s) for s in atoms.symbols])
+    edge_index, shifts = neighbor_list(
+        atoms.positions, cell, periodic, calculator.metadata.network.cutoff
+    )
     pbc = torch.tensor([periodic] * 3)
     reference = calculator.model.forward(
         torch.tensor(atoms.positions),

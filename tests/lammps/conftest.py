@@ -8,19 +8,12 @@ import pytest
 import torch
 from ase import Atoms
 from ase.build import molecule
-from generate import toy_metadata
+from generate import changed, imported_metadata, toy_metadata
 from gpu import LIBRARY
 
-from lammps_les.model_file import Metadata
 from lammps_les.models import LesNetwork, MessageConfig, NetworkConfig, RepresentationConfig
 from lammps_les_export import write_model
 from lammps_les_export.adapters.cace import read_cace
-
-
-def of_type(metadata: Metadata, dtype: str) -> Metadata:
-    """Metadata of the same model in another type."""
-    network = metadata.network.model_copy(update={"dtype": dtype})
-    return metadata.model_copy(update={"network": network})
 
 
 @pytest.fixture
@@ -50,10 +43,7 @@ def published(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Callabl
         target = folder / f"{name}-{dtype}.pt"
         if not target.exists():
             imported = read_cace(shared / "checkpoints" / f"{name}.pth")
-            metadata = toy_metadata(imported.network, dtype)
-            for section, fields in imported.metadata.items():
-                metadata[section] = {**metadata[section], **fields}
-            write_model(target, imported.network, metadata)
+            write_model(target, imported.network, imported_metadata(imported, dtype))
         return target
 
     return path
@@ -70,7 +60,7 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         target = folder / f"{dtype}.pt"
         if not target.exists():
             network, metadata = pretrained.load("water_rpbe-d3")
-            write_model(target, network, of_type(metadata, dtype))
+            write_model(target, network, changed(metadata.model_dump(), dtype=dtype))
         return target
 
     return path

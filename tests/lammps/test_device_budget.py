@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from ase import Atoms
-from conftest import of_type
+from generate import changed
 from gpu import STAGE, Counts, read_counts
 from lmp import run
 from torch import Tensor, nn
@@ -175,7 +175,7 @@ def test_one_value_more_is_over_budget(
 ) -> None:
     network, metadata = pretrained.load("water_rpbe-d3")
     model = tmp_path / "model.pt"
-    write_model(model, Waiting(network), of_type(metadata, "float32"))
+    write_model(model, Waiting(network), changed(metadata.model_dump(), dtype="float32"))
     _, step = counts_of_steps(tmp_path / "run", fake_cuda, water(4), model, "mesh")
     over = over_budget(step, table()["mesh"])
     assert over["waits"] == "2 where 1 are allowed"

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
-from conftest import of_type
-from generate import toy_models
+from generate import changed, toy_models
 from lmp import Run, run
 from torch import Tensor
 
@@ -130,7 +129,7 @@ def test_chunks_and_derivatives(
     """Many atoms, evaluated in chunks, on 1 and 4 ranks; derivatives by torch and written out."""
     network, metadata = pretrained.load("water_rpbe-d3")
     by_torch = tmp_path / "by_torch.pt"
-    write_model(by_torch, Differentiated(network), of_type(metadata, "float64"))
+    write_model(by_torch, Differentiated(network), changed(metadata.model_dump(), dtype="float64"))
     assert not hasattr(torch.jit.load(by_torch), "piece_backward")
     assert hasattr(torch.jit.load(shipped()), "piece_backward")
     atoms = water(8)

@@ -13,6 +13,7 @@ from torch import nn
 
 from lammps_les.model_file import network_section
 from lammps_les_export import wrap, write_model
+from lammps_les_export.adapters import ImportedModel
 
 sys.path.insert(0, str(Path(__file__).parent))
 import by_hand  # noqa: E402
@@ -149,6 +150,26 @@ def changed(fields: dict[str, Any], **changes: Any) -> dict[str, Any]:
         else:
             fields = {k: replaced if v is place else v for k, v in fields.items()}
     return fields
+
+
+def imported_metadata(imported: ImportedModel, dtype: str, **changes: Any) -> dict[str, Any]:
+    """Metadata of an imported network with what its file does not say: epsilon_inf 1, signs +1."""
+    network = imported.network
+    fields = {
+        **imported.metadata,
+        "format_version": 2,
+        "network": network_section(network, dtype),
+        "latents": ["charge"] if network.channels > 0 else [],
+        "charges": {
+            **imported.metadata["charges"],
+            "channels": network.channels,
+            "sign": [1.0] * network.channels,
+        },
+        "response": {**imported.metadata["response"], "epsilon_inf": 1.0},
+        "atomic_energies": dict.fromkeys(network.species, 0.0),
+        "provenance": {**imported.metadata["provenance"], "date": "2025-01-01"},
+    }
+    return changed(fields, **changes)
 
 
 def write_toy_models(directory: str | Path) -> list[Path]:

@@ -47,7 +47,7 @@ def exact(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_an_exact_total_charge_goes_into_the_model_file(exact):
-    assert read_metadata(exact / "model.pt").total_charge == 0.0
+    assert read_metadata(exact / "model.pt").charges.total == 0.0
     rows = metrics(exact)
     assert rows[-1]["training/forces"] < rows[0]["training/forces"]
     for kind in KINDS:
@@ -64,12 +64,12 @@ def test_another_total_charge_can_be_exported_and_is_remarked_on(exact, tmp_path
     code, text = export(exact, "-o", target, "--total-charge", "-1", "--dtype", "float64")
     assert code == 0
     assert "trained on a total charge of 0 e, not -1" in text
-    assert read_metadata(target).total_charge == -1.0
+    assert read_metadata(target).charges.total == -1.0
     atoms = waters("open", 2, 20)
     atoms.calc = LesCalculator(target)
     assert atoms.get_charges().sum() == pytest.approx(-1.0, abs=1e-10)
     assert atoms.get_potential_energy() == pytest.approx(eager_energy(exact, atoms, -1.0))
-    other = f"{-read_metadata(target).charge_sign[0]:+g}"
+    other = f"{-read_metadata(target).charges.sign[0]:+g}"
     code, text = export(exact, "-o", target, "--total-charge", "-1", "--charge-sign", other)
     assert code == 1
     assert "the charges sum to -1 e, which settles their sign" in text
@@ -81,7 +81,7 @@ def test_a_run_that_starts_from_it_stays_exact(exact):
     del changed["network"], changed["long_range"]
     (folder / "tuned.yaml").write_text(yaml.safe_dump(changed))
     command(str(folder / "tuned.yaml"))
-    assert read_metadata(folder / "tuned" / "model.pt").total_charge == 0.0
+    assert read_metadata(folder / "tuned" / "model.pt").charges.total == 0.0
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +116,7 @@ def test_two_charge_states_are_told_apart_and_have_a_model_file_each(embedded):
         eager = eager_energy(embedded, atoms, charge)
         assert energies[charge] == pytest.approx(eager, abs=2e-5)
         metadata = read_metadata(file)
-        assert metadata.total_charge is None
+        assert metadata.charges.total is None
         assert metadata.charge_state == charge
     assert energies[1.0] - energies[0.0] > 0.5
     report = (embedded / "report.md").read_text()

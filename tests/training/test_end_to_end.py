@@ -159,8 +159,8 @@ def test_fine_tuning_on_born_charges_leaves_frozen_parts_alone(workplace):
     atoms.calc = LesCalculator(workplace / "tuned" / "model.pt")
     eager = eager_energy(workplace / "tuned", atoms)
     assert atoms.get_potential_energy() == pytest.approx(eager, abs=2e-5)
-    assert atoms.calc.metadata.bec_fitted
-    assert not LesCalculator(workplace / "whole" / "model.pt").metadata.bec_fitted
+    assert atoms.calc.metadata.response.bec_fitted
+    assert not LesCalculator(workplace / "whole" / "model.pt").metadata.response.bec_fitted
     predicted = atoms.calc.get_property("born_effective_charges", atoms)
     assert (predicted * atoms.arrays["BEC"].reshape(-1, 3, 3)).sum() > 0.0
 

@@ -49,7 +49,7 @@ CASES = [
 
 @pytest.mark.parametrize("loss", ["mse", "huber"])
 @pytest.mark.parametrize(
-    ("name", "kind", "layers", "born"),
+    ("name", "kind", "layers", "form"),
     [
         *CASES,
         ("forces", "triclinic", 2, "local"),
@@ -59,9 +59,9 @@ CASES = [
         ("born_effective_charges", "open", 2, "local"),
     ],
 )
-def test_parameter_gradient_is_the_difference_quotient(name, kind, layers, born, loss):
+def test_parameter_gradient_is_the_difference_quotient(name, kind, layers, form, loss):
     network = network_of(layers=layers)
-    physics = physics_of(network, born)
+    physics = physics_of(network, form)
     compare_gradients(network, join([frame_of(kind, [name])]), physics, name, loss)
     touched = {n.split(".")[0] for n, p in network.named_parameters() if p.grad is not None}
     assert "charge_readout" in touched

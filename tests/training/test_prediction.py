@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
+from generate import toy_metadata
 from training_toys import CELLS, LONG_RANGE, network_of, physics_of, unlabelled, waters
 
 from lammps_les.analysis.moments import molecular_moments
@@ -18,7 +19,7 @@ from lammps_les.training.long_range import long_range
 from lammps_les.training.losses import QUANTITIES
 from lammps_les.training.prediction import Physics, predict
 from lammps_les_export import write_model
-from lammps_les_export.exported_model import ExportedModel
+from lammps_les_export.exported_model import exported
 
 EMBEDDED_OR_EXACT = [(1, True, False), (1, False, True), (2, True, True)]
 
@@ -28,8 +29,8 @@ def reference(
 ) -> dict[str, torch.Tensor]:
     """Outputs of the module of a model file: forces and stress by automatic differentiation."""
     frame = make_frame(unlabelled(atoms), {"H": 0.0, "O": 0.0}, 3.2, 1.5, torch.float64)
-    metadata = metadata_of(network, physics) | {"total_charge": total_charge}
-    module = ExportedModel(network, parse_metadata(metadata, "test"))
+    metadata = parse_metadata(metadata_of(network, physics, total_charge), "test")
+    module = exported(network, metadata)
     return module(
         frame.positions,
         frame.species,
@@ -38,28 +39,21 @@ def reference(
         frame.edge_index,
         frame.edge_shifts,
         True,
-        physics.born,
+        physics.bec_form,
     )
 
 
-def metadata_of(network: LesNetwork, physics: Physics) -> dict[str, object]:
-    return {
-        "format_version": 1,
-        "species": ["H", "O"],
-        "cutoff": network.cutoff,
-        "layers": network.layers,
-        "dtype": "float64",
-        "channels": network.channels,
-        **physics.long_range._asdict(),
-        "charge_unit": physics.charge_unit,
-        "charge_sign": list(physics.charge_sign),
-        "epsilon_inf": physics.epsilon_inf,
-        "remove_mean": physics.remove_mean,
-        "atomic_energies": {"H": 0.0, "O": 0.0},
-        "provenance": dict.fromkeys(
-            ("source", "sha256", "program", "version", "date", "citation"), "test"
-        ),
-    }
+def metadata_of(network: LesNetwork, physics: Physics, total: float | None = None) -> dict:
+    return toy_metadata(
+        network,
+        "float64",
+        long_range=physics.long_range._asdict(),
+        unit=physics.charge_unit,
+        sign=list(physics.charge_sign),
+        total=total,
+        epsilon_inf=physics.epsilon_inf,
+        remove_mean=physics.remove_mean,
+    )
 
 
 @pytest.mark.parametrize("kind", CELLS)
@@ -81,11 +75,11 @@ def test_long_range_by_matrices_is_the_plain_sum(kind, channels, remove_self):
     torch.testing.assert_close(found.virial, plain.virial, rtol=1e-11, atol=1e-12)
 
 
-@pytest.mark.parametrize("born", ["local", "phase"])
+@pytest.mark.parametrize("form", ["local", "phase"])
 @pytest.mark.parametrize(("channels", "layers"), [(1, 1), (2, 1), (1, 2), (2, 3)])
-def test_a_mixed_batch_is_what_the_model_file_gives_for_each_frame(born, channels, layers):
+def test_a_mixed_batch_is_what_the_model_file_gives_for_each_frame(form, channels, layers):
     network = network_of(channels, layers)
-    physics = physics_of(network, born)
+    physics = physics_of(network, form)
     structures = [waters(kind, n, n) for n, kind in enumerate(CELLS, 1)]
     frames = [
         make_frame(unlabelled(a), {"H": 0.0, "O": 0.0}, 3.2, 1.5, torch.float64) for a in structures
@@ -128,14 +122,14 @@ def test_dipole_does_not_depend_on_the_origin_and_is_that_of_the_charges():
 
 
 @pytest.mark.parametrize("remove_mean", [True, False])
-@pytest.mark.parametrize("born", ["local", "phase"])
+@pytest.mark.parametrize("form", ["local", "phase"])
 @pytest.mark.parametrize(("layers", "embed", "exact"), EMBEDDED_OR_EXACT)
 def test_charge_states_in_a_batch_are_what_their_model_files_give(
-    layers, embed, exact, born, remove_mean
+    layers, embed, exact, form, remove_mean
 ):
     """One batch of several structures in several charge states; one model file for each state."""
     network = network_of(layers=layers, embed_total_charge=embed)
-    physics = replace(physics_of(network, born), exact_total_charge=exact, remove_mean=remove_mean)
+    physics = replace(physics_of(network, form), exact_total_charge=exact, remove_mean=remove_mean)
     frames, expected = [], []
     for kind in CELLS:
         for charge in (1.0, 0.0, -2.0):

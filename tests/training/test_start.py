@@ -10,6 +10,7 @@ import yaml
 from ase import Atoms
 from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
+from generate import changed, toy_metadata
 from training_toys import (
     LONG_RANGE,
     command,
@@ -50,24 +51,17 @@ def with_energy(atoms: Atoms, energy: float) -> Atoms:
 def test_energies_of_atoms_are_fitted_with_the_sign_that_the_start_states(tmp_path):
     """A model of charge +1 e and sign -1 labels its own data, less 9 eV a molecule."""
     network = network_of()
-    metadata = {
-        "format_version": 1,
-        "species": ["H", "O"],
-        "cutoff": network.cutoff,
-        "layers": 1,
-        "dtype": "float64",
-        "channels": 1,
-        **LONG_RANGE._asdict(),
-        "charge_unit": 0.3,
-        "charge_sign": [-1.0],
-        "total_charge": 1.0,
-        "epsilon_inf": 1.0,
-        "remove_mean": True,
-        "atomic_energies": {"H": 0.0, "O": 0.0},
-        "provenance": PROVENANCE,
-    }
+    metadata = toy_metadata(
+        network,
+        "float64",
+        long_range=LONG_RANGE._asdict(),
+        unit=0.3,
+        sign=[-1.0],
+        total=1.0,
+        provenance=PROVENANCE,
+    )
     start = tmp_path / "start"
-    save_folder(start, network.config, network.state_dict(), metadata, {}, [1.0])
+    save_folder(start, network.state_dict(), metadata, {}, [1.0])
     structures = []
     for seed in range(5):
         atoms = waters("open", 1 + seed % 2, seed)
@@ -83,8 +77,8 @@ def test_energies_of_atoms_are_fitted_with_the_sign_that_the_start_states(tmp_pa
 def shipped_with_sign(folder: Path, sign: float, **changes: object) -> None:
     """The model that ships as ``start``; -1 makes oxygen negative."""
     network, metadata = pretrained.load("water_rpbe-d3")
-    fields = metadata.model_dump() | {"charge_sign": [sign], "provenance": PROVENANCE} | changes
-    save_folder(folder / "start", network.config, network.state_dict(), fields, {})
+    fields = changed(metadata.model_dump(), sign=[sign], provenance=PROVENANCE, **changes)
+    save_folder(folder / "start", network.state_dict(), fields, {})
 
 
 def with_born_charges(seed: int, oxygen: float) -> Atoms:
@@ -168,12 +162,12 @@ def test_form_of_born_charges_is_that_of_the_start_unless_given(tmp_path):
     shipped_with_sign(tmp_path, -1.0, bec_form="phase", bec_fitted=True)
     structures = [teacher_labels(waters("triclinic", 2, seed)) for seed in range(3)]
     prepared = started(tmp_path, structures, init_from="start")
-    assert prepared.physics.born == "phase"
+    assert prepared.physics.bec_form == "phase"
     assert prepared.bec_fitted
     local = started(tmp_path, structures, init_from="start", charges={"bec_form": "local"})
-    assert local.physics.born == "local"
+    assert local.physics.bec_form == "local"
     fresh = started(tmp_path, structures)
-    assert fresh.physics.born == "local"
+    assert fresh.physics.bec_form == "local"
     assert not fresh.bec_fitted
     weights = {"forces": 1.0, "born_effective_charges": 0.1}
     assert started(tmp_path, structures, loss={"weights": weights}).bec_fitted

@@ -65,13 +65,13 @@ def network_of(channels: int = 1, layers: int = 1, embed_total_charge: bool = Fa
     return network
 
 
-def physics_of(network: LesNetwork, born: str = "local") -> Physics:
+def physics_of(network: LesNetwork, form: str = "local") -> Physics:
     return Physics(
         long_range=LONG_RANGE,
         charge_unit=0.8,
         charge_sign=(-1.0, 1.0)[: network.channels],
         epsilon_inf=1.7,
-        born=born,
+        bec_form=form,
         layers=network.layers,
     )
 
@@ -134,14 +134,16 @@ def eager_energy(folder: Path, atoms: Atoms, total_charge: float = 0.0) -> float
     """Energy [eV] from the weights of a run folder, without a model file."""
     network, metadata = load_folder(folder)
     physics = Physics(
-        LongRangeParameters(*(getattr(metadata, name) for name in LongRangeParameters._fields)),
-        charge_unit=metadata.charge_unit,
-        charge_sign=tuple(metadata.charge_sign),
-        layers=metadata.layers,
-        exact_total_charge=metadata.total_charge is not None,
+        LongRangeParameters(**metadata.long_range.model_dump()),
+        charge_unit=metadata.charges.unit,
+        charge_sign=tuple(metadata.charges.sign),
+        layers=metadata.network.layers,
+        exact_total_charge=metadata.charges.total is not None,
     )
     structure = unlabelled(atoms)._replace(labels={"total_charge": np.array(total_charge)})
-    energies = {symbol: metadata.atomic_energies[symbol] for symbol in metadata.species}
-    frame = make_frame(structure, energies, metadata.cutoff, metadata.dl, torch.float64)
+    energies = {symbol: metadata.atomic_energies[symbol] for symbol in metadata.network.species}
+    frame = make_frame(
+        structure, energies, metadata.network.cutoff, metadata.long_range.dl, torch.float64
+    )
     found = predict(network.double(), join([frame]), physics, ["energy"])["energy"]
     return float(found[0]) + sum(energies[symbol] for symbol in atoms.symbols)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from ase.data import chemical_symbols
+from generate import imported_metadata
 
 from lammps_les.data.neighbors import neighbor_list
 from lammps_les.electrostatics import LongRangeParameters, long_range_energy
@@ -51,14 +52,14 @@ def test_reference(shared, name):
     species = torch.tensor([network.species.index(symbol) for symbol in symbols])
 
     out = network(vectors, edge_index, species, n_atoms)
-    parameters = LongRangeParameters(*(metadata[key] for key in LongRangeParameters._fields))
+    parameters = LongRangeParameters(**metadata["long_range"])
     long_range = long_range_energy(
         positions, out["charge"], torch.tensor(cell), periodic, parameters
     )
     energy = out["energy"].sum() + long_range
     (gradient,) = torch.autograd.grad(energy, positions)
 
-    assert out["charge"].shape == (n_atoms, metadata["channels"])
+    assert out["charge"].shape == (n_atoms, network.channels)
     assert abs(energy.item() - reference["energy"]) <= 1e-7 * n_atoms
     np.testing.assert_allclose(-gradient.numpy(), reference["forces"], rtol=0, atol=1e-6)
     if "energy_sr" in reference:
@@ -71,8 +72,8 @@ def test_reference(shared, name):
 
 
 COMMON = {"sigma": 1.0, "dl": 2.0, "remove_mean": True, "self_factor": 1.0, "channels": 1}
-LR = {**COMMON, "norm": 1.0, "charge_unit": 1 / 9.48933, "remove_self": False}
-LES = {**COMMON, "norm": 90.0474, "charge_unit": 1.0, "remove_self": True}
+LR = {**COMMON, "norm": 1.0, "unit": 1 / 9.48933, "remove_self": False}
+LES = {**COMMON, "norm": 90.0474, "unit": 1.0, "remove_self": True}
 WATER = ["H", "O"]
 
 
@@ -88,7 +89,7 @@ WATER = ["H", "O"]
         # the file weights its long-range energy by 0.01
         (
             "cace-lr_water_4channels_mp1",
-            {**LR, "channels": 4, "norm": 0.01, "charge_unit": 0.1 / 9.48933, "layers": 2},
+            {**LR, "channels": 4, "norm": 0.01, "unit": 0.1 / 9.48933, "layers": 2},
         ),
         ("cace-lr_water_v1", {**LR, "cutoff": 5.5, "layers": 1}),
         ("cace-lr_water_v2", {**LR, "cutoff": 4.5, "layers": 1}),
@@ -96,8 +97,10 @@ WATER = ["H", "O"]
 )
 def test_metadata(shared, name, expected):
     imported = read_cace(checkpoint(shared, name))
-    found = {key: imported.metadata[key] for key in expected}
-    assert found == {**expected, "charge_unit": pytest.approx(expected["charge_unit"], rel=1e-12)}
+    sections = imported_metadata(imported, "float64").values()
+    stated = {k: v for section in sections if isinstance(section, dict) for k, v in section.items()}
+    found = {key: stated[key] for key in expected}
+    assert found == {**expected, "unit": pytest.approx(expected["unit"], rel=1e-12)}
     assert imported.metadata["provenance"]["source"] == f"{name}.pth"
     assert len(imported.metadata["provenance"]["sha256"]) == 64
     assert {p.dtype for p in imported.network.parameters()} == {torch.float64}
@@ -114,17 +117,17 @@ def test_form_of_a_model_that_gives_its_own_polarization(periodic):
     polarization.__setstate__({**attributes, "normalization_factor": 1.0})
     readout = type("Atomwise", (Stub,), {"kind": "", "__slots__": ()})()
     readout.__setstate__({"n_out": 1})
-    settings = {"charge_unit": 1.0, "bec_form": "local"}
+    settings = {"charges": {"unit": 1.0}, "response": {"bec_form": "local"}}
     found = cace._LongRange(settings, readout, readout, "q", "cace-lr", {})
     assert cace._suggestions([], found) == {}
-    assert settings["bec_form"] == "local"
+    assert settings["response"]["bec_form"] == "local"
     cace._suggestions([polarization], found)
-    assert settings["bec_form"] == ("phase" if periodic else "local")
+    assert settings["response"]["bec_form"] == ("phase" if periodic else "local")
 
 
 def test_only_the_fine_tuned_checkpoint_has_the_phase_form(shared):
     forms = {
-        path.stem: read_cace(path).metadata["bec_form"]
+        path.stem: read_cace(path).metadata["response"]["bec_form"]
         for path in (shared / "checkpoints").glob("cace-*.pth")
     }
     assert [name for name, form in forms.items() if form == "phase"] == [
@@ -301,7 +304,8 @@ def test_a_model_without_charges(shared, monkeypatch):
     short_range_only(root)
     monkeypatch.setattr(cace, "load_pickle", lambda _: root)
     imported = read_cace(path)
-    assert imported.metadata["channels"] == imported.network.channels == 0
+    assert imported.network.channels == 0
+    assert imported_metadata(imported, "float64")["latents"] == []
     for key, weight in imported.network.state_dict().items():
         assert torch.equal(weight, full.state_dict()[key])
 
@@ -311,9 +315,9 @@ def test_removed_self_interaction_counts_once_per_channel_of_cace(shared, monkey
     root = load_pickle(path)
     named(root, ".EwaldPotential").state["remove_self_interaction"] = True
     monkeypatch.setattr(cace, "load_pickle", lambda _: root)
-    metadata = read_cace(path).metadata
-    assert metadata["remove_self"] is True
-    assert metadata["self_factor"] == 4.0
+    long_range = read_cace(path).metadata["long_range"]
+    assert long_range["remove_self"] is True
+    assert long_range["self_factor"] == 4.0
 
 
 def varied(module: Stub, **modules_or_weights) -> Stub:
@@ -403,9 +407,10 @@ def test_numbers_that_float32_cannot_hold_are_the_same_in_every_type(shared, mon
         monkeypatch.setattr(cace, "load_pickle", lambda _, root=root: root)
         found[dtype] = read_cace(path)
     single, double = found.values()
-    keys = ("cutoff", "sigma", "dl", "norm")
+    keys = ("sigma", "dl", "norm")
     for imported in found.values():
-        values = [imported.metadata[key] for key in keys]
+        values = [imported.metadata["long_range"][key] for key in keys]
+        values.insert(0, imported.network.cutoff)
         assert values == pytest.approx([5.29, 0.83, 1.7, 1.0], rel=1e-12 if plain else 1e-7)
         assert all(isinstance(value, float) for value in values)
         assert imported.suggested["epsilon_inf"] == pytest.approx(1.83, rel=1e-6)

@@ -23,19 +23,21 @@ def atoms(boundary: str = "triclinic") -> Atoms:
     return Atoms(kinds, positions, cell=cell, pbc=cell is not None)
 
 
-@pytest.mark.parametrize("born", ["local", "phase"])
+@pytest.mark.parametrize("form", ["local", "phase"])
 @pytest.mark.parametrize("boundary", CELLS)
 @pytest.mark.parametrize("name", TOYS)
-def test_agrees_with_forward_of_the_module(toy_model, name, boundary, born):
+def test_agrees_with_forward_of_the_module(toy_model, name, boundary, form):
     """Formulas and one pull-back here, automatic differentiation of the whole energy there."""
     structure = atoms(boundary)
-    calculator = LesCalculator(toy_model(name), born=born, multichannel_bec=True)
+    calculator = LesCalculator(toy_model(name), bec=form, multichannel_bec=True)
     structure.calc = calculator
     periodic = bool(structure.pbc.all())
     edges = neighbor_list(
-        structure.positions, structure.cell.array, periodic, calculator.metadata.cutoff
+        structure.positions, structure.cell.array, periodic, calculator.metadata.network.cutoff
     )
-    species = [calculator.metadata.species.index(s) for s in structure.get_chemical_symbols()]
+    species = [
+        calculator.metadata.network.species.index(s) for s in structure.get_chemical_symbols()
+    ]
     result = calculator.model(
         torch.from_numpy(structure.positions),
         torch.tensor(species),
@@ -43,7 +45,7 @@ def test_agrees_with_forward_of_the_module(toy_model, name, boundary, born):
         torch.from_numpy(structure.pbc.copy()),
         *edges,
         True,
-        born,
+        form,
     )
     tight = {"rtol": 0, "atol": 1e-10}
     np.testing.assert_allclose(structure.get_potential_energy(), result["energy"], **tight)
@@ -54,18 +56,6 @@ def test_agrees_with_forward_of_the_module(toy_model, name, boundary, born):
     if periodic:
         stress = full_3x3_to_voigt_6_stress(result["stress"].numpy())
         np.testing.assert_allclose(structure.get_stress(), stress, **tight)
-
-
-def test_layers_that_cannot_be_told_apart(toy_model):
-    """Without the method only the local form, and open systems, have no Born effective charges."""
-    structure = atoms()
-    structure.calc = LesCalculator(toy_model("no_layers"), born="phase")
-    tensor = structure.calc.get_property("born_effective_charges", structure)
-    np.testing.assert_allclose(tensor, np.zeros((6, 3, 3)), rtol=0, atol=1e-14)
-    structure.calc = LesCalculator(toy_model("no_layers"), born="local")
-    assert structure.get_potential_energy() == 0.0
-    with pytest.raises(CalculationFailed, match="no method 'latents_by_layer', by which Born"):
-        structure.calc.get_property("born_effective_charges", structure)
 
 
 @pytest.mark.parametrize("boundary", CELLS)
@@ -93,7 +83,7 @@ def test_field_force_in_the_open_is_the_derivative_of_the_dipole_energy(toy_mode
     """F = -d(-E.P)/dr with P = sum_j Q_j (r_j - r_0) where the total charge stays as it is."""
     field = np.array([0.3, 0.1, -0.2])
     structure = atoms("open")
-    structure.calc = LesCalculator(toy_model("linear"), field=field, born="phase", neutral=False)
+    structure.calc = LesCalculator(toy_model("linear"), field=field, bec="phase", neutral=False)
     bare = LesCalculator(toy_model("linear"))
 
     def work(positions):
@@ -173,7 +163,7 @@ def test_mixed_boundaries_are_refused(toy_model, pbc):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"born": "finite"}, "'local' or 'phase', got 'finite'"),
+        ({"bec": "finite"}, "'local' or 'phase', got 'finite'"),
         ({"field": [0.1]}, "three numbers in V/A"),
         ({"epsilon_inf": 0.0}, "must be positive"),
     ],

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase import Atoms
+from generate import imported_metadata
 
 from lammps_les.calculators import LesCalculator
 from lammps_les_export import write_model
@@ -30,28 +31,19 @@ CASES.append(("cace-lr_water_v2__liquid64", "bec_k0", "local"))
 
 def export(checkpoint: Path, path: Path) -> Path:
     imported = read_cace(checkpoint)
-    fields = {
-        **imported.metadata,
-        "format_version": 1,
-        "dtype": "float64",
-        "charge_sign": [1.0] * imported.metadata["channels"],
-        "epsilon_inf": 1.0,
-        "atomic_energies": dict.fromkeys(imported.metadata["species"], 0.0),
-        "provenance": {**imported.metadata["provenance"], "date": "2025-01-01"},
-    }
-    write_model(path, imported.network, fields)
+    write_model(path, imported.network, imported_metadata(imported, "float64"))
     return path
 
 
-@pytest.mark.parametrize(("name", "key", "born"), CASES, ids=[f"{c[0]}-{c[1]}" for c in CASES])
-def test_born_effective_charges(shared, tmp_path, name, key, born):
+@pytest.mark.parametrize(("name", "key", "form"), CASES, ids=[f"{c[0]}-{c[1]}" for c in CASES])
+def test_born_effective_charges(shared, tmp_path, name, key, form):
     reference = np.load(shared / "reference" / f"{name}.npz")
     checkpoint = shared / "checkpoints" / f"{name.split('__')[0]}.pth"
     model = export(checkpoint, tmp_path / "model.pt")
     structure = Atoms(
         reference["numbers"], reference["positions"], cell=reference["cell"], pbc=reference["pbc"]
     )
-    calculator = LesCalculator(model, born=born, epsilon_inf=float(reference["epsilon_inf"]))
+    calculator = LesCalculator(model, bec=form, epsilon_inf=float(reference["epsilon_inf"]))
     tensor = calculator.get_property("born_effective_charges", structure)
     expected = reference[key]
     sign = np.sign(np.vdot(tensor, expected))

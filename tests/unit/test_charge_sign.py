@@ -1,12 +1,11 @@
 """The sign of charges is that of Born charges: labels first, then electronegativities."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from ase import Atoms
-from generate import toy_metadata
+from generate import changed, toy_metadata
 from toy_networks import ConstantCharges, LayeredCharges, LinearCharges, OpposedCharges
 
 from lammps_les import pretrained
@@ -173,11 +172,11 @@ def trained(folder, sign, species=("H", "O"), **provenance):
     """Folder of the shipped model, of which -1 is the right sign, with another one or species."""
     network, metadata = pretrained.load("water_rpbe-d3")
     energies = dict.fromkeys(species, 0.0)
-    changes = {"charge_sign": [sign], "species": list(species), "atomic_energies": energies}
-    fields = metadata.model_dump() | changes | {"atomic_masses": {}}
+    config = metadata.network.config | {"species": list(species)}
+    changes = {"sign": [sign], "species": list(species), "atomic_energies": energies}
+    fields = changed(metadata.model_dump(), **changes, config=config, atomic_masses={})
     fields["provenance"] |= provenance
-    config = replace(network.config, species=tuple(species))
-    save_folder(folder, config, network.state_dict(), fields, {})
+    save_folder(folder, network.state_dict(), fields, {})
     return folder
 
 
@@ -189,12 +188,12 @@ def test_a_stated_sign_against_the_electronegativities_is_refused_unless_asked_f
         export_model(wrong, target, structures=water_box(pretrained.load("water_rpbe-d3")[0]))
     assert not target.exists()
     asked = export_model(wrong, target, charge_sign=[1.0])
-    assert asked.metadata.charge_sign == [1.0]
+    assert asked.metadata.charges.sign == [1.0]
     (warning,) = [text for text in asked.notes if text.startswith(WARNING)]
     assert "charge sign +1 as asked for; mean Z H -0.48 O +0.95 e in a box of liquid" in warning
     assert "against the electronegativities" in warning
     right = export_model(trained(tmp_path / "right", -1.0), target)
-    assert right.metadata.charge_sign == [-1.0]
+    assert right.metadata.charges.sign == [-1.0]
     assert any("as the source file states; mean Z H +0.48 O -0.95 e" in n for n in right.notes)
     assert not any(text.startswith(WARNING) for text in right.notes)
 
@@ -207,7 +206,7 @@ def test_a_sign_that_the_training_settled_is_exported_again_with_a_warning(tmp_p
             export_model(folder, tmp_path / "m.pt")
         return
     done = export_model(folder, tmp_path / "m.pt")
-    assert done.metadata.charge_sign == [1.0]
+    assert done.metadata.charges.sign == [1.0]
     assert done.metadata.provenance["charge_sign"] == by
     (warning,) = [text for text in done.notes if text.startswith(WARNING)]
     assert f"against the electronegativities ({by})" in warning
@@ -222,7 +221,7 @@ def test_labels_of_structures_decide_over_all_that_is_not_asked_for(tmp_path, si
         charges = np.where(atoms.numbers == 8, oxygen, -0.5 * oxygen)
         atoms.arrays["BEC"] = (charges[:, None, None] * np.eye(3)).reshape(-1, 9)
         done = export_model(folder, tmp_path / "m.pt", structures=[atoms])
-        assert done.metadata.charge_sign == [oxygen]
+        assert done.metadata.charges.sign == [oxygen]
         (said,) = [text for text in done.notes if "charge sign" in text]
         assert f"(labels H {-0.5 * oxygen:+.2f} O {oxygen:+.2f} e)" in said
         assert said.startswith(WARNING) is (oxygen > 0)
@@ -231,16 +230,19 @@ def test_labels_of_structures_decide_over_all_that_is_not_asked_for(tmp_path, si
 def test_older_run_folders_have_the_form_of_their_configuration(tmp_path):
     folder = trained(tmp_path / "model", -1.0)
     content = json.loads((folder / "config.json").read_text())
-    del content["metadata"]["bec_form"], content["metadata"]["bec_fitted"]
+    del content["metadata"]["response"]["bec_form"], content["metadata"]["response"]["bec_fitted"]
     (folder / "config.json").write_text(json.dumps(content))
-    assert export_model(folder, tmp_path / "m.pt").metadata.bec_form == "local"
+    assert export_model(folder, tmp_path / "m.pt").metadata.response.bec_form == "local"
     (folder / "config.yaml").write_text("charges: {born: phase}\n")
-    assert export_model(folder, tmp_path / "m.pt").metadata.bec_form == "phase"
-    assert export_model(folder, tmp_path / "m.pt", bec_form="local").metadata.bec_form == "local"
+    assert export_model(folder, tmp_path / "m.pt").metadata.response.bec_form == "phase"
+    assert (
+        export_model(folder, tmp_path / "m.pt", bec_form="local").metadata.response.bec_form
+        == "local"
+    )
 
 
 def test_a_stated_sign_is_taken_where_no_structure_is_known(tmp_path):
     folder = trained(tmp_path / "salt", 1.0, ("Na", "Cl"))
     done = export_model(folder, tmp_path / "m.pt")
-    assert done.metadata.charge_sign == [1.0]
+    assert done.metadata.charges.sign == [1.0]
     assert any("--structures would show the Born effective charges" in n for n in done.notes)

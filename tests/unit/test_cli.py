@@ -33,11 +33,16 @@ def test_version():
 def test_info_shows_every_field(toy_model):
     code, text = run("info", toy_model("two_channels", "float32"))
     assert code == 0
-    for name in json.loads(read_metadata(toy_model("two_channels")).model_dump_json()):
-        assert name in text
-    assert "charge_sign │ +1 -1 │" in text
+    for name, value in json.loads(
+        read_metadata(toy_model("two_channels")).model_dump_json()
+    ).items():
+        sections = name in ("network", "long_range", "charges", "response")
+        for field in [f"{name}.{inner}" for inner in value] if sections else [name]:
+            assert field in text or field == "network.config"
+    assert "charges.sign │ +1 -1 │" in text
     assert "remove_self │ yes │" in text
     assert "dtype │ float32 │" in text
+    assert "1.9 0.1 0" in run("info", toy_model("by_hand"))[1]
 
 
 def test_info_of_no_model_is_one_line(tmp_path):

@@ -69,9 +69,9 @@ def test_options_reach_the_model_file(shared, tmp_path):
     assert "warning: charge sign -1 as asked for; mean Z H -0.47 O +0.95 e in a box of" in text
     assert "that is against the electronegativities" in text
     metadata = read_metadata(tmp_path / "m.pt")
-    assert metadata.epsilon_inf == 1.83
-    assert metadata.charge_sign == [-1.0]
-    assert metadata.dtype == "float64"
+    assert metadata.response.epsilon_inf == 1.83
+    assert metadata.charges.sign == [-1.0]
+    assert metadata.network.dtype == "float64"
     assert metadata.atomic_energies == {"H": -13.25, "O": -432.5}
     molecule = Atoms("OHH", [[0, 0, 0], [0.76, 0.59, 0], [-0.76, 0.59, 0]])
     charges = LesCalculator(tmp_path / "m.pt").get_property("charges", molecule)
@@ -106,14 +106,14 @@ def test_signs_of_published_models(shared, tmp_path, checkpoint, structures, sig
     assert oxygen
     assert float(oxygen[1]) < 0.0
     assert ("decided by the labels" in text) is ("_bec" in structures)
-    assert read_metadata(target).charge_sign == signs
+    assert read_metadata(target).charges.sign == signs
     code, text = run(source, "-o", target)
     if "dipeptides" in checkpoint:
         assert code == 1
         assert "give --structures FILE with typical structures, or --charge-sign" in text
     else:
         assert code == 0
-        assert read_metadata(target).charge_sign == signs
+        assert read_metadata(target).charges.sign == signs
 
 
 def test_fine_tuned_model_states_its_own_dielectric_constant(shared, tmp_path):
@@ -121,7 +121,7 @@ def test_fine_tuned_model_states_its_own_dielectric_constant(shared, tmp_path):
     code, text = run(source, "-o", tmp_path / "m.pt")
     assert code == 0
     assert "epsilon_inf 3.1 taken from cace-lr_superionic_2gcc_finetuned.pth" in text
-    assert read_metadata(tmp_path / "m.pt").epsilon_inf == pytest.approx(3.1)
+    assert read_metadata(tmp_path / "m.pt").response.epsilon_inf == pytest.approx(3.1)
 
 
 def test_fine_tuned_model_has_its_published_accuracy_by_default(shared, tmp_path):
@@ -130,7 +130,7 @@ def test_fine_tuned_model_has_its_published_accuracy_by_default(shared, tmp_path
     code, text = run(source, "-o", tmp_path / "m.pt")
     assert code == 0
     assert "Born effective charges in the phase form, as in cace-lr_superionic" in text
-    assert read_metadata(tmp_path / "m.pt").bec_form == "phase"
+    assert read_metadata(tmp_path / "m.pt").response.bec_form == "phase"
     calculator = LesCalculator(tmp_path / "m.pt")
     squares = []
     for atoms in ase.io.read(shared / "data" / "superionic_2gcc_2000K_bec.xyz", ":"):

@@ -13,14 +13,16 @@ from lammps_les.electrostatics import (
     born_effective_charges,
     born_effective_charges_one_layer,
     coupling_charges,
+    dielectric_root,
     polarization,
     unfold,
+    with_dielectric,
     without_mean,
 )
 
 CELL = torch.tensor([[4.3, 0.0, 0.0], [0.9, 5.1, 0.0], [-1.2, 0.4, 4.8]], dtype=torch.float64)
 LEFT_HANDED = CELL[[1, 0, 2]]
-NETWORKS = ["linear", "two_channels", "two_layers", "three_layers"]
+NETWORKS = ["linear", "two_channels", "two_layers", "three_layers", "deep"]
 
 
 def atoms(n: int = 6) -> tuple[Tensor, Tensor]:
@@ -33,7 +35,7 @@ def atoms(n: int = 6) -> tuple[Tensor, Tensor]:
 def charges_in_e(network, edge_vectors, edge_index, species, n) -> Tensor:
     latent = network(edge_vectors, edge_index, species, n)["charge"]
     sign = torch.tensor([1.0, -1.0][: network.channels], dtype=torch.float64)
-    return coupling_charges(latent, 0.7, sign, 1.8)
+    return coupling_charges(latent, 0.7, sign)
 
 
 def charges_of(network, positions, species, cell, periodic) -> Tensor:
@@ -44,22 +46,22 @@ def charges_of(network, positions, species, cell, periodic) -> Tensor:
     return charges_in_e(network, vectors, edge_index, species, len(positions))
 
 
-def tensor_by_unfolding(network, r, species, cell, periodic, remove_mean, born) -> Tensor:
+def tensor_by_unfolding(network, r, species, cell, periodic, remove_mean, form) -> Tensor:
     edge_index, shifts = neighbor_list(r.numpy(), cell.numpy(), periodic, network.cutoff)
     graph = unfold(edge_index, shifts, len(r), network.layers)
     nodes = (r[graph.owner] + graph.shifts.double() @ cell).requires_grad_()
     vectors = nodes[graph.edge_index[1]] - nodes[graph.edge_index[0]]
     q = charges_in_e(network, vectors, graph.edge_index, species[graph.owner], len(r))
-    return born_effective_charges(q, nodes, graph.owner, cell, periodic, remove_mean, born)
+    return born_effective_charges(q, nodes, graph.owner, cell, periodic, remove_mean, form)
 
 
-def tensor_by_edges(network, r, species, cell, periodic, remove_mean, born) -> Tensor:
+def tensor_by_edges(network, r, species, cell, periodic, remove_mean, form) -> Tensor:
     edge_index, shifts = neighbor_list(r.numpy(), cell.numpy(), periodic, network.cutoff)
     vectors = r[edge_index[1]] - r[edge_index[0]] + shifts @ cell
     vectors.requires_grad_()
     q = charges_in_e(network, vectors, edge_index, species, len(r))
     return born_effective_charges_one_layer(
-        q, vectors, edge_index, r, cell, periodic, remove_mean, born
+        q, vectors, edge_index, r, cell, periodic, remove_mean, form
     )
 
 
@@ -140,22 +142,24 @@ def test_local_form_counts_the_charges_of_all_images(name):
 
 
 @pytest.mark.parametrize("remove_mean", [True, False])
-@pytest.mark.parametrize("born", ["local", "phase"])
+@pytest.mark.parametrize("form", ["local", "phase"])
 @pytest.mark.parametrize("periodic", [True, False])
 @pytest.mark.parametrize("name", ["linear", "two_channels"])
-def test_one_pull_back_gives_the_tensor_of_a_one_layer_network(name, periodic, born, remove_mean):
+def test_one_backward_pass_gives_the_tensor_of_a_one_layer_network(
+    name, periodic, form, remove_mean
+):
     network = toy_models()[name][0].double()
     r, species = atoms()
-    arguments = (network, r, species, LEFT_HANDED, periodic, remove_mean, born)
+    arguments = (network, r, species, LEFT_HANDED, periodic, remove_mean, form)
     torch.testing.assert_close(tensor_by_edges(*arguments), tensor_by_unfolding(*arguments))
 
 
 def test_constant_charges_are_born_charges_without_their_mean():
-    """Charges 0.4, -0.8 in file units of 0.7 e with sqrt(1.8), and nothing else."""
+    """Charges 0.4, -0.8 in file units of 0.7 e, and nothing else."""
     network = toy_models()["constant"][0].double()
     r, species = atoms(2)
     tensor = tensor_by_edges(network, r, species, CELL, True, True, "local")
-    z = 0.7 * math.sqrt(1.8) * 0.6
+    z = 0.7 * 0.6
     expected = torch.stack([z * torch.eye(3), -z * torch.eye(3)]).double()
     torch.testing.assert_close(tensor, expected, rtol=0, atol=1e-7)
 
@@ -183,3 +187,21 @@ def test_unknown_form_is_refused():
     r, species = atoms()
     with pytest.raises(RuntimeError, match="'local' or 'phase', but it is 'finite'"):
         tensor_by_edges(network, r, species, CELL, True, True, "finite")
+
+
+def test_the_root_of_a_dielectric_tensor_acts_on_the_p_index():
+    """Its square is the tensor; a number counts like that number times the unit matrix."""
+    epsilon = [[5.8, 0.3, 0.1], [0.3, 4.9, -0.2], [0.1, -0.2, 5.2]]
+    root = dielectric_root(epsilon)
+    torch.testing.assert_close(root @ root, torch.tensor(epsilon, dtype=torch.float64))
+    assert torch.equal(root, root.T)
+    assert bool((torch.linalg.eigvalsh(root) > 0.0).all())
+    bare = torch.randn(4, 3, 3, generator=torch.Generator().manual_seed(1)).double()
+    expected = torch.zeros_like(bare)
+    for i, a, b, c in itertools.product(range(4), range(3), range(3), range(3)):
+        expected[i, a, b] += root[a, c] * bare[i, c, b]
+    torch.testing.assert_close(with_dielectric(bare, root), expected)
+    number = with_dielectric(bare, dielectric_root(1.8))
+    torch.testing.assert_close(number, math.sqrt(1.8) * bare)
+    diagonal = [[1.8, 0.0, 0.0], [0.0, 1.8, 0.0], [0.0, 0.0, 1.8]]
+    torch.testing.assert_close(with_dielectric(bare, dielectric_root(diagonal)), number)

@@ -55,8 +55,8 @@ def test_network_loads_and_is_named():
     assert pretrained.names() == [NAME]
     network, metadata = pretrained.load(NAME)
     assert {p.dtype for p in network.parameters()} == {torch.float32}
-    assert metadata.species == ["H", "O"]
-    assert metadata.epsilon_inf == 1.83
+    assert metadata.network.species == ["H", "O"]
+    assert metadata.response.epsilon_inf == 1.83
     with pytest.raises(ValueError, match=f"no pretrained model 'ice'; there are: {NAME}"):
         pretrained.load("ice")
 
@@ -72,14 +72,15 @@ def test_weights_are_small_plain_and_the_ones_named():
 
 def test_the_folder_is_that_of_one_training():
     config = read_config(FOLDER / "config.yaml")
-    metadata, network = CONFIG["metadata"], CONFIG["network"]
+    metadata = CONFIG["metadata"]
+    network = metadata["network"]["config"]
     assert CONFIG["training"] == ORIGIN
     assert config.seed == ORIGIN["seed"]
     assert list(ORIGIN["data"]) == [file.path for file in config.data.files]
-    assert config.charges.epsilon_inf == metadata["epsilon_inf"]
+    assert config.charges.epsilon_inf == metadata["response"]["epsilon_inf"]
     for name in ("sigma", "dl", "norm", "remove_self"):
-        assert getattr(config.long_range, name) == metadata[name]
-    assert config.network.species == metadata["species"] == network["species"]
+        assert getattr(config.long_range, name) == metadata["long_range"][name]
+    assert config.network.species == metadata["network"]["species"] == network["species"]
     for part in ("representation", "energy", "charge"):
         stated = TypeAdapter(type(getattr(config.network, part))).validate_python(network[part])
         assert getattr(config.network, part) == stated
@@ -141,11 +142,12 @@ def test_export_by_name(tmp_path, monkeypatch):
     result = CliRunner().invoke(app, ["export", NAME, "-o", "model.pt", "--dtype", "float64"])
     assert result.exit_code == 0, result.output
     exported = read_metadata("model.pt").model_dump()
-    assert exported.pop("dtype") == "float64"
+    assert exported["network"].pop("dtype") == "float64"
     assert exported.pop("provenance")["sha256"] == CONFIG["metadata"]["provenance"]["sha256"]
     assert exported.pop("atomic_masses") == {"H": 1.008, "O": 15.999}
-    for name, value in exported.items():
-        assert value == CONFIG["metadata"].get(name)
+    in_folder = CONFIG["metadata"]
+    assert in_folder["network"].pop("dtype") == "float32"
+    assert exported == {name: in_folder[name] for name in exported}
     result = CliRunner().invoke(app, ["export", "ice", "-o", "ice.pt"])
     assert result.exit_code == 1
     assert NAME in " ".join(result.output.split())

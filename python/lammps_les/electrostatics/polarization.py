@@ -32,7 +32,8 @@ def dielectric_root(epsilon_inf: float | Sequence[Sequence[float]]) -> Tensor:
     """
     if isinstance(epsilon_inf, Sequence):
         values, vectors = torch.linalg.eigh(torch.tensor(epsilon_inf, dtype=torch.float64))
-        return (vectors * torch.sqrt(values)) @ vectors.T
+        root = (vectors * torch.sqrt(values)) @ vectors.T
+        return 0.5 * (root + root.T)  # symmetric to the last digit
     return math.sqrt(epsilon_inf) * torch.eye(3, dtype=torch.float64)
 
 
