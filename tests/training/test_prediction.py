@@ -78,8 +78,12 @@ def test_long_range_by_matrices_is_the_plain_sum(kind, channels, remove_self):
 @pytest.mark.parametrize("form", ["local", "phase"])
 @pytest.mark.parametrize(("channels", "layers"), [(1, 1), (2, 1), (1, 2), (2, 3)])
 def test_a_mixed_batch_is_what_the_model_file_gives_for_each_frame(form, channels, layers):
+    """With a dielectric tensor where there are several channels, else a number."""
     network = network_of(channels, layers)
     physics = physics_of(network, form)
+    if channels > 1:
+        tensor = [[1.9, 0.1, 0.0], [0.1, 1.7, 0.0], [0.0, 0.0, 1.6]]
+        physics = replace(physics, epsilon_inf=tensor)
     structures = [waters(kind, n, n) for n, kind in enumerate(CELLS, 1)]
     frames = [
         make_frame(unlabelled(a), {"H": 0.0, "O": 0.0}, 3.2, 1.5, torch.float64) for a in structures

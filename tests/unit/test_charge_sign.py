@@ -26,6 +26,7 @@ from lammps_les_export.sign_evidence import Coupling, a_few, gather
 
 HYDROXYL = Atoms("HO", [[0, 0, 0], [0, 0, 1.0]])
 BARE = Coupling(1.0, 1.0, True, "local")
+EPSILON = [[1.9, 0.1, 0.0], [0.1, 1.7, 0.0], [0.0, 0.0, 1.6]]
 BOX = Atoms(
     ["H", "O"] * 3,
     np.random.default_rng(5).random((6, 3)) * 4.5,
@@ -59,16 +60,17 @@ def test_born_charges_decide_where_latent_charges_have_the_other_sign():
 @pytest.mark.parametrize("form", ["local", "phase"])
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("remove_mean", [True, False])
-def test_evidence_is_what_the_calculator_gives(tmp_path, form, layers, remove_mean):
+@pytest.mark.parametrize("epsilon", [1.8, EPSILON], ids=["number", "tensor"])
+def test_evidence_is_what_the_calculator_gives(tmp_path, form, layers, remove_mean, epsilon):
     network = LinearCharges(["H", "O"], [[0.4, -0.8]], [0.05])
     if layers == 2:
         network = LayeredCharges(["H", "O"], [0.4, -0.8], [0.3, 0.5], slope=0.05, stiffness=0.1)
-    fields = {"bec_form": form, "epsilon_inf": 1.8, "charge_unit": 0.7, "remove_mean": remove_mean}
+    fields = {"bec_form": form, "epsilon_inf": epsilon, "unit": 0.7, "remove_mean": remove_mean}
     write_model(tmp_path / "m.pt", network, toy_metadata(network, "float64", **fields))
     calculator = LesCalculator(tmp_path / "m.pt")
     expected = calculator.get_property("born_effective_charges", BOX)
     labels = [{"born_effective_charges": 2.0 * expected}]
-    evidence = gather(network, [BOX], Coupling(0.7, 1.8, remove_mean, form), labels)
+    evidence = gather(network, [BOX], Coupling(0.7, epsilon, remove_mean, form), labels)
     np.testing.assert_allclose(evidence.predicted[0], expected.ravel(), rtol=0, atol=1e-12)
     trace = np.trace(expected, axis1=1, axis2=2) / 3
     means = [trace[BOX.numbers == number].mean() for number in (1, 8)]

@@ -207,6 +207,33 @@ def test_born_charges_with_a_total_charge_are_differences_of_the_dipole(
     torch.testing.assert_close(difference, expected, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("boundary", CELLS)
+@pytest.mark.parametrize("form", ["local", "phase"])
+@pytest.mark.parametrize("name", ["linear", "two_layers", "total_charge"])
+def test_epsilon_inf_as_a_tensor_turns_the_polarization(tmp_path, name, form, boundary):
+    """Z_iab = sum_c root_ac Z0_icb, with root root = epsilon_inf; nothing else knows of it."""
+    network, changes = toy_models()[name]
+    epsilon = [[5.8, 0.3, 0.1], [0.3, 4.9, -0.2], [0.1, -0.2, 5.2]]
+    r, species = atoms()
+    results = []
+    for n, value in enumerate((1.0, epsilon, 2.25)):
+        fields = toy_metadata(network, "float64", **(changes | {"remove_mean": False}))
+        write_model(tmp_path / f"{n}.pt", network, changed(fields, epsilon_inf=value))
+        module, metadata = load_model(tmp_path / f"{n}.pt")
+        assert metadata.response.epsilon_inf == value
+        cell = CELLS[boundary]
+        results.append(run(module, network.cutoff, r, species, cell, True, form))
+    bare, found, number = (result.pop("bec") for result in results)
+    for result in results[1:]:
+        assert all(torch.equal(result[key], results[0][key]) for key in result)
+    values, vectors = np.linalg.eigh(epsilon)
+    root = torch.from_numpy(vectors @ np.diag(np.sqrt(values)) @ vectors.T)
+    expected = torch.einsum("ac,icb->iab", root, bare)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(number, 1.5 * bare, rtol=0, atol=1e-12)
+    assert (found - found.transpose(1, 2)).abs().max() > 1e-3
+
+
 def test_charge_signs_turn_the_channels(tmp_path):
     network = toy_models()["two_channels"][0]
     r, species = atoms()
