@@ -19,6 +19,7 @@ from lammps_les.model_file import (
     Dielectric,
     Metadata,
     ModelFileError,
+    checked_dielectric,
     network_section,
 )
 from lammps_les_export.adapters import ImportedModel, read_cace
@@ -165,6 +166,10 @@ def export_model(
             notes.append("epsilon_inf is not known and set to 1; Born charges scale as its root")
         else:
             notes.append(f"epsilon_inf {epsilon_text(epsilon_inf)} taken from {Path(source).name}")
+    try:
+        checked_dielectric(epsilon_inf)
+    except ValueError as error:
+        raise ModelFileError(f"epsilon_inf: {error}, got {epsilon_text(epsilon_inf)}") from None
     own_form = response["bec_form"]
     if network.channels > 0 and (bec_form or own_form) == "phase":
         source_of = "asked for" if bec_form else f"as in {Path(source).name}"

@@ -18,8 +18,12 @@ BecForm = Literal["local", "phase"]
 PROVENANCE_KEYS = ("source", "sha256", "program", "version", "date", "citation")
 
 
-def _dielectric(value: Any) -> Any:
-    """A number > 0 or a symmetric positive definite matrix, as it is."""
+def checked_dielectric(value: Any) -> Any:
+    """The value as it is, which should be a number > 0 or a symmetric positive definite matrix.
+
+    Raises:
+        ValueError: it is neither.
+    """
     number = isinstance(value, int | float) and not isinstance(value, bool)
     try:
         matrix = torch.tensor([[value]] if number else value, dtype=torch.float64)
@@ -34,7 +38,7 @@ def _dielectric(value: Any) -> Any:
 _Size = Annotated[int, Field(ge=0)]
 _Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
-Dielectric = Annotated[float | list[list[float]], BeforeValidator(_dielectric)]
+Dielectric = Annotated[float | list[list[float]], BeforeValidator(checked_dielectric)]
 """epsilon_inf: a number > 0, or a symmetric positive definite matrix in rows."""
 
 

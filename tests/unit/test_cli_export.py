@@ -116,6 +116,23 @@ def test_signs_of_published_models(shared, tmp_path, checkpoint, structures, sig
         assert read_metadata(target).charges.sign == signs
 
 
+def test_a_dielectric_tensor_has_nine_numbers(tmp_path):
+    target = tmp_path / "m.pt"
+    code, text = run("water_rpbe-d3", "-o", target, "--epsilon-inf", "1.9,0.1,0,0.1,1.7,0,0,0,1.6")
+    assert code == 0
+    tensor = [[1.9, 0.1, 0.0], [0.1, 1.7, 0.0], [0.0, 0.0, 1.6]]
+    assert read_metadata(target).response.epsilon_inf == tensor
+    for value, message in (
+        ("1.9,0.1", "--epsilon-inf must be a number, or nine with commas, got '1.9,0.1'"),
+        ("water", "--epsilon-inf must be a number, or nine with commas, got 'water'"),
+        ("-1.8", "epsilon_inf: expected a number > 0 or a symmetric positive definite 3 x 3"),
+        ("1,0.1,0,0,1,0,0,0,1", "3 x 3 matrix, got [1 0.1 0; 0 1 0; 0 0 1]"),
+    ):
+        code, text = run("water_rpbe-d3", "-o", target, "--epsilon-inf", value)
+        assert code == 1
+        assert message in text
+
+
 def test_fine_tuned_model_states_its_own_dielectric_constant(shared, tmp_path):
     source = shared / "checkpoints" / "cace-lr_superionic_2gcc_finetuned.pth"
     code, text = run(source, "-o", tmp_path / "m.pt")

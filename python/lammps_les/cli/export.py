@@ -28,6 +28,19 @@ def parse_charge_sign(text: str) -> list[float] | None:
     return [signs[part] for part in parts]
 
 
+def parse_epsilon_inf(text: str | None) -> float | list[list[float]] | None:
+    """Read a number, or the nine of a tensor, row after row, with commas."""
+    if text is None:
+        return None
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (1, 9):
+        raise ValueError(f"--epsilon-inf must be a number, or nine with commas, got '{text}'")
+    return numbers[0] if len(numbers) == 1 else [numbers[n : n + 3] for n in (0, 3, 6)]
+
+
 def parse_atomic_energies(text: str | None) -> dict[str, float] | None:
     """Read ``H=-13.6,O=-432.1`` into eV by symbol."""
     if text is None:
@@ -65,9 +78,10 @@ def export(
         ),
     ] = None,
     epsilon_inf: Annotated[
-        float | None,
+        str | None,
         typer.Option(
-            help="High-frequency dielectric constant (default: the network's own, else 1)."
+            help="High-frequency dielectric constant, or the nine numbers xx,xy,xz,yx,... of a "
+            "tensor (default: the network's own, else 1)."
         ),
     ] = None,
     charge_sign: Annotated[
@@ -122,7 +136,7 @@ def export(
             source,
             target,
             dtype=dtype.value,
-            epsilon_inf=epsilon_inf,
+            epsilon_inf=parse_epsilon_inf(epsilon_inf),
             charge_sign=parse_charge_sign(charge_sign),
             structures=read_structures(structures) if structures else None,
             atomic_energies=parse_atomic_energies(atomic_energies),

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from lammps_les.model_file import Dielectric
 from lammps_les.models import ReadoutConfig, RepresentationConfig
 from lammps_les.models.config import Elements, Positive, Size
 from lammps_les.units import NORM_COULOMB
@@ -154,7 +155,8 @@ class ChargesConfig(Section):
     """What the latent charges mean.
 
     Attributes:
-        epsilon_inf: high-frequency dielectric constant; charges couple to fields as its root.
+        epsilon_inf: high-frequency dielectric constant, or tensor in rows; charges couple to fields
+            as its root.
             Default: that of ``init_from``, else 1 (vacuum), which is remarked on.
         sign: of each channel, or ``auto``: by Born charges (else dipoles) in the data, else the
             more electronegative species get the more negative Born charges.
@@ -165,7 +167,7 @@ class ChargesConfig(Section):
             (the charges of the one channel are shifted alike to sum to it, in the model file too).
     """
 
-    epsilon_inf: Positive | None = None
+    epsilon_inf: Dielectric | None = None
     sign: Literal["auto"] | list[Literal[1, -1]] = "auto"
     remove_mean: bool = True
     bec_form: Literal["local", "phase"] = "local"
