@@ -28,10 +28,13 @@ std::vector<Track> tracks_of(const std::vector<Quantity> &quantities)
   return tracks;
 }
 
-Tensor rows_of(const std::vector<Tensor> &chunks, int64_t width, const torch::TensorOptions &options)
+// One after the other, of which there may be none.
+Tensor joined(const std::vector<Tensor> &chunks, torch::IntArrayRef none, const torch::TensorOptions &options)
 {
-  return chunks.empty() ? torch::zeros({0, width}, options) : chunks.size() == 1 ? chunks[0] : torch::cat(chunks);
+  return chunks.empty() ? torch::empty(none, options) : chunks.size() == 1 ? chunks[0] : torch::cat(chunks);
 }
+
+Tensor sets_of(const std::vector<Tensor> &sets) { return sets.size() == 1 ? sets[0].unsqueeze(0) : torch::stack(sets); }
 
 }    // namespace
 
@@ -66,16 +69,22 @@ PieceInput Chain::input(int piece, const Chunk &chunk) const
   in.kept = level.kept.narrow(0, chunk.begin, chunk.n);
   if (piece == 0) {
     in.sent = level.sent;
-    in.source = torch::zeros({0}, neighbor.options());
-  } else {    // a row for each edge: gradients by them can be weighed edge by edge
+    in.source = torch::empty({0}, neighbor.options());
+  } else if (!chunk.by_edges) {
+    in.sent = level.sent;
+    in.source = neighbor;
+  } else {
     in.sent = level.sent.index_select(0, neighbor);
     in.source = torch::arange(count, neighbor.options());
   }
   return in;
 }
 
-std::vector<Tensor> Chain::evaluate(int piece, Chunk &chunk, bool store)
+std::vector<Tensor> Chain::evaluate(int piece, Chunk &chunk, Keep keep)
 {
+  // of several chunks each would sum over the rows of all atoms
+  chunk.by_edges = keep == Keep::Moments || levels_[piece].chunks.size() > 1;
+  bool store = keep != Keep::Nothing;
   double &per_center = bytes_per_center_[piece];
   if (store && stored_bytes_ + per_center * static_cast<double>(chunk.n) > store_bytes_) store = false;
   const PieceInput in = input(piece, chunk);
@@ -91,7 +100,7 @@ std::vector<Tensor> Chain::evaluate(int piece, Chunk &chunk, bool store)
   return network_.evaluate(in, &chunk.stored);
 }
 
-std::vector<Tensor> Chain::forward(const Graph &graph, bool store)
+std::vector<Tensor> Chain::forward(const Graph &graph, Keep keep)
 {
   graph_ = &graph;
   const auto &about = network_.metadata().network;
@@ -101,8 +110,8 @@ std::vector<Tensor> Chain::forward(const Graph &graph, bool store)
   levels_.resize(pieces);
   bytes_per_center_.resize(pieces, 0.0);
   stored_bytes_ = 0.0;
-  levels_[0].kept = torch::zeros({graph.n_all(), 0}, options);
-  levels_[0].sent = torch::zeros({0, 0}, options);
+  levels_[0].kept = torch::empty({graph.n_all(), 0}, options);
+  levels_[0].sent = torch::empty({0, 0}, options);
   for (int t = 0;; t++) {
     Level &level = levels_[t];
     const size_t reach = std::min<size_t>(pieces - 1 - t, graph.rings.size() - 1);
@@ -110,20 +119,20 @@ std::vector<Tensor> Chain::forward(const Graph &graph, bool store)
     if (level.n > 0) {
       const int64_t parts = cut() ? (level.n - 1) / chunk_size() + 1 : 1, size = (level.n - 1) / parts + 1;    // of even size
       for (int64_t begin = 0; begin < level.n; begin += size)
-        level.chunks.push_back({begin, std::min(size, level.n - begin), nullptr});
+        level.chunks.push_back({begin, std::min(size, level.n - begin), nullptr, false});
     }
     std::vector<std::vector<Tensor>> outputs(2);
     for (Chunk &chunk : level.chunks) {
-      const auto out = evaluate(t, chunk, store);
+      const auto out = evaluate(t, chunk, keep);
       for (size_t i = 0; i < out.size(); i++) outputs[i].push_back(out[i]);
     }
     if (t + 1 == pieces) {
       const int64_t channels = network_.metadata().charges.channels;
-      Tensor energy = outputs[0].empty() ? torch::zeros({0}, options) : torch::cat(outputs[0]);
-      return {energy, channels > 0 ? rows_of(outputs[1], channels, options) : torch::zeros({level.n, 0}, options)};
+      return {joined(outputs[0], {0}, options),
+              channels > 0 ? joined(outputs[1], {0, channels}, options) : torch::empty({level.n, 0}, options)};
     }
-    levels_[t + 1].kept = rows_of(outputs[0], about.kept[t], options);
-    const Tensor sent = rows_of(outputs[1], about.sent[t], options);
+    levels_[t + 1].kept = joined(outputs[0], {0, about.kept[t]}, options);
+    const Tensor sent = joined(outputs[1], {0, about.sent[t]}, options);
     levels_[t + 1].sent = graph.exchange ? graph.exchange->forward(sent) : sent;
   }
 }
@@ -168,8 +177,8 @@ std::vector<EdgeResponse> Chain::backward(const std::vector<Quantity> &quantitie
     if (e.defined()) energy.push_back(e);
     latents.push_back(w);
   }
-  std::vector<Tensor> weights{energy.empty() ? torch::zeros({0, n}, options) : torch::stack(energy)};
-  if (network_.metadata().charges.channels > 0) weights.push_back(torch::stack(latents));
+  std::vector<Tensor> weights{energy.empty() ? torch::empty({0, n}, options) : sets_of(energy)};
+  if (network_.metadata().charges.channels > 0) weights.push_back(sets_of(latents));
 
   // ---- down the chain
   const int pieces = network_.pieces();
@@ -178,16 +187,23 @@ std::vector<EdgeResponse> Chain::backward(const std::vector<Quantity> &quantitie
     Level &level = levels_[t];
     const int64_t below = t > 0 ? levels_[t - 1].n : 0, rows = level.sent.size(0);
     const int64_t kept_width = t > 0 ? level.kept.size(1) : 0, sent_width = t > 0 ? level.sent.size(1) : 0;
-    Tensor by_kept = torch::zeros({t > 0 ? count : 0, below, kept_width}, options);
-    Tensor by_sent = torch::zeros({t > 0 ? rows : 0, count * sent_width}, options);
+    Tensor by_kept, by_sent;
+    if (t > 0) {
+      by_kept = torch::zeros({count, below, kept_width}, options);
+      by_sent = torch::zeros({rows, count * sent_width}, options);    // of a rank without atoms too
+    }
     for (const int64_t i : active)
       if (!by_edges[i].defined())
         by_edges[i] = pieces > 1 ? torch::zeros({n_edges, 3}, f64) : torch::empty({n_edges, 3}, f64);
     for (Chunk &chunk : level.chunks) {
       std::vector<Tensor> of_chunk;
       for (const Tensor &w : weights) of_chunk.push_back(w.narrow(1, chunk.begin, chunk.n));
+      const bool moments = count > static_cast<int64_t>(quantities.size());
       std::unique_ptr<Stored> again;
-      if (!chunk.stored) network_.evaluate(input(t, chunk), &again);
+      if (!chunk.stored || (t > 0 && moments && !chunk.by_edges)) {
+        chunk.by_edges = chunk.by_edges || moments;
+        network_.evaluate(input(t, chunk), &again);
+      }
       const PieceGradients found = network_.backward(again ? *again : *chunk.stored, of_chunk, last || again);
       if (last) chunk.stored.reset();
 
@@ -213,7 +229,9 @@ std::vector<EdgeResponse> Chain::backward(const std::vector<Quantity> &quantitie
         const Tensor reach = along_edges[which].narrow(0, begin, edges).select(1, direction).unsqueeze(1).to(options);
         sent[i] = sent[i].defined() ? sent[i] - reach * sent[plain] : -reach * sent[plain];
       }
-      add_rows(by_sent, graph.edge_index[1].narrow(0, begin, edges), torch::cat(sent, 1), 1.0);
+      const Tensor all = sent.size() == 1 ? sent[0] : torch::cat(sent, 1);
+      if (chunk.by_edges) add_rows(by_sent, graph.edge_index[1].narrow(0, begin, edges), all, 1.0);
+      else by_sent = all;    // of the only chunk
     }
     if (t == 0) break;
     if (graph.exchange) by_sent = graph.exchange->reverse(by_sent);

@@ -33,6 +33,9 @@ struct EdgeResponse {
   torch::Tensor moment;
 };
 
+// What forward() stores: nothing, what gradients need, or what moments need, which are weighed edge by edge.
+enum class Keep { Nothing, Gradients, Moments };
+
 class Chain {
  public:
   // What is stored for backward() takes at most `store_bytes`: the rest is evaluated again there.
@@ -40,7 +43,7 @@ class Chain {
 
   // Collective where the graph has an exchange. Energies [n_owned] and latents [n_owned, C], without a graph of torch's. `graph` must stay
   // until the last backward().
-  std::vector<torch::Tensor> forward(const Graph &graph, bool store);
+  std::vector<torch::Tensor> forward(const Graph &graph, Keep keep);
 
   // Collective likewise. `last`: what is stored is dropped on the way.
   std::vector<EdgeResponse> backward(const std::vector<Quantity> &quantities, bool last);
@@ -54,6 +57,7 @@ class Chain {
   struct Chunk {
     int64_t begin, n;    // centers
     std::unique_ptr<Stored> stored;
+    bool by_edges;    // a row of `sent` for each edge, so that gradients by them can be weighed one by one
   };
   struct Level {            // one piece
     int64_t n = 0;          // centers
@@ -70,7 +74,7 @@ class Chain {
   bool cut() const { return network_.metadata().network.cut(); }
   int64_t chunk_size() const;
   PieceInput input(int piece, const Chunk &chunk) const;
-  std::vector<torch::Tensor> evaluate(int piece, Chunk &chunk, bool store);
+  std::vector<torch::Tensor> evaluate(int piece, Chunk &chunk, Keep keep);
   int64_t edges_of(int piece, const Chunk &chunk, int64_t *begin) const;
 };
 

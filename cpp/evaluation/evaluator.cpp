@@ -41,11 +41,11 @@ std::string Evaluator::begin_run(const Boundary &boundary, const Tensor &cell, d
   return long_range() ? long_range_.choose(boundary, cell, n_atoms) : "";
 }
 
-void Evaluator::run_network(Graph graph, bool store)
+void Evaluator::run_network(Graph graph, Keep keep)
 {
   graph_ = std::move(graph);
   charge_response_.reset();
-  const auto outputs = chain_.forward(graph_, store);
+  const auto outputs = chain_.forward(graph_, keep);
   energy_ = outputs[0];
   latents_ = outputs[1];
 }
@@ -126,7 +126,8 @@ Result Evaluator::tally(const Want &want, const EdgeResponse &energy) const
 
 Result Evaluator::evaluate(Graph graph, const Want &want, StepTimes &times)
 {
-  times.measure(StepTimes::NETWORK, [&] { run_network(std::move(graph), true); });
+  const bool moments = want.response || want.centroid_virial;
+  times.measure(StepTimes::NETWORK, [&] { run_network(std::move(graph), moments ? Keep::Moments : Keep::Gradients); });
   times.measure(StepTimes::LONG_RANGE, [&] { run_long_range(want); });
   const EdgeResponse energy = times.measure(StepTimes::BACKWARD, [&] { return run_backward(want); });
   return times.measure(StepTimes::TALLY, [&] { return tally(want, energy); });
@@ -134,7 +135,7 @@ Result Evaluator::evaluate(Graph graph, const Want &want, StepTimes &times)
 
 void Evaluator::evaluate_charges(Graph graph, StepTimes &times)
 {
-  times.measure(StepTimes::NETWORK, [&] { run_network(std::move(graph), false); });
+  times.measure(StepTimes::NETWORK, [&] { run_network(std::move(graph), Keep::Nothing); });
   times.measure(StepTimes::LONG_RANGE, [&] { run_long_range({}); });
 }
 

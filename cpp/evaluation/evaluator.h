@@ -83,7 +83,7 @@ class Evaluator {
   torch::Tensor sqrt_epsilon_;      // [3, 3] f64 on the host
   std::optional<EdgeResponse> charge_response_;    // of their sum, of one layer, if it is at hand
 
-  void run_network(Graph graph, bool store);
+  void run_network(Graph graph, Keep keep);
   void run_long_range(const Want &want);
   EdgeResponse run_backward(const Want &want);
   Result tally(const Want &want, const EdgeResponse &energy) const;
