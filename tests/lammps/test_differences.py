@@ -16,6 +16,7 @@ MODELS = [
     "harmonic",
     "total_charge",
     "total_charge_two_layers",
+    "deep",
 ]
 CHANNELS = {"two_channels": 2, "harmonic": 0}
 STEP = 1e-4  # A, or strain
@@ -81,7 +82,7 @@ def test_virial(name: str, strained: Atoms, toy_model: Callable[..., Path], tmp_
 
 
 @pytest.mark.parametrize("form", ["local", "phase"])
-@pytest.mark.parametrize("name", ["linear", "two_layers"])
+@pytest.mark.parametrize("name", ["linear", "two_layers", "deep", "wrapped"])
 def test_field_force(
     name: str, form: str, strained: Atoms, toy_model: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -106,7 +107,7 @@ def test_field_force(
         bec = np.stack([without.columns[f"bec{k}"] for k in range(9)], axis=1).reshape(-1, 3, 3)
         expected = np.einsum("a,iab->ib", field, bec)
         net = expected.sum(axis=0)
-        if name == "two_layers":  # the index order is put to the test
+        if name in ("two_layers", "deep"):  # the index order is put to the test
             assert np.abs(bec - bec.transpose(0, 2, 1)).max() > 1e-3
         np.testing.assert_allclose(
             [with_field.values[f"net{a}"] for a in (1, 2, 3)], net, atol=1e-9

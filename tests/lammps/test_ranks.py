@@ -16,7 +16,14 @@ from lammps_les.models import LesNetwork
 from lammps_les_export import write_model
 
 # toy (or published) model, layers, channels
-MODELS = [("linear", 1), ("two_channels", 2), ("two_layers", 1), ("three_layers", 1)]
+MODELS = [
+    ("linear", 1),
+    ("two_channels", 2),
+    ("two_layers", 1),
+    ("three_layers", 1),
+    ("deep", 1),
+    ("wrapped", 1),
+]
 
 
 def cubic(water: Callable[..., Atoms]) -> Atoms:
