@@ -192,5 +192,5 @@ def test_a_network_without_charges_trains(workplace):
     changed["training"]["epochs"] = 1
     (workplace / "short.yaml").write_text(yaml.safe_dump(changed))
     command(str(workplace / "short.yaml"))
-    assert load_folder(workplace / "short")[1].channels == 0
+    assert load_folder(workplace / "short")[1].charges.channels == 0
     assert (workplace / "short" / "model.pt").exists()
