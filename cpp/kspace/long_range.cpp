@@ -27,7 +27,7 @@ std::string LongRangeSum::choose(const Boundary &boundary, const Tensor &cell, d
 {
   solver_.reset();
   ready_ = mesh_ = measured_in_this_run_ = false;
-  n_atoms_ = n_atoms;
+  settings_.mesh.n_atoms = n_atoms;
   periodic_ = boundary[0];
   if (boundary[1] != periodic_ || boundary[2] != periodic_)
     throw std::runtime_error(
@@ -41,7 +41,7 @@ std::string LongRangeSum::choose(const Boundary &boundary, const Tensor &cell, d
   }
   const bool automatic = settings_.method == KspaceChoice::Auto;
   // also where the mesh is asked for: it throws where there is none
-  const Cost cost = settings_.method != KspaceChoice::Direct ? estimate_cost(parameters_, settings_.mesh, cell, n_atoms)
+  const Cost cost = settings_.method != KspaceChoice::Direct ? estimate_cost(parameters_, settings_.mesh, cell)
                                                              : Cost{};
   mesh_ = automatic ? cost.mesh < cost.direct : settings_.method == KspaceChoice::Mesh;
   solver_ = mesh_ ? make_mesh_sum(parameters_, settings_.mesh, comm_) : make_direct_sum(parameters_, comm_);
@@ -59,7 +59,8 @@ bool LongRangeSum::must_measure(const Tensor &cell) const
   constexpr double SAME_CELL = 0.01;
   if (!mesh_ || settings_.mesh_error == MeshCheck::No) return false;
   if (settings_.mesh_error == MeshCheck::Yes && !measured_in_this_run_) return true;
-  return !measured_ || measured_atoms_ != n_atoms_ || strain(cell, measured_cell_) > SAME_CELL;
+  return !measured_ || measured_->settings.n_atoms != settings_.mesh.n_atoms ||
+         strain(cell, measured_cell_) > SAME_CELL;
 }
 
 void LongRangeSum::set_up_from(const Tensor &cell)
@@ -74,7 +75,6 @@ void LongRangeSum::set_up(const Tensor &positions, const Tensor &sources, const 
     measured_ = measure_mesh(parameters_, settings_.mesh, positions, sources, cell,
                              settings_.mesh_error == MeshCheck::Yes, comm_);
     measured_cell_ = cell.clone();
-    measured_atoms_ = n_atoms_;
     measured_in_this_run_ = true;
   }
   if (mesh_) solver_ = make_mesh_sum(parameters_, measured_ ? measured_->settings : settings_.mesh, comm_);

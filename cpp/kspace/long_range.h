@@ -61,11 +61,9 @@ class LongRangeSum {
   const Communicator &comm_;
   std::unique_ptr<Solver> solver_;
   bool periodic_ = true, mesh_ = false, ready_ = false;
-  double n_atoms_ = 0.0;
   // the last measurement of the mesh, which holds as long as the cell and the number of atoms do
   std::optional<MeasuredMesh> measured_;
   torch::Tensor measured_cell_;
-  double measured_atoms_ = 0.0;
   bool measured_in_this_run_ = false;
 
   bool must_measure(const torch::Tensor &cell) const;

@@ -1,9 +1,10 @@
 #include "mesh_choice.h"
 
-#include "window.h"
+#include "aliasing.h"
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 namespace les {
 
@@ -12,7 +13,18 @@ using torch::Tensor;
 namespace {
 
 constexpr double SAFETY = 2.0;                 // between the error estimated and the accuracy asked for
-constexpr double FINEST_OVERSAMPLING = 2.5;    // of a refined mesh
+constexpr double FINEST_OVERSAMPLING = 2.5;    // of a mesh that is chosen
+constexpr double FINEST_FOR_ORDER = 5.0;       // where the order is given
+constexpr double WATER = 0.1;                  // atoms / A^3
+
+// Estimated seconds of a step on one core: a constant, and for each mesh point, atom, and point of the window of an atom, in rows of
+// whole vectors
+constexpr double MESH_START = 8e-4, MESH_POINT = 8e-9, MESH_ATOM = 2e-7, MESH_TERM = 7e-10;
+
+double atoms_of(const MeshSettings &settings, const Tensor &cell)
+{
+  return settings.n_atoms > 0.0 ? settings.n_atoms : WATER * std::abs(torch::det(cell).item<double>());
+}
 
 // Smallest size of the form 2^a 3^b 5^c that is even and not below n.
 int64_t good_size(int64_t n)
@@ -25,47 +37,62 @@ int64_t good_size(int64_t n)
   }
 }
 
-int choose_order(const MeshSettings &settings)
+double mesh_cost(const MeshChoice &choice, double n_atoms)
 {
-  if (settings.order > 0) return settings.order;
-  return 6 + (settings.accuracy < 3e-4) + (settings.accuracy < 3e-5) + (settings.accuracy < 3e-6) +
-         (settings.accuracy < 3e-7);
+  const double points = static_cast<double>(choice.mesh[0] * choice.mesh[1] * choice.mesh[2]);
+  const int row = (choice.order + 3) / 4 * 4;
+  return MESH_START + MESH_POINT * points + n_atoms * (MESH_ATOM + MESH_TERM * choice.order * choice.order * row);
+}
+
+// The mesh of a window of `order` points, and of the spacing dl/2 / oversampling.
+MeshChoice mesh_of(const LongRangeParameters &parameters, const Tensor &cell, int order, double oversampling)
+{
+  // of the spacing asked for, not of the mesh that comes of it: the window must not change with small changes of the cell
+  MeshChoice choice{{}, order, oversampling, aliasing_error(order, oversampling, parameters.sigma / parameters.dl)};
+  const Tensor lengths = cell.norm(2, 1);
+  const double spacing = 0.5 * parameters.dl / oversampling;
+  for (int m = 0; m < 3; m++)
+    choice.mesh[m] =
+        good_size(std::max<int64_t>(static_cast<int64_t>(std::ceil(lengths[m].item<double>() / spacing)), 2 * order));
+  return choice;
 }
 
 }    // namespace
 
 MeshChoice choose_mesh(const LongRangeParameters &parameters, const MeshSettings &settings, const Tensor &cell)
 {
-  MeshChoice choice{};
-  choice.order = choose_order(settings);
-  TORCH_CHECK(choice.order >= MeshSettings::MIN_ORDER && choice.order <= MeshSettings::MAX_ORDER, "a window of ",
-              choice.order, " points is not implemented; expected ", MeshSettings::MIN_ORDER, " to ",
-              MeshSettings::MAX_ORDER);
-  double spacing = settings.spacing > 0.0
-                       ? settings.spacing
-                       : 0.5 * parameters.dl / Window::oversampling_for(choice.order, settings.accuracy / SAFETY);
-  TORCH_CHECK(spacing < 0.5 * parameters.dl, "mesh spacing ", spacing,
+  const int given = settings.order;
+  TORCH_CHECK(given == 0 || (given >= MeshSettings::MIN_ORDER && given <= MeshSettings::MAX_ORDER), "a window of ",
+              given, " points is not implemented; expected ", MeshSettings::MIN_ORDER, " to ", MeshSettings::MAX_ORDER);
+  TORCH_CHECK(settings.spacing < 0.5 * parameters.dl, "mesh spacing ", settings.spacing,
               " A is too coarse for this model: it must be below dl/2 = ", 0.5 * parameters.dl, " A");
-  if (settings.reference) {
-    choice.order += 2;
-    spacing /= 1.5;
+  const double accuracy = settings.accuracy / SAFETY, n_atoms = atoms_of(settings, cell),
+               sigma_by_dl = parameters.sigma / parameters.dl;
+  std::optional<MeshChoice> best;
+  for (int order = given ? given : MeshSettings::MIN_ORDER; order <= (given ? given : MeshSettings::MAX_ORDER);
+       order++) {
+    double oversampling = 0.5 * parameters.dl / settings.spacing;
+    if (settings.spacing == 0.0)
+      oversampling = oversampling_for(order, accuracy, sigma_by_dl, given ? FINEST_FOR_ORDER : FINEST_OVERSAMPLING);
+    if (oversampling == 0.0) continue;
+    const MeshChoice choice = mesh_of(parameters, cell, order, oversampling);
+    // of a spacing given by hand, the first order that reaches the accuracy, or the last one
+    if (settings.spacing > 0.0) {
+      best = choice;
+      if (choice.error <= accuracy) break;
+    } else if (!best || mesh_cost(choice, n_atoms) < mesh_cost(*best, n_atoms)) best = choice;
   }
-  // of the spacing asked for, not of the mesh that came of it: the window must not change with small changes of the cell
-  choice.oversampling = 0.5 * parameters.dl / spacing;
-  choice.error = Window::error(choice.order, choice.oversampling);
-  const Tensor lengths = cell.norm(2, 1);
-  for (int m = 0; m < 3; m++)
-    choice.mesh[m] = good_size(
-        std::max<int64_t>(static_cast<int64_t>(std::ceil(lengths[m].item<double>() / spacing)), 2 * choice.order));
-  return choice;
+  TORCH_CHECK(best, "a window of ", given,
+              " points cannot reach the accuracy asked for; take a larger order, or a larger accuracy");
+  return settings.reference ? mesh_of(parameters, cell, best->order + 2, 1.5 * best->oversampling) : *best;
 }
 
 bool refine(const LongRangeParameters &parameters, MeshSettings &settings, const Tensor &cell, double factor)
 {
   if (settings.spacing > 0.0) return false;
   const MeshChoice now = choose_mesh(parameters, settings, cell);
-  const double least =
-      SAFETY * Window::error(settings.order > 0 ? settings.order : MeshSettings::MAX_ORDER, FINEST_OVERSAMPLING);
+  const double least = SAFETY * aliasing_error(settings.order > 0 ? settings.order : MeshSettings::MAX_ORDER,
+                                               FINEST_OVERSAMPLING, parameters.sigma / parameters.dl);
   MeshSettings finer = settings;
   for (;; factor = 0.5) {
     if (finer.accuracy <= least) return false;
@@ -84,18 +111,12 @@ double direct_terms(const LongRangeParameters &parameters, const Tensor &cell, d
   return n_atoms * box;
 }
 
-Cost estimate_cost(const LongRangeParameters &parameters, const MeshSettings &settings, const Tensor &cell,
-                   double n_atoms)
+Cost estimate_cost(const LongRangeParameters &parameters, const MeshSettings &settings, const Tensor &cell)
 {
-  // seconds: a constant, and for each unit of work
   constexpr double DIRECT_START = 8e-4, DIRECT_TERM = 7e-10;
-  constexpr double MESH_START = 8e-4, MESH_POINT = 2.6e-8,
-                   MESH_TERM = 4e-10;    // one point; one atom and one of its points
-  const MeshChoice choice = choose_mesh(parameters, settings, cell);
-  const double points = static_cast<double>(choice.mesh[0] * choice.mesh[1] * choice.mesh[2]);
-  const double window = std::pow(choice.order, 3);
+  const double n_atoms = atoms_of(settings, cell);
   return {DIRECT_START + DIRECT_TERM * direct_terms(parameters, cell, n_atoms),
-          MESH_START + MESH_POINT * points + MESH_TERM * n_atoms * window};
+          mesh_cost(choose_mesh(parameters, settings, cell), n_atoms)};
 }
 
 }    // namespace les

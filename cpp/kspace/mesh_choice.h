@@ -7,13 +7,14 @@
 
 namespace les {
 
-// How a mesh is chosen. Spacing and order that are not given follow from the accuracy.
+// How a mesh is chosen. Spacing and order that are not given are those that reach the accuracy in the least time.
 struct MeshSettings {
   static constexpr int MIN_ORDER = 5, MAX_ORDER = 10;
 
   double accuracy = 1e-5;    // relative rms error of forces and fields
   double spacing = 0.0;      // A along each lattice vector; 0: by accuracy
   int order = 0;             // points of the window on each axis; 0: by accuracy
+  double n_atoms = 0.0;      // of all ranks, which decides between fine meshes and wide windows; 0: as in water
   bool loops = true;         // on a CPU, loop over atoms; false: tensor operations, as on a GPU
   // two points more and two thirds of the spacing: the mesh that serves as a reference for the one of these settings
   bool reference = false;
@@ -45,7 +46,6 @@ double direct_terms(const LongRangeParameters &parameters, const torch::Tensor &
 struct Cost {
   double direct = 0.0, mesh = 0.0;
 };
-Cost estimate_cost(const LongRangeParameters &parameters, const MeshSettings &settings, const torch::Tensor &cell,
-                   double n_atoms);
+Cost estimate_cost(const LongRangeParameters &parameters, const MeshSettings &settings, const torch::Tensor &cell);
 
 }    // namespace les

@@ -31,7 +31,9 @@ class MeshSum : public Solver {
   {
     choice_ = choose_mesh(p_, settings_, cell);
     window_ = std::make_unique<Window>(choice_.order, choice_.oversampling);
-    transform_ = MeshTransform(choice_.mesh, comm_);
+    // |k| <= 2 pi/dl means |n3| <= |a3|/dl; the mesh is finer than that
+    const double highest = cell[2].norm().item<double>() / p_.dl * (1.0 + SHELL_TOLERANCE);
+    transform_ = MeshTransform(choice_.mesh, static_cast<int64_t>(highest), comm_);
 
     // integer triples, window transform and mask on this rank's part of the spectrum
     const Brick &part = transform_.spectrum();
@@ -44,7 +46,6 @@ class MeshSum : public Solver {
     }
     const auto grid = torch::meshgrid({n[0], n[1], n[2]}, "ij"), window = torch::meshgrid({w[0], w[1], w[2]}, "ij");
     const Tensor triples = torch::stack({grid[0], grid[1], grid[2]}, -1).reshape({-1, 3});
-    n_spectrum_ = triples.size(0);
     vectors_ = WaveVectors(p_, triples, cell);
     window_squared_ = (window[0] * window[1] * window[2]).square().reshape({-1}).index_select(0, vectors_.inside());
     // k and -k: the half that the real transform keeps stands for both, but for n3 = 0
@@ -56,35 +57,32 @@ class MeshSum : public Solver {
                const Fields *earlier) const override
   {
     const Tensor q = charges_of(sources);
-    const int64_t channels = q.size(1);
+    const int64_t n = q.size(0), channels = q.size(1);
     const Influence &influence = influence_of(cell, q.options());
-    const Tensor &g = influence.green;
     const MeshOfAtoms mesh(*this, positions, influence, q);
 
     Fields out;
-    out.values = torch::zeros_like(sources);
+    out.values = torch::empty({n, channels, 1}, q.options());
     out.virial = torch::zeros({3, 3}, positions.options());
-    if (atom_virial) out.atom_virial = torch::zeros({q.size(0), 3, 3}, positions.options());
-    Tensor slopes = torch::zeros({q.size(0), channels, 1, 3}, positions.options());    // by fractional coordinates
+    if (atom_virial) out.atom_virial = torch::zeros({n, 3, 3}, positions.options());
+    Tensor slopes = torch::empty({n, channels, 1, 3}, positions.options());    // by fractional coordinates
     for (int64_t c = 0; c < channels; c++) {
       const Tensor qc = q.select(1, c);
-      out.spectrum.push_back(mesh.spectrum(qc));
-      const Tensor &rho = out.spectrum.back(), &other = earlier ? earlier->spectrum[c] : rho;
-      const auto [phi, slope] = mesh.stencils.gather_with_slope(mesh.back(rho * (2.0 * g).view(rho.sizes())));
-      out.values.select(2, 0).select(1, c).copy_(phi);
+      out.spectrum.push_back(mesh.spectrum(qc, influence));
+      const Tensor &phi = out.spectrum.back(), &other = earlier ? earlier->spectrum[c] : phi;
+      const auto [value, slope] = mesh.stencils.gather_with_slope(mesh.back(phi));
+      out.values.select(2, 0).select(1, c).copy_(value);
       slopes.select(2, 0).select(1, c).copy_(slope);
-      // sum over both halves of f Re[S S'*] T_ab
-      const auto inside = [&](const Tensor &s) {
-        return torch::view_as_real(s.reshape({-1}).index_select(0, influence.inside)).to(torch::kFloat64);
-      };
-      const Tensor power = earlier ? inside(rho) * inside(other) : inside(rho).square();
-      out.virial += (influence.power_weight * power.sum(-1)).matmul(influence.strain).view({3, 3});
+      // sum over both halves of (N/V) f Re[S S'*] T_ab
+      const Tensor mine = inside(phi, influence), theirs = earlier ? inside(other, influence) : mine;
+      const Tensor product =
+          torch::addcmul(torch::real(mine) * torch::real(theirs), torch::imag(mine), torch::imag(theirs));
+      out.virial += product.to(torch::kFloat64).matmul(influence.power_strain).view({3, 3});
       if (!atom_virial) continue;
-      for (int a = 0; a < 3; a++)    // W_i = sum_k f T_ab Re[q_i conj(S') exp(i k.r_i)]
+      for (int a = 0; a < 3; a++)    // W_i = sum_k (N/V) f T_ab Re[q_i conj(S') exp(i k.r_i)]
         for (int b = 0; b <= a; b++) {
-          const Tensor t = on_spectrum(influence.strain.select(1, 3 * a + b).to(g.options()), influence);
-          const Tensor w =
-              (qc * mesh.stencils.gather(mesh.back(other * (g * t).view(rho.sizes())))).to(torch::kFloat64);
+          const Tensor t = on_spectrum(0.5 * influence.strain.select(1, 3 * a + b).to(q.options()), influence);
+          const Tensor w = (qc * mesh.stencils.gather(mesh.back(other * t))).to(torch::kFloat64);
           out.atom_virial.select(1, a).select(1, b) += w;
           if (a != b) out.atom_virial.select(1, b).select(1, a) += w;
         }
@@ -102,11 +100,10 @@ class MeshSum : public Solver {
     const Tensor slope = vectors_.weights(cell).slope.to(q.options());
     Tensor out = torch::zeros({q.size(0), q.size(1), 3}, positions.options());
     for (int64_t c = 0; c < q.size(1); c++) {
-      const Tensor rho = mesh.spectrum(q.select(1, c));    // S*
+      const Tensor phi = mesh.spectrum(q.select(1, c), influence);
       for (int a = 0; a < 3; a++) {
-        const Tensor t = on_spectrum(slope.select(1, a), influence);
-        const Tensor factor = torch::complex(torch::zeros_like(t), 2.0 * influence.green * t);
-        out.select(1, c).select(1, a).copy_(mesh.stencils.gather(mesh.back(rho * factor.view(rho.sizes()))));
+        const Tensor t = on_spectrum(slope.select(1, a), influence), i = torch::complex(torch::zeros_like(t), t);
+        out.select(1, c).select(1, a).copy_(mesh.stencils.gather(mesh.back(phi * i)));
       }
     }
     return out;
@@ -130,7 +127,6 @@ class MeshSum : public Solver {
   std::unique_ptr<Window> window_;
   MeshTransform transform_;
   // of this rank's part of the spectrum, host f64
-  int64_t n_spectrum_ = 0;    // k
   WaveVectors vectors_;
   Tensor window_squared_;    // [k'] of those inside
   Tensor weight_;            // [k'] 2 where -k is left out, else 1
@@ -138,12 +134,13 @@ class MeshSum : public Solver {
   // What depends on the cell alone, on the device of the sources: made anew when the cell changes.
   struct Influence {
     Tensor cell;
-    Tensor inverse;         // [3, 3] f64: fractional coordinates are r inverse
-    Tensor size;            // [3] f64, points along the axes
-    Tensor green;           // [k] (N/V) f / w^2, zero outside the cutoff; type of the sources
+    Tensor inverse;    // [3, 3] f64: fractional coordinates are r inverse
+    Tensor size;       // [3] f64, points along the axes
+    Tensor
+        green;    // [spectrum, 2] 2 (N/V) f / w^2, zero outside the cutoff, for real and imaginary parts; type of the sources
     Tensor inside;          // [k'] i64, which are inside; and of these
-    Tensor power_weight;    // [k'] f64, green times 2 where -k is left out
     Tensor strain;          // [k', 9] f64, T_ab of WaveVectors
+    Tensor power_strain;    // [k', 9] f64, the same by what |phi(k)|^2 counts in the energy
   };
   mutable Influence influence_;
 
@@ -152,22 +149,31 @@ class MeshSum : public Solver {
     TORCH_CHECK(window_, "mesh sum: setup() was not called");
     if (influence_.cell.defined() && torch::equal(influence_.cell, cell)) return influence_;
     const auto weights = vectors_.weights(cell);
-    const Tensor green = weights.f / window_squared_;
+    const Tensor green = 2.0 * weights.f / window_squared_, power = weight_ / (2.0 * green);
     const auto f64 = options.dtype(torch::kFloat64);
     influence_ = {cell.clone(),
                   torch::inverse(cell).to(f64),
                   torch::tensor(at::IntArrayRef(choice_.mesh.data(), 3), torch::kFloat64).to(f64),
-                  torch::zeros({n_spectrum_}, torch::kFloat64).index_copy_(0, vectors_.inside(), green).to(options),
+                  Tensor(),
                   vectors_.inside().to(options.device()),
-                  (green * weight_).to(f64),
-                  weights.strain.to(f64)};
+                  weights.strain.to(f64),
+                  (power.unsqueeze(1) * weights.strain).to(f64)};
+    influence_.green =
+        on_spectrum(green.to(f64), influence_).unsqueeze(-1).expand({-1, -1, -1, 2}).to(options).contiguous();
     return influence_;
   }
 
-  // Values of the wave vectors inside [k'] in their places of the spectrum [k].
-  static Tensor on_spectrum(const Tensor &values, const Influence &influence)
+  // Values of the wave vectors inside [k'] in their places of the spectrum, and zeros.
+  Tensor on_spectrum(const Tensor &values, const Influence &influence) const
   {
-    return torch::zeros_like(influence.green).index_copy_(0, influence.inside, values);
+    const auto shape = transform_.spectrum().shape();
+    return torch::zeros({shape[0] * shape[1] * shape[2]}, values.options())
+        .index_copy_(0, influence.inside, values)
+        .view(shape);
+  }
+  static Tensor inside(const Tensor &spectrum, const Influence &influence)
+  {
+    return spectrum.view({-1}).index_select(0, influence.inside);
   }
 
   // The way from the atoms to the spectrum and back, for atoms in their places.
@@ -178,7 +184,7 @@ class MeshSum : public Solver {
     Transfer regions;
 
     MeshOfAtoms(const MeshSum &mesh, const Tensor &positions, const Influence &influence, const Tensor &q) :
-        sum(mesh), loops(mesh.settings_.loops && q.is_cpu()), whole(mesh.comm_.size() == 1 && !loops),
+        sum(mesh), loops(mesh.settings_.loops && q.is_cpu()), whole(mesh.comm_.size() == 1),
         stencils(*mesh.window_, positions.matmul(influence.inverse), influence.size, mesh.choice_.mesh, q.scalar_type(),
                  loops, whole)
     {
@@ -187,10 +193,15 @@ class MeshSum : public Solver {
                            mesh.comm_.rank());
     }
 
-    Tensor spectrum(const Tensor &charges) const    // S*(k) w(k)
+    Tensor spectrum(const Tensor &charges, const Influence &influence) const    // phi(k)
     {
-      const Tensor rho = stencils.spread(charges);
-      return sum.transform_.forward(whole ? rho : regions.to_bricks(rho, sum.comm_));
+      const Tensor mesh = stencils.spread(charges);
+      const Tensor rho = sum.transform_.forward(whole ? mesh : regions.to_bricks(mesh, sum.comm_));
+      Tensor phi =
+          torch::empty(rho.sizes(), rho.options());    // contiguous, which the transforms of many ranks are not
+      Tensor parts = torch::view_as_real(phi);
+      torch::mul_out(parts, torch::view_as_real(rho), influence.green);
+      return phi;
     }
 
     Tensor back(const Tensor &spectrum) const    // to the points around the atoms

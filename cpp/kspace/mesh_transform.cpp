@@ -17,10 +17,10 @@ Tensor ifft(const Tensor &t, int64_t axis)
 
 }    // namespace
 
-MeshTransform::MeshTransform(const std::array<int64_t, 3> &mesh, const Communicator &communicator) :
-    comm_(&communicator), mesh_(mesh)
+MeshTransform::MeshTransform(const std::array<int64_t, 3> &mesh, int64_t highest, const Communicator &communicator) :
+    comm_(&communicator), mesh_(mesh), columns3_(highest + 1)
 {
-  const std::array<int64_t, 3> spectrum = {mesh[0], mesh[1], mesh[2] / 2 + 1};
+  const std::array<int64_t, 3> spectrum = {mesh[0], mesh[1], columns3_};
   const int rank = communicator.rank();
   const auto [rows, columns] = rank_grid(mesh, communicator.size());
   slabs_ = columns == 1;
@@ -38,23 +38,23 @@ MeshTransform::MeshTransform(const std::array<int64_t, 3> &mesh, const Communica
 
 Tensor MeshTransform::forward(const Tensor &rho) const
 {
-  if (comm_->size() == 1) return torch::fft::rfftn(rho);
+  const auto wanted = [&](const Tensor &s) { return s.narrow(2, 0, columns3_); };
+  if (comm_->size() == 1) return wanted(torch::fft::rfftn(rho));
   Tensor s;
-  if (rho.numel()) s = slabs_ ? torch::fft::rfftn(rho, c10::nullopt, {{1, 2}}) : torch::fft::rfft(rho, c10::nullopt, 2);
-  else s = torch::empty(after3_shape_, rho.options().dtype(c10::toComplexType(rho.scalar_type())));
+  if (rho.numel() == 0) s = torch::empty(after3_shape_, rho.options().dtype(c10::toComplexType(rho.scalar_type())));
+  else s = wanted(slabs_ ? torch::fft::rfftn(rho, c10::nullopt, {{1, 2}}) : torch::fft::rfft(rho, c10::nullopt, 2));
   if (!slabs_) s = fft(to_lines2_.to_bricks(s, *comm_), 1);
   return fft(to_lines1_.to_bricks(s, *comm_), 0);
 }
 
 Tensor MeshTransform::backward(const Tensor &spectrum) const
 {
-  if (comm_->size() == 1)
-    return torch::fft::irfftn(spectrum, at::IntArrayRef(mesh_.data(), 3), c10::nullopt, "forward");
+  const auto along3 = [&](const Tensor &s) { return torch::fft::irfft(s, mesh_[2], 2, "forward"); };
+  if (comm_->size() == 1) return along3(torch::fft::ifftn(spectrum, c10::nullopt, {{0, 1}}, "forward"));
   Tensor s = to_lines1_.to_regions(ifft(spectrum, 0), *comm_);
-  if (!slabs_) s = to_lines2_.to_regions(ifft(s, 1), *comm_);
-  if (s.numel() == 0) return torch::empty(lines3_[comm_->rank()].shape(), torch::real(s).options());
-  if (!slabs_) return torch::fft::irfft(s, mesh_[2], 2, "forward");
-  return torch::fft::irfftn(s, {{mesh_[1], mesh_[2]}}, {{1, 2}}, "forward");
+  if (slabs_) s = ifft(s, 1);
+  else s = to_lines2_.to_regions(ifft(s, 1), *comm_);
+  return s.numel() ? along3(s) : torch::empty(lines3_[comm_->rank()].shape(), torch::real(s).options());
 }
 
 }    // namespace les

@@ -1,6 +1,5 @@
 #include "window.h"
 
-#include <algorithm>
 #include <cmath>
 
 namespace les {
@@ -31,7 +30,7 @@ Tensor convolved_with_box(const Tensor &pieces)
 
 }    // namespace
 
-Window::Window(int order, double oversampling) : order_(order), beta_(M_PI * (order - 2) * (1.0 - 0.5 / oversampling))
+Window::Window(int order, double oversampling) : order_(order), beta_(beta(order, oversampling))
 {
   const int width = order - 2;
   // KB on its unit intervals, through the Chebyshev points of each
@@ -60,27 +59,21 @@ std::pair<Tensor, Tensor> Window::evaluate(const Tensor &frac, torch::ScalarType
   return {both.narrow(-1, 0, order_), both.narrow(-1, order_, order_)};
 }
 
-// relative rms error of forces, exp(3 - P (1 + 1.8 root)) with root = sqrt(1 - 1/s)
-double Window::error(int order, double oversampling)
+double Window::transform(int order, double beta, double wave_number)
 {
-  return std::exp(3.0 - order * (1.0 + 1.8 * std::sqrt(1.0 - 1.0 / oversampling)));
-}
-
-double Window::oversampling_for(int order, double accuracy)
-{
-  const double root = ((3.0 - std::log(accuracy)) / order - 1.0) / 1.8;
-  TORCH_CHECK(root < 0.9, "a window of ", order,
-              " points cannot reach the accuracy asked for; take a larger order, or a larger accuracy");
-  return std::max(MIN_OVERSAMPLING, 1.0 / (1.0 - root * std::abs(root)));
+  const double width = order - 2, x = M_PI * wave_number;
+  const double square = beta * beta - width * width * x * x, root = std::sqrt(std::abs(square));
+  const double kaiser_bessel = root < 1e-8 ? 1.0 : (square > 0.0 ? std::sinh(root) : std::sin(root)) / root;
+  const double box = x == 0.0 ? 1.0 : std::sin(x) / x;
+  return kaiser_bessel * box * box;
 }
 
 Tensor Window::transform(const Tensor &n, int64_t mesh_size) const
 {
-  const double width = order_ - 2;
-  const Tensor f = n.to(torch::kFloat64) / static_cast<double>(mesh_size);
-  // |n| <= N/2 and s > 1 keep the root real
-  const Tensor root = (beta_ * beta_ - (M_PI * width * f).square()).sqrt();
-  return width * root.sinh() / root * torch::sinc(f).square() / i0(beta_);
+  Tensor out = n / static_cast<double>(mesh_size);
+  double *values = out.data_ptr<double>();
+  for (int64_t i = 0; i < n.numel(); i++) values[i] = transform(order_, beta_, values[i]);
+  return (order_ - 2) / i0(beta_) * out;
 }
 
 }    // namespace les

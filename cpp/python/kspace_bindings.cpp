@@ -22,10 +22,11 @@ py::dict long_range(const Tensor &positions, const Tensor &charges, const std::o
   TORCH_CHECK(charges.dim() == 2 && charges.size(0) == positions.size(0), "long_range: expected charges [n, channels]");
   const les::LongRangeParameters parameters{sigma, dl, norm, remove_self, self_factor, open_shift};
   const auto solver =
-      !cell           ? les::make_open_sum(parameters, serial)
-      : mesh_accuracy ? les::make_mesh_sum(
-                            parameters, {*mesh_accuracy, mesh_spacing, mesh_order, mesh_loops, mesh_reference}, serial)
-                      : les::make_direct_sum(parameters, serial);
+      !cell ? les::make_open_sum(parameters, serial)
+      : mesh_accuracy
+          ? les::make_mesh_sum(parameters, {*mesh_accuracy, mesh_spacing, mesh_order, 0.0, mesh_loops, mesh_reference},
+                               serial)
+          : les::make_direct_sum(parameters, serial);
   const Tensor box = cell ? cell->to(torch::kCPU, torch::kFloat64) : torch::eye(3, torch::kFloat64);
   solver->setup(setup_cell ? *setup_cell : box);
   const les::LongRange out =
