@@ -41,7 +41,8 @@ def write_model(
         the metadata as written.
 
     Raises:
-        ModelFileError: metadata that do not follow FORMAT.md, or that contradict the network.
+        ModelFileError: metadata that do not follow FORMAT.md, or that contradict the network; a
+            module that is no network.
     """
     if not isinstance(metadata, Metadata):
         metadata = parse_metadata(dict(metadata), f"metadata for {path}")
@@ -73,7 +74,13 @@ def write_model(
 
 
 def _check_network(network: nn.Module, metadata: Metadata, path: str | Path) -> None:
-    """Refuse metadata that contradict the network."""
+    """Refuse a network that lacks something, and metadata that contradict it."""
+    for name in ("species", "cutoff", "layers", "channels", "kept", "sent", "piece"):
+        if not hasattr(network, name):
+            raise ModelFileError(
+                f"cannot write {path}: the network, {type(network).__name__}, has no '{name}'; "
+                "lammps_les_export.wrap makes a network of a module that maps edges to energies"
+            )
     found = network_section(network, metadata.network.dtype)
     pairs = [(f"network.{name}", getattr(metadata.network, name), found[name]) for name in found]
     pairs.append(("charges.channels", metadata.charges.channels, network.channels))

@@ -288,6 +288,24 @@ def test_metadata_that_contradict_the_network_are_refused(tmp_path, field, value
     assert not list(tmp_path.iterdir())
 
 
+def test_cuts_that_contradict_the_network_are_refused(tmp_path):
+    network = toy_models()["three_layers"][0]
+    fields = toy_metadata(network, "float64")
+    for name, value in (("kept", [0, 1]), ("sent", [1, 2])):
+        with pytest.raises(ModelFileError, match=rf"network.{name}' is \[.*, but the network has"):
+            write_model(tmp_path / "m.pt", network, changed(fields, **{name: value}))
+    with pytest.raises(
+        ModelFileError, match=r"network.kept' is \[\], but the network has \[0, 0\]"
+    ):
+        write_model(tmp_path / "m.pt", network, changed(fields, kept=[], sent=[]))
+
+
+def test_a_module_that_is_no_network_is_refused(tmp_path):
+    fields = toy_metadata(toy_models()["linear"][0], "float64")
+    with pytest.raises(ModelFileError, match="Linear, has no 'species'; .*wrap makes a network"):
+        write_model(tmp_path / "m.pt", torch.nn.Linear(1, 1), fields)
+
+
 def test_writing_leaves_the_network_alone(tmp_path):
     network = toy_models()["linear"][0].double()
     write_model(tmp_path / "m.pt", network, toy_metadata(network, "float32"))
