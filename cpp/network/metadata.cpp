@@ -34,6 +34,7 @@ class Reader {
     if (!holds) refuse(what);
   }
 
+  bool contains(const char *field) const { return json_.contains(field); }
   bool has(const char *field) const { return json_.contains(field) && !json_.at(field).is_null(); }
   const Json &at(const char *field) const
   {
@@ -87,7 +88,7 @@ void read_network(const Reader &reader, Metadata::Network &n)
   reader.get("sent", n.sent);
   reader.get("dtype", n.dtype);
   reader.get_optional("kind", n.kind);
-  if (reader.has("config")) {
+  if (reader.contains("config")) {
     if (!reader.at("config").is_object()) reader.wrong_type("config");
     n.config = reader.at("config").dump();
   }

@@ -1,4 +1,4 @@
-"""The C++ solvers and assembly of Born effective charges, against the plain Python sums."""
+"""The C++ solvers and the evaluator, against the plain Python sums."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -104,6 +104,8 @@ def test_no_atoms() -> None:
         "three_layers",
         "total_charge",
         "total_charge_two_layers",
+        "deep",
+        "wrapped",
     ],
 )
 @pytest.mark.parametrize("periodic", [True, False])
@@ -115,6 +117,7 @@ def test_calculator_through_core_agrees_with_forward(
 
     from lammps_les.calculators import LesCalculator
     from lammps_les.data.neighbors import neighbor_list
+    from lammps_les.model_file import load_model
 
     rng = np.random.default_rng(5)
     cell = CELLS["triclinic"] * 0.7
@@ -126,7 +129,7 @@ def test_calculator_through_core_agrees_with_forward(
         atoms.positions, cell, periodic, calculator.metadata.network.cutoff
     )
     pbc = torch.tensor([periodic] * 3)
-    reference = calculator.model.forward(
+    reference = load_model(toy_model(name))[0].forward(
         torch.tensor(atoms.positions),
         species,
         torch.tensor(cell),
