@@ -11,6 +11,7 @@ import argparse
 import os
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -18,12 +19,16 @@ from pathlib import Path
 
 from rich.console import Console
 
+from lammps_les.benchmark import Programs, read_start
+from lammps_les.benchmark.lammps import Case, time_case
+
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 START = ROOT / "lammps_examples" / "water_field" / "data.water"
 PAGE = ROOT / "docs" / "performance.md"
 FIGURES = ROOT / "docs" / "figures"
 RESULTS = ROOT / "build" / "bench"
+KEYWORDS = ("", "store 0", "exchange no")
 SHIPPED, TWO_LAYERS = "water_rpbe-d3", "cace-lr_water_4channels_mp1"
 
 MEMORY = """\
@@ -81,7 +86,38 @@ def memory(model: Path, steps: int, folder: Path) -> list[float]:
     return [float(m) for m in re.findall(r"Maximum resident set size: (\S+) Mbyte", text)]
 
 
-def into_docs(folders: list[Path]) -> None:
+def memory_and_ghosts(models: list[Path], repeats: int) -> str:
+    """Time and memory where nothing is stored, or ghosts are evaluated: a table in Markdown."""
+    start, programs = read_start(None, ["H", "O"]), Programs.find()
+    lines = [
+        "| model | ranks | keyword | ms/step | against none | MB/rank |",
+        "|---|---|---|---|---|---|",
+    ]
+    for model in models:
+        for ranks in (1, 2):
+            # one after the other, so that what else the machine does hits all alike
+            runs = [
+                [
+                    time_case(
+                        Case((2, 2, 2), 1536, ranks=ranks, first=3, steps=5, style=style),
+                        model,
+                        start,
+                        programs,
+                    )
+                    for style in KEYWORDS
+                ]
+                for _ in range(repeats)
+            ]
+            for n, style in enumerate(KEYWORDS):
+                loop = statistics.median(r[n].loop for r in runs)
+                ratio = statistics.median(r[n].loop / r[0].loop for r in runs)
+                largest = statistics.median(r[n].memory[1] for r in runs)
+                cells = f"{ranks} | {style or 'none'} | {loop:.1f} | {ratio:.2f} | {largest:.0f}"
+                lines.append(f"| {model.name} | {cells} |")
+    return "1,536 atoms, energies and forces.\n\n" + "\n".join(lines) + "\n"
+
+
+def into_docs(folders: list[Path], table: str) -> None:
     """Put tables and plots into docs/performance.md and docs/figures."""
     FIGURES.mkdir(exist_ok=True)
     blocks = []
@@ -89,6 +125,7 @@ def into_docs(folders: list[Path]) -> None:
         shutil.copy(folder / "bench.png", FIGURES / f"{folder.name}.png")
         picture = f"![time per atom against size](figures/{folder.name}.png)"
         blocks.append(f"{(folder / 'bench.md').read_text()}\n{picture}\n")
+    blocks.append(table)
     begin, end = "<!-- measured: begin -->\n", "<!-- measured: end -->"
     head, _, rest = PAGE.read_text().partition(begin)
     PAGE.write_text(head + begin + "\n".join(blocks) + end + rest.partition(end)[2])
@@ -120,8 +157,11 @@ def main() -> None:
             folders.append(bench(two_layers, "192,1536", options.repeats, "--steps", "5"))
         else:
             console.print(f"{TWO_LAYERS} is left out: its checkpoint is not at hand (LES_SHARED)")
+        models = [shipped, two_layers] if checkpoint else [shipped]
+        table = memory_and_ghosts(models, options.repeats)
+        console.print(table, highlight=False)
         if options.docs:
-            into_docs(folders)
+            into_docs(folders, table)
         steps = 10_000 if options.long else 2_000
         used = memory(shipped, steps, work)
     console.print(

@@ -16,7 +16,7 @@ struct EvaluatorSettings {
   std::optional<BornForm> bec;                             // without it that of the model file
   std::optional<std::array<double, 9>> epsilon_inf;        // likewise
   KspaceSettings kspace;
-  double store_bytes = 1.5 * 1024 * 1024 * 1024;    // of what the network stores for the backward pass
+  double store_bytes = 1.5e9;    // of what the network stores for the backward pass
 };
 
 // What is asked for beside energies, forces and virial.

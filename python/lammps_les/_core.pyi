@@ -1,8 +1,33 @@
-from collections.abc import Callable, Sequence
-
 from torch import Tensor
 
 def check_metadata(text: str) -> None: ...
+
+class Evaluator:
+    def __init__(
+        self,
+        path: str,
+        *,
+        device: str = "cpu",
+        bec: str | None = None,
+        epsilon_inf: Tensor | None = None,
+        kspace: str = "direct",
+        store: float = 1.5,
+    ) -> None: ...
+    def evaluate(
+        self,
+        positions: Tensor,
+        n_owned: int,
+        species: Tensor,
+        edge_vectors: Tensor,
+        edge_index: Tensor,
+        cell: Tensor | None,
+        *,
+        reference_cell: Tensor | None = None,
+        bec: bool = False,
+        atom_virial: bool = False,
+        centroid_virial: bool = False,
+    ) -> dict[str, Tensor]: ...
+
 def long_range(
     positions: Tensor,
     charges: Tensor,
@@ -19,26 +44,6 @@ def long_range(
     mesh_spacing: float = 0.0,
     mesh_order: int = 0,
     mesh_loops: bool = True,
-    mesh_judge: bool = False,
+    mesh_reference: bool = False,
     setup_cell: Tensor | None = None,
 ) -> dict[str, Tensor]: ...
-def edge_response(
-    charges: Tensor,
-    cuts: Sequence[tuple[Tensor, ...]],
-    taken: Sequence[Sequence[Tensor]],
-    edge_vectors: Tensor,
-) -> tuple[Tensor, Tensor]: ...
-def born_effective_charges(
-    positions: Tensor,
-    n_owned: int,
-    edge_vectors: Tensor,
-    edge_index: Tensor,
-    coupling_charges: Tensor,
-    pull_back: Callable[[Tensor], Tensor],
-    cell: Tensor | None,
-    *,
-    by_layer: Callable[[], tuple[Tensor, Tensor]] | None = None,
-    form: str = "local",
-    layers: int = 1,
-    remove_mean: bool = True,
-) -> Tensor: ...

@@ -289,7 +289,17 @@ def test_excluded_bonded_neighbors(water: Water, toy_model: Toy, tmp_path: Path)
 
 @pytest.mark.parametrize(
     "kind",
-    ["missing", "truncated", "foreign", "text", "version", "old", "field", "type", "unknown_latent"],
+    [
+        "missing",
+        "truncated",
+        "foreign",
+        "text",
+        "version",
+        "old",
+        "field",
+        "type",
+        "unknown_latent",
+    ],
 )
 def test_model_file(kind: str, water: Water, toy_model: Toy, tmp_path: Path) -> None:
     good = toy_model("linear")

@@ -119,7 +119,9 @@ def test_chunks_and_what_is_stored(
     everything = run(tmp_path / "all", atoms, two_layer_cace(), style=f"bec {form} exchange no")
     for store, ranks in [("0", 1), ("0", 2), ("0.01", 1)]:
         style = f"bec {form} store {store}"
-        result = run(tmp_path / f"{store}{ranks}", atoms, two_layer_cace(), ranks=ranks, style=style)
+        result = run(
+            tmp_path / f"{store}{ranks}", atoms, two_layer_cace(), ranks=ranks, style=style
+        )
         assert_same(result, everything)
 
 

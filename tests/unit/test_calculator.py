@@ -27,7 +27,7 @@ def atoms(boundary: str = "triclinic") -> Atoms:
 @pytest.mark.parametrize("boundary", CELLS)
 @pytest.mark.parametrize("name", TOYS)
 def test_agrees_with_forward_of_the_module(toy_model, name, boundary, form):
-    """Formulas and one pull-back here, automatic differentiation of the whole energy there."""
+    """Formulas and one backward pass here, automatic differentiation of the whole energy there."""
     structure = atoms(boundary)
     calculator = LesCalculator(toy_model(name), bec=form, multichannel_bec=True)
     structure.calc = calculator

@@ -130,7 +130,9 @@ def test_ranges_and_defaults_of_the_mesh_in_page_and_code_agree() -> None:
 
 
 def test_timing_line_in_page_names_the_parts_of_the_step() -> None:
-    names = re.search(r"NAMES\[PARTS\] = \{(.*?)\};", (CPP / "les_step.h").read_text())
+    names = re.search(
+        r"NAMES\[PARTS\] = \{(.*?)\};", (CPP.parent / "evaluation" / "step_times.h").read_text()
+    )
     line = re.search(
         r"^pair les: ms a step: (.*)$", (ROOT / "docs" / "pair_les.md").read_text(), re.M
     )
