@@ -211,13 +211,9 @@ class WithRowsStoring(WithRows):
 
 
 def exported(network: nn.Module, metadata: Metadata) -> ExportedModel:
-    """The module of a model file for what a network offers.
-
-    Derivatives written out are taken where there is one piece; of several, networks of this project
-    have none, though their class has the methods.
-    """
+    """The module of a model file for what a network offers."""
     rows = "row_length" in inspect.signature(network.piece).parameters  # type: ignore[arg-type]
-    storing = metadata.network.pieces == 1 and hasattr(network, "piece_store")
+    storing = hasattr(network, "piece_store")
     kinds = {
         (False, False): WithoutRows,
         (False, True): WithoutRowsStoring,

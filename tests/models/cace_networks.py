@@ -32,6 +32,19 @@ REPRESENTATIONS = {
     "three layers": RepresentationConfig(
         **SMALL, layers=3, messages=(MessageConfig(attenuated=True), MessageConfig(per_l=True))
     ),
+    "different messages": RepresentationConfig(
+        **SMALL,
+        layers=3,
+        messages=(
+            MessageConfig(True, True, True, (4, 3), per_l=True, per_channel=True),
+            MessageConfig(False, True, True, (4,), per_channel=True),
+        ),
+    ),
+    "layers without angles": RepresentationConfig(
+        **{**SMALL, "max_l": 0},
+        layers=3,
+        messages=(MessageConfig(attenuated=True, per_l=True), MessageConfig()),
+    ),
 }
 SPECIES = ("H", "O", "Na")
 

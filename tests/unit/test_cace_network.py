@@ -18,7 +18,7 @@ from cace_networks import (
 )
 
 from lammps_les.models import MessageConfig, RepresentationConfig
-from lammps_les.models.environments import pad_edges, pad_rows, pad_vectors
+from lammps_les.models.environments import pad_edges, pad_rows, pad_sent, pad_vectors
 
 # The formulas of Cheng, npj Comput. Mater. 10, 157 (2024), over all edges, without factorisation
 
@@ -131,10 +131,13 @@ def features_of(module, vectors, edge_index, species):
     env = pad_edges(edge_index[0], n, 0)
     padded, row = pad_vectors(env, vectors, module.cutoff), pad_rows(env, edge_index[1])
     kept, sent = vectors.new_zeros(n, 0), vectors.new_zeros(0, 0)
-    for t in range(module.layers - 1):
-        kept, sent = module(t, kept, sent, row, padded, species, None)
-        assert (kept.size(1), sent.size(1)) == (module.kept[t], module.sent[t])
-    return module(module.layers - 1, kept, sent, row, padded, species, None)[0]
+    for t in range(module.layers):
+        taken = sent if t == 0 else pad_sent(env, edge_index[1], sent)
+        outputs, _ = module(t, kept, taken, row, padded, species, None)
+        if t < module.layers - 1:
+            kept, sent = outputs
+            assert (kept.size(1), sent.size(1)) == (module.kept[t], module.sent[t])
+    return outputs[0]
 
 
 @pytest.mark.parametrize("name", REPRESENTATIONS)

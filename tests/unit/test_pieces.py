@@ -1,13 +1,22 @@
-"""The pieces of networks: chunks of centers, rows of edges, and derivatives written out."""
+"""The pieces of networks: chunks of centers, and rows of edges."""
 
 import itertools
 from functools import partial
-from typing import NamedTuple
 
 import pytest
 import torch
 from cace_networks import REPRESENTATIONS, assert_equal, build, cluster, edges
-from generate import toy_metadata, toy_models
+from chunks import (
+    CACE,
+    SEVERAL_LAYERS,
+    TOYS,
+    Edges,
+    call,
+    chunk,
+    in_rows,
+    network_of,
+    places_in_rows,
+)
 from torch import Tensor
 
 from lammps_les.electrostatics import (
@@ -16,87 +25,6 @@ from lammps_les.electrostatics import (
     evaluate_pieces,
 )
 from lammps_les.model_file import load_model
-from lammps_les_export import write_model
-
-SEPARATE = {
-    "one layer": REPRESENTATIONS["shared mixing"],
-    "nu 4": REPRESENTATIONS["shared mixing"],
-    "three layers": REPRESENTATIONS["three layers"],
-    "attenuated": REPRESENTATIONS["shared messages"],
-}
-CACE = [*REPRESENTATIONS, *(f"{name}, separate" for name in SEPARATE), "no charges"]
-TOYS = ["linear", "two_channels", "harmonic", "two_layers", "three_layers", "deep"]
-ONE_LAYER = [name for name in CACE if name in REPRESENTATIONS and REPRESENTATIONS[name].layers == 1]
-ONE_LAYER += ["one layer, separate", "nu 4, separate", "no charges"]
-SEVERAL_LAYERS = [name for name in CACE if name not in ONE_LAYER]
-
-
-def network_of(name: str, channels: int = 2) -> torch.nn.Module:
-    """A network of a kind, by the name of a representation or of a toy; float64."""
-    if name in TOYS:
-        return toy_models()[name][0].double()
-    if name == "no charges":
-        return build(REPRESENTATIONS["one layer"], channels=0)
-    kind, _, separate = name.partition(", ")
-    others = {"charge_representation": SEPARATE[kind]} if separate else {}
-    return build(REPRESENTATIONS[kind], channels=channels, **others)
-
-
-class Edges(NamedTuple):
-    """What a piece is given of the edges of some centers."""
-
-    vectors: Tensor
-    index: Tensor
-    species: Tensor
-    n: int
-    source: Tensor
-
-
-def chunk(network, positions: Tensor, edge_index: Tensor, species: Tensor, atoms: Tensor) -> Edges:
-    """Edges of some atoms as a host may number them: centers first, then a row for each edge."""
-    mine = torch.isin(edge_index[0], atoms)
-    center, neighbor = edge_index[:, mine]
-    place = torch.empty(len(species), dtype=torch.int64)
-    place[atoms] = torch.arange(len(atoms))
-    order = torch.argsort(place[center], stable=True)
-    center, neighbor = center[order], neighbor[order]
-    rows = len(atoms) + torch.arange(len(neighbor))
-    kinds = torch.cat([species[atoms], species[neighbor]])
-    vectors = positions[neighbor] - positions[center]
-    return Edges(vectors, torch.stack([place[center], rows]), kinds, len(atoms), neighbor)
-
-
-def in_rows(part: Edges, length: int, cutoff: float) -> Edges:
-    """The same in rows of a length, edges in any places, two cutoffs long where there is none."""
-    generator = torch.Generator().manual_seed(5)
-    vectors = torch.zeros(part.n * length, 3, dtype=part.vectors.dtype)
-    vectors[:, 1] = 2.0 * cutoff
-    index = torch.arange(part.n).repeat_interleave(length).repeat(2, 1)
-    index[1] = torch.randint(len(part.species), (part.n * length,), generator=generator)
-    source = torch.randint(int(part.source.max()) + 1, (part.n * length,), generator=generator)
-    places = places_in_rows(part, length)
-    vectors[places], source[places] = part.vectors, part.source
-    index[1, places] = part.index[1]
-    return part._replace(vectors=vectors, index=index, source=source)
-
-
-def places_in_rows(part: Edges, length: int) -> Tensor:
-    """Where edges stand in ``in_rows``."""
-    generator = torch.Generator().manual_seed(6)
-    counts = torch.bincount(part.index[0], minlength=part.n).tolist()
-    assert max(counts) < length
-    places = [
-        center * length + torch.randperm(length, generator=generator)[:count]
-        for center, count in enumerate(counts)
-    ]
-    return torch.cat(places)
-
-
-def call(network, t: int, kept: Tensor, sent: Tensor, part: Edges, *row_length: int):
-    """A piece; the first one is given no rows of ``sent``."""
-    source = part.source if t > 0 else part.source[:0]
-    arguments = (part.vectors, part.index, part.species, part.n)
-    return network.piece(t, kept, sent, source, *arguments, *row_length)
 
 
 @pytest.mark.parametrize("name", [*CACE, *TOYS])
@@ -209,11 +137,6 @@ def test_no_edges_and_no_atoms(name):
         for row_length in (0, 5) if n == 0 else (0,):
             outputs = call(network, t, kept, sent, part, row_length)
             assert [len(output) for output in outputs] == [n] * len(outputs)
-            if (name in ONE_LAYER) and t == 0:
-                again, stored = network.piece_store(0, kept, sent, none[0], *part[:4], row_length)
-                assert all(map(torch.equal, again, outputs))
-                by = network.piece_backward(0, stored, [torch.ones(2, *o.shape) for o in outputs])
-                assert [x.shape for x in by] == [(2, n, 0), (2, 0, 0), (2, 0, 3)]
 
 
 @pytest.mark.parametrize("n_centers", [9, 3])
@@ -255,99 +178,6 @@ def test_layers_without_edges_do_not_respond(name):
         response = edge_response(found[-1].outputs[1].sum(1), found, none, False)
         tensor = born_effective_charges_by_layer(response, vectors, none, n)
         assert torch.equal(tensor, torch.zeros(n, 3, 3).double())
-
-
-def differentiated(piece, part: Edges, cotangents: list[Tensor]) -> Tensor:
-    """Gradients [k, E, 3] of ``piece_backward``, by automatic differentiation."""
-    vectors = part.vectors.detach().clone().requires_grad_()
-    outputs = piece(part._replace(vectors=vectors))
-    rows = []
-    for index in range(cotangents[-1].size(0)):
-        total = 0.0 * vectors.sum()
-        for output, weights in zip(outputs, cotangents, strict=True):
-            if index < len(weights):
-                total = total + (output * weights[index]).sum()
-        rows.append(torch.autograd.grad(total, vectors, retain_graph=True)[0])
-    return torch.stack(rows)
-
-
-@pytest.mark.parametrize("row_length", [0, 40])
-@pytest.mark.parametrize("channels", [1, 2])
-@pytest.mark.parametrize("name", ONE_LAYER)
-def test_written_out_derivatives(name, channels, row_length):
-    """``piece_store`` and ``piece_backward`` against ``piece``, differentiated; scripted."""
-    network = network_of(name, channels)
-    scripted = torch.jit.script(network)
-    positions, _, species = cluster(40, spread=4.0)
-    edge_index = edges(positions, 3.3)  # with some beyond the cutoff
-    empty, nothing = positions.new_zeros(0, 0), torch.zeros(0, dtype=torch.int64)
-    generator = torch.Generator().manual_seed(3)
-    for atoms in (torch.arange(40), torch.tensor([5, 2, 30])):
-        n = len(atoms)
-        part = chunk(network, positions, edge_index, species, atoms)
-        if row_length > 0:
-            part = in_rows(part, row_length, network.cutoff)
-        first = (0, positions.new_zeros(n, 0), empty, nothing)
-
-        def piece(given: Edges, first=first) -> list[Tensor]:
-            return network.piece(*first, *given[:4], row_length)
-
-        with torch.jit.optimized_execution(False):
-            outputs, stored = scripted.piece_store(*first, *part[:4], row_length)
-        for one, other in zip(outputs, piece(part), strict=True):
-            torch.testing.assert_close(one, other, rtol=0, atol=1e-12)
-        assert not any(tensor.requires_grad for tensor in [*outputs, *stored])
-        for k_e, k in ((1, 1), (0, 1), (1, 3), (3, 3), (0, 2)):
-            if network.channels == 0 and k_e < k:
-                continue
-            shapes = [(k_e, n), (k, n, network.channels)][: len(outputs)]
-            cotangents = [torch.randn(s, generator=generator).double() for s in shapes]
-            with torch.jit.optimized_execution(False):
-                found = scripted.piece_backward(0, stored, cotangents)
-            assert [x.shape for x in found[:2]] == [(k, n, 0), (k, 0, 0)]
-            by_graph = differentiated(piece, part, cotangents)
-            assert found[2].shape == by_graph.shape
-            torch.testing.assert_close(found[2], by_graph, rtol=1e-12, atol=1e-12)
-            assert found[2][0].abs().max() > 1e-4
-            far = part.vectors.norm(dim=1) > network.cutoff
-            assert far.any()
-            assert found[2][:, far].abs().max() == 0.0
-
-
-@pytest.mark.parametrize("name", ONE_LAYER)
-def test_written_out_derivatives_in_single_precision(name):
-    positions, edge_index, species = cluster()
-    nothing = torch.zeros(0, dtype=torch.int64)
-    results = []
-    for dtype in (torch.float32, torch.float64):
-        network = network_of(name).to(dtype)
-        part = chunk(network, positions.to(dtype), edge_index, species, torch.arange(9))
-        vectors = part.vectors
-        arguments = (0, vectors.new_zeros(9, 0), vectors.new_zeros(0, 0), nothing, *part[:4])
-        outputs, stored = network.piece_store(*arguments)
-        weights = [torch.ones(2, *output.shape, dtype=dtype) for output in outputs]
-        results.append(network.piece_backward(0, stored, weights)[2])
-    assert results[0].dtype == torch.float32
-    scale = float(results[1].abs().max())
-    torch.testing.assert_close(results[0].double(), results[1], rtol=1e-4, atol=1e-5 * scale)
-
-
-def test_derivatives_are_written_out_for_one_layer_only(tmp_path):
-    network = network_of("three layers")
-    positions, edge_index, species = cluster()
-    part = chunk(network, positions, edge_index, species, torch.arange(9))
-    empty = positions.new_zeros(0, 0)
-    with pytest.raises(RuntimeError, match="one layer"):
-        network.piece_store(0, positions.new_zeros(9, 0), empty, part.source[:0], *part[:4])
-    one = network_of("one layer")
-    for name, of_file, has in (("one", one, True), ("three", network, False)):
-        path = tmp_path / f"{name}.pt"
-        write_model(path, of_file, toy_metadata(of_file, "float64"))
-        module, metadata = load_model(path)
-        assert hasattr(module, "piece_store") is hasattr(module, "piece_backward") is has
-        assert metadata.network.kind == "cace"
-        assert metadata.network.kept == of_file.kept
-        assert metadata.network.config["representation"]["layers"] == metadata.network.layers
 
 
 @pytest.mark.parametrize(

@@ -35,77 +35,50 @@ def sum_neighbors(basis: EdgeBasis, weights: Tensor) -> Tensor:
 
     Args:
         basis: of n atoms.
-        weights: [1 or max_l+1, c, n, m]; with the latter each angular order has its own.
+        weights: [c, n, m].
 
     Returns:
         [l, c, b, n].
     """
     n, n_bessel, width = basis.sines.shape
-    n_angular = basis.angular.size(1)
-    n_orders, c = weights.size(0), weights.size(1)
-    weights = weights * basis.factor
-    if n_orders == 1:
-        right = weights[0].transpose(0, 1).contiguous().unsqueeze(2) * basis.sines.unsqueeze(1)
-        # gradients come back transposed; that of the flat view puts them in order once
-        right = right.reshape(-1).view(n, c * n_bessel, width).transpose(1, 2)
-        out = torch.bmm(basis.angular, right)  # [n, l, (c b)]
-        return out.view(-1).view(n, n_angular, c, n_bessel).permute(1, 2, 3, 0)
-    parts = []
-    of_order = torch.unbind(weights)
-    for order, angular in enumerate(torch.split(basis.angular, basis.sizes, 1)):
-        rows = angular.size(1) * n_bessel
-        left = (angular.unsqueeze(2) * basis.sines.unsqueeze(1)).view(n, rows, width)
-        parts.append(torch.bmm(left, of_order[order].permute(1, 2, 0)))
-    out = torch.cat(parts, 1)  # [n, (l b), c]
-    return out.view(-1).view(n, n_angular, n_bessel, c).permute(1, 3, 2, 0)
+    n_angular, c = basis.angular.size(1), weights.size(0)
+    right = (weights * basis.factor).transpose(0, 1).contiguous()
+    right = right.unsqueeze(2) * basis.sines.unsqueeze(1)
+    # gradients come back transposed; that of the flat view puts them in order once
+    right = right.reshape(-1).view(n, c * n_bessel, width).transpose(1, 2)
+    out = torch.bmm(basis.angular, right)  # [n, l, (c b)]
+    return out.view(-1).view(n, n_angular, c, n_bessel).permute(1, 2, 3, 0)
 
 
-def sum_neighbors_backward(
-    basis: EdgeBasis,
-    radial: Tensor,
-    slopes: Tensor,
-    vectors: Tensor,
-    inverse: Tensor,
-    g: Tensor,
-    by_unit: Tensor,
-) -> Tensor:
-    """A gradient by the result of :func:`sum_neighbors` to that by the edge vectors.
+def edge_products(basis: EdgeBasis) -> Tensor:
+    """The monomials times the sines of each edge, [n, (l b), m]."""
+    n, n_bessel, width = basis.sines.shape
+    products = basis.angular.unsqueeze(2) * basis.sines.unsqueeze(1)
+    return products.view(n, basis.angular.size(1) * n_bessel, width)
 
-    With Y of the unit vector u and R of the length, weights included, sum_lb g_lb R_b Y_l has the
-    gradient
 
-        (1 - u u^T)/r sum_b R_b (sum_l g_lb dY_l/du) + u sum_b R'_b (sum_l g_lb Y_l)
-
-    where u = x/r; the softening of r in u = x/(r + s) is taken into account below.
+def sum_neighbors_by_order(basis: EdgeBasis, weights: Tensor, products: Tensor) -> Tensor:
+    """The same with weights of their own for each angular order.
 
     Args:
         basis: of n atoms.
-        radial: [n, (c b), m] weights times radial functions R.
-        slopes: [n, (c b), m] weights times R'.
-        vectors: [3, n, m] in A.
-        inverse: [n, m] what they were multiplied by to get the unit vectors.
-        g: [l, (c b), n] the gradient.
-        by_unit: [l', 3, (c b), n] what it makes in the derivatives by u, of the l' monomials of
-            lower order.
+        weights: [n, m, o, c], o: max_l + 1 orders.
+        products: [n, (l b), m] of ``edge_products``.
 
     Returns:
-        [n, 3, m].
+        [l, c, b, n].
     """
-    n_angular, cb, n = g.shape
-    n_lower = by_unit.size(0)
-    along = torch.bmm(_center_first(g).view(n, n_angular, cb).transpose(1, 2), basis.angular)
-    along = along.mul_(slopes).sum(1)
-    left = _center_first(by_unit).view(n, n_lower, 3 * cb).transpose(1, 2)
-    turning = torch.bmm(left, basis.angular[:, :n_lower])
-    turning = turning.view(n, 3, cb, turning.size(2)).mul_(radial[:, None]).sum(2)
-    x = vectors.transpose(0, 1)
-    along = (along - inverse * inverse * (turning * x).sum(1)) / basis.distance
-    return turning.mul_(inverse[:, None]).addcmul_(x, along[:, None])
-
-
-def _center_first(values: Tensor) -> Tensor:
-    # [..., n] to [n, (...)]
-    return values.flatten(0, -2).t().contiguous()
+    n, n_bessel, _ = basis.sines.shape
+    sizes: list[int] = []
+    for size in basis.sizes:
+        sizes.append(size * n_bessel)
+    parts = []
+    of_order = torch.unbind(weights * basis.factor[:, :, None, None], 2)
+    for order, left in enumerate(torch.split(products, sizes, 1)):
+        parts.append(torch.bmm(left, of_order[order]))
+    out = torch.cat(parts, 1)  # [n, (l b), c]
+    shape = [n, basis.angular.size(1), n_bessel, weights.size(3)]
+    return out.view(-1).view(shape).permute(1, 3, 2, 0)
 
 
 def mix(summed: Tensor, receiver: Tensor, mixing: Tensor) -> Tensor:
@@ -130,21 +103,25 @@ def mix(summed: Tensor, receiver: Tensor, mixing: Tensor) -> Tensor:
     return mixed.view(n_angular, channels, n_radial, n)
 
 
-def mix_backward(gradient: Tensor, receiver: Tensor, mixing: Tensor) -> Tensor:
+def mix_backward(gradient: Tensor, receiver: Tensor, mixing: Tensor, channels: int) -> Tensor:
     """A gradient by the result of :func:`mix` to that by ``summed``.
 
     Args:
         gradient: [l, (K**2 m n)].
         receiver: [K, n].
         mixing: [l, K**2, b, m].
+        channels: of ``summed``, K or K**2.
 
     Returns:
-        [l, (K b), n].
+        [l, (channels b), n].
     """
-    n_angular, channels, n_bessel, n_radial = mixing.shape
+    n_angular, pairs, n_bessel, n_radial = mixing.shape
     k, n = receiver.shape
-    pairs = torch.bmm(
-        mixing.reshape(n_angular * channels, n_bessel, n_radial),
-        gradient.view(n_angular * channels, n_radial, n),
+    by_pairs = torch.bmm(
+        mixing.reshape(n_angular * pairs, n_bessel, n_radial),
+        gradient.reshape(n_angular * pairs, n_radial, n),
     ).view(n_angular, k, k, n_bessel, n)
-    return (pairs * receiver[:, None]).sum(2).view(n_angular, k * n_bessel, n)
+    by_pairs = by_pairs * receiver[:, None]
+    if channels < pairs:
+        by_pairs = by_pairs.sum(2)
+    return by_pairs.view(n_angular, channels * n_bessel, n)

@@ -61,3 +61,30 @@ def pad_rows(env: Environments, row: Tensor) -> Tensor:
         return row
     none = torch.zeros(env.n * env.width, dtype=row.dtype, device=row.device)
     return none.index_copy(0, env.place, row)
+
+
+def pad_sent(env: Environments, source: Tensor, sent: Tensor) -> Tensor:
+    """What each edge takes, row ``source`` [E] of ``sent`` [rows, S], by places [n, width, S]."""
+    if env.place.size(0) == 0 and each_its_own(source, sent.size(0)):
+        taken = sent
+    else:
+        taken = sent.index_select(0, pad_rows(env, source))
+    return taken.view(env.n, env.width, sent.size(1))
+
+
+def sum_rows(source: Tensor, by_edges: Tensor, rows: int) -> Tensor:
+    """Gradients of k sums by what edges took, [k, E, S], to those by the rows, [k, rows, S]."""
+    if each_its_own(source, rows):
+        return by_edges
+    out = by_edges.new_zeros([by_edges.size(0), rows, by_edges.size(2)])
+    return out.index_add_(1, source, by_edges)
+
+
+def each_its_own(source: Tensor, rows: int) -> bool:
+    """Whether edge e takes row e, so that nothing is to be copied or summed.
+
+    A GPU is not asked, because the host would have to wait for it.
+    """
+    if source.size(0) != rows or source.is_cuda:
+        return False
+    return torch.equal(source, torch.arange(rows, device=source.device))

@@ -18,6 +18,9 @@ class AngularBasis(nn.Module):
 
     Args:
         max_l: highest order.
+
+    Attributes:
+        slopes: [(l' 3), l] their derivatives by the unit vector, as sums of the l' of lower order.
     """
 
     slopes: Tensor
@@ -42,17 +45,6 @@ class AngularBasis(nn.Module):
                 without_x = torch.cat([y * without_x, without_xy])
                 blocks.append(torch.cat([x * blocks[-1], without_x]))
         return torch.cat([block.permute(1, 0, 2) for block in blocks], 1)
-
-    def derivatives(self, weights: Tensor) -> Tensor:
-        """Weights of a sum over the monomials to those in its derivatives by the unit vector.
-
-        Args:
-            weights: [all monomials, ...].
-
-        Returns:
-            [monomials of order < max_l, 3, ...].
-        """
-        return (self.slopes @ weights.flatten(1)).view([-1, 3] + list(weights.shape[1:]))
 
 
 class Pair(nn.Module):

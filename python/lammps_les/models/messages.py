@@ -3,8 +3,18 @@
 import torch
 from torch import Tensor, nn
 
-from lammps_les.models.basis import EdgeBasis, mix, sum_neighbors
+from lammps_les.models.basis import (
+    EdgeBasis,
+    edge_products,
+    sum_neighbors,
+    sum_neighbors_by_order,
+)
 from lammps_les.models.config import MessageConfig, RepresentationConfig
+from lammps_les.models.edge_gradients import (
+    EdgeSlopes,
+    sum_neighbors_backward,
+    sum_neighbors_by_order_backward,
+)
 from lammps_les.models.readout import Perceptron
 
 
@@ -25,25 +35,40 @@ class InvariantMessage(nn.Module):
         self.n_channels = representation.embedding_size**2 if config.per_channel else 1
         n_out = self.n_orders * self.n_channels
         self.perceptron = Perceptron([n_features, *config.invariant_hidden, n_out])
-        self.size = self.n_orders * max(self.n_channels, representation.embedding_size)
+        self.sums = max(self.n_channels, representation.embedding_size)  # channels
+        self.size = self.n_orders * self.sums
+        self.n_stored = 1 if self.n_orders == 1 else 2
+        self.n_stored_of_weights = 1 + len(config.invariant_hidden)
 
-    def weights(self, features: Tensor, embedding: Tensor) -> Tensor:
-        """What atoms send, [n, size].
+    def weights(self, features: Tensor, embedding: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """What atoms send, [n, size], and what ``weights_backward`` needs.
 
         Args:
             features: [n, n_features].
             embedding: [n, K] of the element as sender.
         """
         rows, k = embedding.shape
-        h = self.perceptron(features).view(rows, self.n_orders, self.n_channels)
+        h, stored = self.perceptron.store(features)
         if self.n_channels == 1:
-            h = h * embedding.unsqueeze(1)
+            h = h.view(rows, self.n_orders, 1) * embedding.unsqueeze(1)
         else:
             h = h.view(rows, self.n_orders, k, k) * embedding.view(rows, 1, k, 1)
-        return h.reshape(rows, self.size)
+        return h.reshape(rows, self.size), [embedding] + stored
 
-    def forward(self, sent: Tensor, basis: EdgeBasis) -> Tensor:
-        """Sum over neighbors.
+    def weights_backward(self, stored: list[Tensor], gradients: Tensor) -> Tensor:
+        """Gradients by what atoms send, [k, n, size], to those by features [k, n_features, n]."""
+        embedding, sets = stored[0], gradients.size(0)
+        n, k = embedding.shape
+        if self.n_channels == 1:
+            by_h = (gradients.reshape(sets, n, self.n_orders, k) * embedding.unsqueeze(1)).sum(3)
+        else:
+            shape = [sets, n, self.n_orders, k, k]
+            by_h = gradients.reshape(shape) * embedding.view(n, 1, k, 1)
+        n_out = self.n_orders * self.n_channels
+        return self.perceptron.backward(stored[1:], by_h.view(sets, n, n_out))
+
+    def forward(self, sent: Tensor, basis: EdgeBasis) -> tuple[Tensor, list[Tensor]]:
+        """Sum over neighbors, and what ``backward`` needs.
 
         Args:
             sent: [n, m, size] weights of the neighbors.
@@ -52,9 +77,39 @@ class InvariantMessage(nn.Module):
         Returns:
             [l, K or K**2, b, n].
         """
-        n, width, size = sent.shape
-        h = sent.reshape(n, width, self.n_orders, size // self.n_orders)
-        return sum_neighbors(basis, h.permute(2, 3, 0, 1))
+        if self.n_orders == 1:
+            weights = sent.permute(2, 0, 1)
+            return sum_neighbors(basis, weights), [weights]
+        n, width = basis.distance.shape
+        weights = sent.reshape(n, width, self.n_orders, self.sums)
+        products = edge_products(basis)
+        return sum_neighbors_by_order(basis, weights, products), [weights, products]
+
+    def backward(
+        self,
+        stored: list[Tensor],
+        basis: EdgeBasis,
+        slopes: EdgeSlopes,
+        gradients: list[Tensor],
+        by_sent: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Gradients by the result to those by lengths [k, n, m] and unit vectors [k, n, 3, m].
+
+        Args:
+            stored: of ``forward``.
+            basis: the same.
+            slopes: of ``basis``.
+            gradients: k of them, [l, (c b), n].
+            by_sent: [k, n, m, size], where those by ``sent`` are written.
+        """
+        if self.n_orders == 1:
+            by_weights = by_sent.transpose(2, 3)
+            return sum_neighbors_backward(basis, slopes, stored[0], gradients, by_weights)
+        k, n, width, _ = by_sent.shape
+        by_weights = by_sent.view(k, n, width, self.n_orders, self.sums)
+        return sum_neighbors_by_order_backward(
+            basis, slopes, stored[0], stored[1], gradients, by_weights
+        )
 
 
 class AttenuatedMessage(nn.Module):
@@ -66,135 +121,77 @@ class AttenuatedMessage(nn.Module):
 
     def __init__(self, representation: RepresentationConfig) -> None:
         super().__init__()
-        self.channels = representation.embedding_size**2
-        shape = [representation.max_l + 1, self.channels * representation.n_radial]
+        per_angular = representation.embedding_size**2 * representation.n_radial
+        shape = [representation.max_l + 1, per_angular]
         self.prefactor = nn.Parameter(torch.rand(shape))
         self.kappa = nn.Parameter((torch.rand(shape) + 0.5) / representation.cutoff)
+        self.n_stored = 2
 
-    def forward(self, sent: Tensor, basis: EdgeBasis) -> Tensor:
-        """Sum over neighbors.
+    def forward(self, sent: Tensor, basis: EdgeBasis) -> tuple[Tensor, list[Tensor]]:
+        """Sum over neighbors without p, and what ``backward`` needs.
 
         Args:
-            sent: [n, m, l * c * b] A basis of the neighbors, the radial functions fastest.
+            sent: [n, m, (l c b)] A basis of the neighbors.
             basis: of n atoms.
 
         Returns:
-            [l, c, b, n].
+            [n, l, (c b)].
         """
-        n, width, size = sent.shape
-        n_angular, per_angular = basis.angular.size(1), self.kappa.size(1)
-        blocks = torch.split(sent, [count * per_angular for count in basis.sizes], 2)
+        n, width = basis.distance.shape
+        decay = torch.exp(basis.distance.unsqueeze(2) * -self.kappa.flatten())  # [n, m, (o c b)]
+        step = basis.step.unsqueeze(1)
         parts = []
-        for order, block in enumerate(blocks):
-            decay = torch.exp(-basis.distance.unsqueeze(2) * self.kappa[order])
-            decay = decay * (self.prefactor[order] * basis.step.unsqueeze(2))  # [n, m, (c b)]
-            block = block.reshape(n, width, basis.sizes[order], per_angular)
-            parts.append((block * decay.unsqueeze(2)).sum(1))
-        out = torch.cat(parts, 1).view(n, n_angular, self.channels, per_angular // self.channels)
-        return out.permute(1, 2, 3, 0)
+        factors = self.by_order(decay)
+        for order, block in enumerate(self.blocks(sent, basis.sizes)):
+            terms = block * factors[order].unsqueeze(2)
+            parts.append(torch.bmm(step, terms.view(n, width, block.size(2) * block.size(3))))
+        shape = [n, basis.angular.size(1), self.kappa.size(1)]
+        return torch.cat(parts, 2).view(shape), [sent, decay]
 
-
-class MessageLayer(nn.Module):
-    """The next A basis, from the last one and the features made of it.
-
-    A' = memory A + (attenuated + invariant messages, over all neighbors) / sqrt(average_neighbors)
-
-    Args:
-        n_features: invariants of one layer.
-        n_angular: components of the angular basis.
-        representation: shapes.
-        config: which of the three terms there are.
-
-    Attributes:
-        n_own: columns of what an atom keeps of its A basis.
-        n_sent: columns of what its neighbors get.
-
-    Raises:
-        ValueError: neither of the messages is there.
-    """
-
-    def __init__(
+    def backward(
         self,
-        n_features: int,
-        n_angular: int,
-        representation: RepresentationConfig,
-        config: MessageConfig,
-    ) -> None:
-        super().__init__()
-        if not (config.attenuated or config.invariant):
-            raise ValueError("a message needs 'attenuated' or 'invariant', or both")
-        self.norm = representation.average_neighbors**-0.5
-        channels = representation.embedding_size**2
-        shape = [representation.max_l + 1, channels, 1, representation.n_radial]
-        self.memory = nn.Parameter(torch.full(shape, 0.25)) if config.memory else None
-        self.attenuated = AttenuatedMessage(representation) if config.attenuated else None
-        self.invariant = None
-        table = n_angular * channels * representation.n_radial
-        self.n_own = table if config.memory else 0
-        self.n_sent = table if config.attenuated else 0
-        if config.invariant:
-            self.invariant = InvariantMessage(n_features, representation, config)
-            self.n_sent += self.invariant.size
-
-    def leave(
-        self, a: Tensor, earlier: Tensor, features: Tensor, embedding: Tensor
-    ) -> list[Tensor]:
-        """What the last layer leaves to this one.
-
-        Args:
-            a: A basis [l, c, m, n] of the last layer.
-            earlier: [n, ...] features of the layers before.
-            features: [n, n_features], those of the last layer.
-            embedding: [n, K] of the element as sender.
-
-        Returns:
-            what atoms keep, [n, features of all layers so far and ``n_own``]; and what they send,
-            [n, n_sent].
-        """
-        table = a.flatten(0, 2).t()  # [n, (l c m)]
-        own, sent = [earlier, features], torch.jit.annotate(list[Tensor], [])
-        if self.memory is not None:
-            own.append(table)
-        if self.invariant is not None:
-            sent.append(self.invariant.weights(features, embedding))
-        if self.attenuated is not None:
-            sent.append(table)
-        return [torch.cat(own, 1), sent[0] if len(sent) == 1 else torch.cat(sent, 1)]
-
-    def forward(
-        self,
-        own: Tensor,
-        sent: Tensor,
-        receiver: Tensor,
-        mixing: Tensor,
-        order: Tensor,
+        stored: list[Tensor],
         basis: EdgeBasis,
-    ) -> Tensor:
-        """The A basis of n atoms.
+        slopes: EdgeSlopes,
+        gradients: list[Tensor],
+        by_sent: Tensor,
+        by_length: Tensor,
+    ) -> None:
+        """Gradients by the result to those by what was sent and by lengths.
 
         Args:
-            own: [n, n_own] what they have kept of the last one.
-            sent: [n, m, n_sent] what their neighbors have sent.
-            receiver: [K, n] of the element as receiver.
-            mixing: [l, c, b, m] of the radial functions.
-            order: [l] angular order of each component.
-            basis: of the edges.
-
-        Returns:
-            A basis [l, c, m, n].
+            stored: of ``forward``.
+            basis: the same.
+            slopes: of ``basis``.
+            gradients: k of them, [n, l, (c b)].
+            by_sent: [k, n, m, (l c b)], where those by ``sent`` are written.
+            by_length: [k, n, m], to which those by lengths are added.
         """
-        n_angular, channels, _, n_radial = mixing.shape
-        first, rest = sent, sent
-        if self.invariant is not None and self.attenuated is not None:
-            sizes = [self.invariant.size, sent.size(2) - self.invariant.size]
-            first, rest = torch.split(sent, sizes, 2)
-        terms: list[Tensor] = []
-        if self.invariant is not None:
-            terms.append(mix(self.invariant(first, basis), receiver, mixing))
-        if self.attenuated is not None:
-            terms.append(self.attenuated(rest, basis))
-        out = torch.stack(terms).sum(0) * self.norm
-        if self.memory is not None:
-            table = own.t().view(n_angular, channels, n_radial, own.size(0))
-            out = out + self.memory[order].transpose(2, 3) * table
+        n, width = basis.distance.shape
+        sent, decay = stored[0], stored[1]
+        blocks = self.blocks(sent, basis.sizes)
+        factors = self.by_order(decay * basis.step.unsqueeze(2))
+        rates = torch.stack([torch.ones_like(self.kappa), -self.kappa], 2).flatten(0, 1)
+        for index, g in enumerate(gradients):
+            out = self.blocks(by_sent[index], basis.sizes)
+            parts = []
+            for order, of_order in enumerate(torch.split(g, basis.sizes, 1)):
+                of_order = of_order.unsqueeze(1)  # [n, 1, l, (c b)]
+                torch.mul(factors[order].unsqueeze(2), of_order, out=out[order])
+                parts.append((blocks[order] * of_order).sum(2))
+            by_decay = torch.cat(parts, 2).mul_(decay)
+            steps, slope = torch.unbind(torch.matmul(by_decay, rates), 2)
+            by_length[index].addcmul_(steps, slopes.step).addcmul_(slope, basis.step)
+
+    def blocks(self, table: Tensor, sizes: list[int]) -> list[Tensor]:
+        """A table [n, m, (l c b)] by order, each [n, m, components, (c b)]."""
+        out: list[Tensor] = []
+        per_angular = self.kappa.size(1)
+        for part in torch.split(table, [size * per_angular for size in sizes], 2):
+            shape = [part.size(0), part.size(1), part.size(2) // per_angular, per_angular]
+            out.append(part.view(shape))
         return out
+
+    def by_order(self, values: Tensor) -> list[Tensor]:
+        """[n, m, (o c b)] by order, each [n, m, (c b)]."""
+        return list(torch.split(values, self.kappa.size(1), 2))

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lammps_les.models.chain import Chain
 from lammps_les.models.config import NetworkConfig, ReadoutConfig, RepresentationConfig
-from lammps_les.models.environments import pad_edges, pad_rows, pad_vectors
+from lammps_les.models.environments import pad_edges, pad_rows, pad_sent, pad_vectors, sum_rows
 from lammps_les.models.readout import Readout
 from lammps_les.models.representation import CaceRepresentation
 
@@ -21,7 +21,8 @@ class LesNetwork(Chain):
     """Energy and latent charges of atoms, a piece for each layer (FORMAT.md).
 
     Works with ``torch.jit.script``, in float32 and float64, and is differentiable any number of
-    times in ``edge_vectors`` and in its parameters. Derivatives are written out for one layer.
+    times in ``edge_vectors`` and in its parameters.
+    Derivatives are written out too, because several at once then cost little more than one.
 
     Args:
         config: sizes.
@@ -119,32 +120,69 @@ class LesNetwork(Chain):
         ``total_charge`` is that of the system that each atom is part of, [n_all] in e; it is read
         only where the network ``needs_total_charge``.
         """
+        return self._evaluate(
+            t, kept, sent, source, edge_vectors, edge_index, species, n, row_length, total_charge
+        )[0]
+
+    def _evaluate(
+        self,
+        t: int,
+        kept: Tensor,
+        sent: Tensor,
+        source: Tensor,
+        edge_vectors: Tensor,
+        edge_index: Tensor,
+        species: Tensor,
+        n: int,
+        row_length: int,
+        total_charge: Tensor | None,
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Outputs, and what ``piece_backward`` needs."""
         env = pad_edges(edge_index[0], n, row_length)
         vectors = pad_vectors(env, edge_vectors, self.cutoff)
-        row = pad_rows(env, edge_index[1] if t == 0 else source)
-        separate = self.charge_representation
-        if separate is None:
-            made = self.representation(t, kept, sent, row, vectors, species, total_charge)
-            if t < self.layers - 1:
-                return made
-            of_charges = made[0]
+        stored = [env.place, source, sent.new_empty([sent.size(0), 0])]
+        row = source
+        if t == 0:
+            row = pad_rows(env, edge_index[1])
         else:
-            rest = kept, sent
-            if t > 0:
-                widths = [self.representation.kept[t - 1], separate.kept[t - 1]]
-                kept, kept_of_charges = torch.split(kept, widths, 1)
-                widths = [self.representation.sent[t - 1], separate.sent[t - 1]]
-                sent, sent_of_charges = torch.split(sent, widths, 1)
-                rest = kept_of_charges, sent_of_charges
-            made = self.representation(t, kept, sent, row, vectors, species, total_charge)
-            more = separate(t, rest[0], rest[1], row, vectors, species, total_charge)
-            if t < self.layers - 1:
-                return [torch.cat([made[0], more[0]], 1), torch.cat([made[1], more[1]], 1)]
-            of_charges = more[0]
-        outputs = [self.energy_readout(made[0])[:, 0]]
+            sent = pad_sent(env, source, sent)
+        separate = self.charge_representation
+        kept_of_charges, sent_of_charges = kept, sent
+        if separate is not None and t > 0:
+            kept, kept_of_charges = torch.split(kept, self._widths(t, True), 1)
+            sent, sent_of_charges = torch.split(sent, self._widths(t, False), 2)
+        made, more = self.representation(t, kept, sent, row, vectors, species, total_charge)
+        stored += more
+        of_charges = made
+        if separate is not None:
+            of_charges, more = separate(
+                t, kept_of_charges, sent_of_charges, row, vectors, species, total_charge
+            )
+            stored += more
+        if t < self.layers - 1:
+            if separate is None:
+                return made, stored
+            both = [torch.cat([made[0], of_charges[0]], 1), torch.cat([made[1], of_charges[1]], 1)]
+            return both, stored
+        energy, more = self.energy_readout.store(made[0])
+        stored += more
+        outputs = [energy[:, 0]]
         if self.charge_readout is not None:
-            outputs.append(self.charge_readout(of_charges))
-        return outputs
+            charge, more = self.charge_readout.store(of_charges[0])
+            stored += more
+            outputs.append(charge)
+        return outputs, stored
+
+    def _widths(self, t: int, kept: bool) -> list[int]:
+        """Columns of the two representations in what piece t takes."""
+        out: list[int] = []
+        separate = self.charge_representation
+        if separate is not None and t > 0:
+            if kept:
+                out = [self.representation.kept[t - 1], separate.kept[t - 1]]
+            else:
+                out = [self.representation.sent[t - 1], separate.sent[t - 1]]
+        return out
 
     @torch.jit.export
     def piece_store(
@@ -159,69 +197,60 @@ class LesNetwork(Chain):
         n: int,
         row_length: int = 0,
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """The same for a network of one layer, without a graph; and what ``piece_backward`` needs.
-
-        Raises a RuntimeError for several layers.
-        """
-        if self.layers > 1:
-            raise RuntimeError("LES: derivatives are written out for one layer, differentiate this")
+        """The same without a graph, and what ``piece_backward`` needs (FORMAT.md)."""
         with torch.no_grad():
-            env = pad_edges(edge_index[0], n, row_length)
-            vectors = pad_vectors(env, edge_vectors, self.cutoff)
-            row = pad_rows(env, edge_index[1])
-            features, more = self.representation.store(row, vectors, species)
-            stored = [env.place] + more
-            energy, more = self.energy_readout.store(features)
-            stored += more
-            outputs = [energy[:, 0]]
-            if self.charge_readout is not None:
-                if self.charge_representation is not None:
-                    features, more = self.charge_representation.store(row, vectors, species)
-                    stored += more
-                charge, more = self.charge_readout.store(features)
-                stored += more
-                outputs.append(charge)
-            return outputs, stored
+            return self._evaluate(
+                t, kept, sent, source, edge_vectors, edge_index, species, n, row_length, None
+            )
 
     @torch.jit.export
     def piece_backward(
         self, t: int, stored: list[Tensor], cotangents: list[Tensor]
     ) -> list[Tensor]:
-        """Gradients of weighed sums of the outputs, several at once (FORMAT.md).
-
-        Written out instead of left to automatic differentiation, because several of them then cost
-        little more than one.
-        """
+        """Gradients of weighed sums of the outputs, several at once (FORMAT.md)."""
         with torch.no_grad():
-            place = stored[0]
-            k, n, width = cotangents[-1].size(0), stored[1].size(1), stored[1].size(2)
-            none = [cotangents[0].new_zeros([k, n, 0]), cotangents[0].new_zeros([k, 0, 0])]
-            if n * width == 0:
-                return none + [cotangents[0].new_zeros([k, 0, 3])]
-            by_edges = self._backward(stored[1:], cotangents).flatten(1, 2)
+            place, source, rows = stored[0], stored[1], stored[2].size(0)
+            k = cotangents[-1].size(0)
+            by_kept, by_sent, by_places = self._backward(t, stored[3:], cotangents)
+            by_sent, by_edges = by_sent.flatten(1, 2), by_places.flatten(1, 2)
             if place.size(0) > 0:
                 by_edges = by_edges.index_select(1, place)
-            return none + [by_edges]
+            if t == 0:
+                return [by_kept, by_edges.new_empty([k, 0, 0]), by_edges]
+            if place.size(0) > 0:
+                by_sent = by_sent.index_select(1, place)
+            return [by_kept, sum_rows(source, by_sent, rows), by_edges]
 
-    def _backward(self, stored: list[Tensor], cotangents: list[Tensor]) -> Tensor:
-        """Gradients by the places of edges, [k, n, m, 3]."""
-        part, own = self.representation, self.charge_representation
-        hidden = stored[part.n_stored : part.n_stored + self.energy_readout.n_stored]
-        rest = stored[part.n_stored + self.energy_readout.n_stored :]
-        by_energy: list[Tensor] = []  # by features, [n_features, n] of each
-        for weights in torch.unbind(cotangents[0]):
-            by_energy.append(self.energy_readout.backward(hidden, weights.unsqueeze(1)))
-        if self.charge_readout is None:
-            return part.backward(stored, torch.stack(by_energy))
-        of_charges = rest if own is None else rest[own.n_stored :]
-        by_charge: list[Tensor] = []
-        for weights in torch.unbind(cotangents[1]):
-            by_charge.append(self.charge_readout.backward(of_charges, weights))
-        if own is None:
-            for index, gradient in enumerate(by_energy):
-                by_charge[index] = by_charge[index] + gradient
-            return part.backward(stored, torch.stack(by_charge))
-        out = own.backward(rest, torch.stack(by_charge))
-        if len(by_energy) > 0:
-            out[: len(by_energy)] += part.backward(stored, torch.stack(by_energy))
-        return out
+    def _backward(self, t: int, stored: list[Tensor], cotangents: list[Tensor]) -> list[Tensor]:
+        """Gradients by ``kept``, by ``sent`` in the places of edges, and by these."""
+        part, separate = self.representation, self.charge_representation
+        of_charges = stored[part.n_stored[t] :]
+        of_readouts = of_charges
+        if separate is not None:
+            of_readouts = of_charges[separate.n_stored[t] :]
+        by_left, by_sent = cotangents[0], cotangents[-1]
+        left_of_charges, sent_of_charges = by_left, by_sent
+        if t < self.layers - 1:
+            by_left = by_left.transpose(1, 2)
+            if separate is not None:
+                by_left, left_of_charges = torch.split(by_left, self._widths(t + 1, True), 1)
+                by_sent, sent_of_charges = torch.split(by_sent, self._widths(t + 1, False), 2)
+        else:
+            hidden = of_readouts[: self.energy_readout.n_stored]
+            by_left = self.energy_readout.backward(hidden, cotangents[0].unsqueeze(2))
+            if self.charge_readout is not None:
+                hidden = of_readouts[self.energy_readout.n_stored :]
+                left_of_charges = self.charge_readout.backward(hidden, cotangents[1])
+                if separate is None:
+                    left_of_charges[: by_left.size(0)] += by_left
+                    by_left = left_of_charges
+        out = part.backward(t, stored, by_left, by_sent)
+        if separate is None:
+            return out
+        both = separate.backward(t, of_charges, left_of_charges, sent_of_charges)
+        k_e, k = by_left.size(0), left_of_charges.size(0)
+        for index in range(2):  # columns of energies are none in sums without them
+            rest = out[index].new_zeros([k - k_e] + list(out[index].shape[1:]))
+            both[index] = torch.cat([torch.cat([out[index], rest]), both[index]], -1)
+        both[2][:k_e] += out[2]
+        return both

@@ -19,14 +19,16 @@ def polynomial_cutoff(x: Tensor, power: int) -> Tensor:
     a = 0.5 * (power + 1) * (power + 2)
     b = float(power * (power + 2))
     c = 0.5 * power * (power + 1)
-    step = 1.0 - torch.pow(x, power) * (a + x * (c * x - b))
-    return step * (x < 1.0)
+    x = torch.clamp(x, max=1.0)  # where the result is 0 without rounding
+    return 1.0 - torch.pow(x, power) * (a + x * (c * x - b))
 
 
 def polynomial_cutoff_slope(x: Tensor, power: int) -> Tensor:
     """Derivative of :func:`polynomial_cutoff` by x: -p(p+1)(p+2)/2 x^(p-1) (1 - x)^2."""
-    slope = torch.pow(x, power - 1) * torch.square(1.0 - x) * (x < 1.0)
-    return slope * (-0.5 * power * (power + 1) * (power + 2))
+    x = torch.clamp(x, max=1.0)
+    return (
+        torch.pow(x, power - 1) * torch.square(1.0 - x) * (-0.5 * power * (power + 1) * (power + 2))
+    )
 
 
 class BesselBasis(nn.Module):

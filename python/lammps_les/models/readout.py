@@ -38,10 +38,10 @@ class Perceptron(nn.Module):
 
         Args:
             stored: of ``store``.
-            weights: [n, sizes[-1]].
+            weights: [..., n, sizes[-1]].
 
         Returns:
-            [sizes[0], n].
+            [..., sizes[0], n].
         """
         layers: list[Tensor] = []
         for layer in self.hidden:
@@ -51,7 +51,7 @@ class Perceptron(nn.Module):
             gate = torch.sigmoid(stored[index])
             slope = gate * (1.0 + stored[index] * (1.0 - gate))  # of silu
             weights = (weights @ layers[index + 1]) * slope
-        return layers[0].t() @ weights.t()
+        return layers[0].t() @ weights.transpose(-2, -1)
 
 
 class Readout(nn.Module):
@@ -90,9 +90,9 @@ class Readout(nn.Module):
         return out * self.scale, stored
 
     def backward(self, stored: list[Tensor], weights: Tensor) -> Tensor:
-        """Weights [n, n_out] of outputs to the gradient by the features, [n_features, n]."""
+        """Weights [..., n, n_out] of outputs to the gradient by features, [..., n_features, n]."""
         weights = weights * self.scale
         out = self.perceptron.backward(stored, weights)
         if self.linear is not None:
-            out = out + self.linear.weight.t() @ weights.t()
+            out = out + self.linear.weight.t() @ weights.transpose(-2, -1)
         return out

@@ -1,38 +1,14 @@
 """Cartesian atomic cluster expansion (CACE): Cheng, npj Comput. Mater. 10, 157 (2024)."""
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
 
-from lammps_les.models.basis import (
-    SOFTENING,
-    EdgeBasis,
-    mix,
-    mix_backward,
-    sum_neighbors,
-    sum_neighbors_backward,
-)
+from lammps_les.models.basis import SOFTENING, EdgeBasis, mix, mix_backward, sum_neighbors
 from lammps_les.models.config import RepresentationConfig
+from lammps_les.models.edge_gradients import EdgeSlopes, by_vectors, sum_neighbors_backward
 from lammps_les.models.invariants import AngularBasis, Invariants
-from lammps_les.models.messages import MessageLayer
+from lammps_les.models.message_layer import MessageLayer
 from lammps_les.models.radial import BesselBasis, polynomial_cutoff, polynomial_cutoff_slope
-
-
-class FirstLayer(NamedTuple):
-    """The first A basis, and what it is made of.
-
-    Attributes:
-        weights: [K, n, m] embedding of the neighbors.
-        receiver: [K, n] embedding of the atoms as receivers.
-        basis: functions of the edges.
-        a: A basis [l, c, m, n].
-    """
-
-    weights: Tensor
-    receiver: Tensor
-    basis: EdgeBasis
-    a: Tensor
 
 
 class CaceRepresentation(nn.Module):
@@ -61,6 +37,7 @@ class CaceRepresentation(nn.Module):
         kept, sent: between any two layers, how many numbers an atom keeps for itself and how many
             its neighbors get.
         own: how many of those that it keeps, the last ones, are its A basis.
+        n_stored: tensors that ``backward`` needs of each layer.
 
     Raises:
         ValueError: another number of message configurations than layers need.
@@ -70,6 +47,7 @@ class CaceRepresentation(nn.Module):
     own: list[int]
     kept: list[int]
     sent: list[int]
+    n_stored: list[int]
 
     def __init__(self, config: RepresentationConfig, n_species: int) -> None:
         super().__init__()
@@ -96,7 +74,6 @@ class CaceRepresentation(nn.Module):
 
         per_layer = self.invariants.size * k * k * config.n_radial
         self.n_features = config.layers * per_layer
-        self.n_stored = 9  # tensors that `store` gives
         messages = list(config.messages)
         if len(messages) == 1:
             messages *= config.layers - 1
@@ -110,7 +87,10 @@ class CaceRepresentation(nn.Module):
         self.messages = nn.ModuleList(layers)
         self.own = [layer.n_own for layer in layers]
         self.kept = [n * per_layer + own for n, own in enumerate(self.own, 1)]
-        self.sent = [layer.n_sent for layer in layers]
+        self.sent = [sum(layer.n_sent) for layer in layers]
+        of_sums = [1, *(layer.n_stored for layer in layers)]
+        of_leave = [*(layer.n_stored_of_leave for layer in layers), 0]
+        self.n_stored = [8 + sum(counts) for counts in zip(of_sums, of_leave, strict=True)]
 
     def at_total_charge(self, total_charge: float) -> None:
         """Fix the total charge [e]; the representation does not need it afterwards."""
@@ -130,51 +110,110 @@ class CaceRepresentation(nn.Module):
         vectors: Tensor,
         species: Tensor,
         total_charge: Tensor | None,
-    ) -> list[Tensor]:
-        """One layer of n atoms.
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """One layer of n atoms, and what ``backward`` needs.
 
         Args:
             t: which, 0 ... layers - 1.
             kept: [n, kept[t - 1]] what the layer before has left to the atoms themselves; [n, 0].
-            sent: [rows, sent[t - 1]] what it has left to neighbors; [0, 0] in the first layer.
-            row: [n * m] for each place the row of ``sent`` that it takes; in the first layer that
-                of ``species``.
+            sent: [n, m, sent[t - 1]] what it has left to neighbors, in their places; any in the
+                first layer.
+            row: [n * m] for each place the row of ``species`` of the neighbor; any but in the first
+                layer.
             vectors: [3, n, m] edge vectors in their places [A].
             species: [rows] species index; the first n rows are the atoms.
             total_charge: [rows] in e, of the system that each atom is part of; only with
                 ``embed_total_charge``.
 
         Returns:
-            what it leaves to the next layer, ``kept`` and ``sent``. The last one: the invariants
-            of all layers, [n, n_features], in the order (layer, invariant, sender a, receiver b,
-            radial m), the last one fastest.
+            what it leaves to the next layer, ``kept`` and ``sent`` [n, sent[t]]. The last one: the
+            invariants of all layers, [n, n_features], in the order (layer, invariant, sender a,
+            receiver b, radial m), the last one fastest.
         """
         n, width = vectors.size(1), vectors.size(2)
         species, sender, receiver_table = self.embeddings(species, total_charge)
         own_species = species[:n]
-        earlier = kept
+        basis = self.edge_basis(vectors)
+        receiver = receiver_table[own_species].t().contiguous()  # [K, n]
+        mixing = self.mixing_by_component()
+        earlier, a, more = kept, kept, torch.jit.annotate(list[Tensor], [])
         if t == 0:
-            neighbor_species = species.index_select(0, row).view(n, width)
-            first = self.first_layer(vectors, neighbor_species, own_species, sender, receiver_table)
-            a = first.a
-        else:
-            basis = self.edge_basis(vectors)
-            receiver = receiver_table[own_species].t().contiguous()
-            mixing = self.mixing_by_component()
-            others = sent.index_select(0, row).view(n, width, sent.size(1))
-            a = sent  # made below
-            for index, layer in enumerate(self.messages):
-                if index == t - 1:
-                    n_own = self.own[index]
-                    earlier, own = torch.split(kept, [kept.size(1) - n_own, n_own], 1)
-                    a = layer(own, others, receiver, mixing, self.order, basis)
+            weights = sender.t()[:, species.index_select(0, row).view(n, width)]  # [K, n, m]
+            a, more = mix(sum_neighbors(basis, weights), receiver, mixing), [weights]
+        for index, layer in enumerate(self.messages):
+            if index == t - 1:
+                n_own = self.own[index]
+                earlier, own = torch.split(kept, [kept.size(1) - n_own, n_own], 1)
+                a, more = layer(own, sent, receiver, mixing, self.order, basis)
+        stored = [vectors, receiver, a]
+        stored += [basis.distance, basis.step, basis.factor, basis.sines, basis.angular]
+        stored += more
         features = self.to_features(a)
+        outputs = [features]
         for index, layer in enumerate(self.messages):
             if index == t:
-                return layer.leave(  # type: ignore[operator]
+                outputs, more = layer.leave(  # type: ignore[operator]
                     a, earlier, features, sender[own_species]
                 )
-        return [torch.cat([earlier, features], 1) if t > 0 else features]
+                stored += more
+            elif index == t - 1 and t == self.layers - 1:
+                outputs = [torch.cat([earlier, features], 1)]
+        return outputs, stored
+
+    @torch.jit.export
+    def backward(
+        self, t: int, stored: list[Tensor], by_left: Tensor, by_sent: Tensor
+    ) -> list[Tensor]:
+        """Gradients by what a layer gives to those by what it took, k at once.
+
+        Args:
+            t: the layer.
+            stored: of ``forward``.
+            by_left: [k, kept[t], n] by what it has left to the atoms themselves, of the last one
+                [k, n_features, n].
+            by_sent: [k, n, sent[t]] by what it has left to neighbors; any in the last one.
+
+        Returns:
+            by ``kept`` [k, n, kept[t - 1]], by ``sent`` [k, n, m, sent[t - 1]] (in the first layer
+            [k, 0, 0, 0]) and by the edge vectors [k, n, m, 3].
+        """
+        receiver, a = stored[1], stored[2]
+        basis = EdgeBasis(stored[3], stored[4], stored[5], stored[6], stored[7], self.angular.sizes)
+        slopes = self.edge_slopes(stored[0], basis)
+        mixing = self.mixing_by_component()
+        n_angular, channels, n_radial, n = a.shape
+        k, per_layer = by_left.size(0), self.n_features // self.layers
+        widths = [t * per_layer, per_layer, by_left.size(1) - (t + 1) * per_layer]
+        earlier, by_features, by_own = torch.split(by_left, widths, 1)
+        table = by_own
+        for index, layer in enumerate(self.messages):
+            if index == t:
+                by_features = by_features.clone()
+                end = self.n_stored[t]
+                of_leave = stored[end - layer.n_stored_of_leave : end]  # type: ignore[operator]
+                table = layer.leave_backward(  # type: ignore[operator]
+                    of_leave, by_own, by_sent, by_features
+                )
+        shape = [k, self.invariants.size, channels * n_radial * n]
+        by_a = self.invariants.backward(a.reshape(n_angular, shape[2]), by_features.reshape(shape))
+        if table.size(1) > 0:
+            by_a += table.reshape(by_a.shape)
+        if t == 0:
+            gradients: list[Tensor] = []
+            for gradient in torch.unbind(by_a):
+                gradients.append(mix_backward(gradient, receiver, mixing, receiver.size(0)))
+            by_length, by_unit = sum_neighbors_backward(basis, slopes, stored[8], gradients, None)
+            none = [by_a.new_empty([k, n, 0]), by_a.new_empty([k, 0, 0, 0])]
+            return none + [by_vectors(basis, slopes, by_length, by_unit)]
+        out: list[Tensor] = []
+        for index, layer in enumerate(self.messages):
+            if index == t - 1:
+                by_own, by_sent, by_length, by_unit = layer.backward(  # type: ignore[operator]
+                    stored[8:], by_a, receiver, mixing, self.order, basis, slopes
+                )
+                by_kept = torch.cat([earlier.transpose(1, 2), by_own], 2)
+                out = [by_kept, by_sent, by_vectors(basis, slopes, by_length, by_unit)]
+        return out
 
     def embeddings(
         self, species: Tensor, total_charge: Tensor | None
@@ -192,70 +231,6 @@ class CaceRepresentation(nn.Module):
             receiver = (receiver + states[:, None, None] * receiver_slope).flatten(0, 1)
         return species, sender, receiver
 
-    def first_layer(
-        self,
-        vectors: Tensor,
-        neighbor_species: Tensor,
-        own_species: Tensor,
-        sender: Tensor,
-        receiver_table: Tensor,
-    ) -> FirstLayer:
-        """The first A basis, of edges in their places [3, n, m] and species [n, m] and [n]."""
-        basis = self.edge_basis(vectors)
-        receiver = receiver_table[own_species].t().contiguous()  # [K, n]
-        weights = sender.t()[:, neighbor_species]  # [K, n, m]
-        a = mix(sum_neighbors(basis, weights[None]), receiver, self.mixing_by_component())
-        return FirstLayer(weights, receiver, basis, a)
-
-    @torch.jit.export
-    def store(self, row: Tensor, vectors: Tensor, species: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Invariants of one layer, and what ``backward`` needs; arguments of ``forward``."""
-        n, width = vectors.size(1), vectors.size(2)
-        species, sender, receiver_table = self.embeddings(species, None)
-        neighbor_species = species.index_select(0, row).view(n, width)
-        first = self.first_layer(vectors, neighbor_species, species[:n], sender, receiver_table)
-        basis = first.basis
-        stored = [vectors, first.weights, first.receiver]
-        stored += [basis.distance, basis.step, basis.factor, basis.sines, basis.angular, first.a]
-        assert len(stored) == self.n_stored
-        return self.to_features(first.a), stored
-
-    @torch.jit.export
-    def backward(self, stored: list[Tensor], gradients: Tensor) -> Tensor:
-        """Gradients by the invariants to gradients by the edge vectors, several at once.
-
-        Args:
-            stored: of ``store``.
-            gradients: [k, n_features, n], k of them.
-
-        Returns:
-            [k, n, m, 3] by the padded edges.
-        """
-        vectors, weights, receiver, a = stored[0], stored[1], stored[2], stored[8]
-        basis = EdgeBasis(stored[3], stored[4], stored[5], stored[6], stored[7], self.angular.sizes)
-        n, _, width = basis.angular.shape
-        by_a = self.invariants.backward(
-            a.view(a.size(0), -1), gradients.view(gradients.size(0), self.invariants.size, -1)
-        )
-        step_slope = polynomial_cutoff_slope(basis.distance / self.cutoff, self.cutoff_power)
-        slopes = self.radial.slopes(
-            basis.distance, basis.step, step_slope / self.cutoff, basis.sines
-        )
-        sender = weights.transpose(0, 1).contiguous()[:, :, None]  # [n, K, 1, m]
-        slopes = (sender * slopes[:, None]).view(n, -1, width)
-        radial = (sender * (basis.factor[:, None] * basis.sines)[:, None]).view(n, -1, width)
-        inverse = self.inverse_length(basis.distance)
-        mixing = self.mixing_by_component()
-        out = torch.empty([by_a.size(0), n, width, 3], dtype=a.dtype, device=a.device)
-        for index, gradient in enumerate(torch.unbind(by_a)):
-            summed = mix_backward(gradient, receiver, mixing)  # [l, (K b), n]
-            by_unit = self.angular.derivatives(summed)  # [l', 3, (K b), n]
-            padded = sum_neighbors_backward(
-                basis, radial, slopes, vectors, inverse, summed, by_unit
-            )
-            out[index] = padded.transpose(1, 2)
-        return out
-
     def mixing_by_component(self) -> Tensor:
         """Of the radial functions, [l, c, b, m]: one for each angular component and channel."""
         return self.mixing[self.order].expand(-1, self.channels, -1, -1)
@@ -272,6 +247,19 @@ class CaceRepresentation(nn.Module):
         unit = vectors * self.inverse_length(distance)
         angular = self.angular(unit)  # [n, l, m]
         return EdgeBasis(distance, step, factor * step, sines, angular, self.angular.sizes)
+
+    def edge_slopes(self, vectors: Tensor, basis: EdgeBasis) -> EdgeSlopes:
+        """Derivatives of the functions of padded edge vectors [3, n, m]."""
+        distance = basis.distance
+        step = polynomial_cutoff_slope(distance / self.cutoff, self.cutoff_power) / self.cutoff
+        return EdgeSlopes(
+            vectors,
+            self.inverse_length(distance),
+            step,
+            basis.factor[:, None] * basis.sines,
+            self.radial.slopes(distance, basis.step, step, basis.sines),
+            self.angular.slopes,
+        )
 
     def to_features(self, a: Tensor) -> Tensor:
         """Invariants of the A basis [l, c, m, n], as [n, n_features of one layer]."""
