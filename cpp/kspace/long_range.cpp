@@ -43,7 +43,8 @@ std::string LongRangeSum::choose(const Boundary &boundary, const Tensor &cell, d
   // also where the mesh is asked for: it throws where there is none
   const Cost cost = settings_.method != KspaceChoice::Direct ? estimate_cost(parameters_, settings_.mesh, cell)
                                                              : Cost{};
-  mesh_ = automatic ? cost.mesh < cost.direct : settings_.method == KspaceChoice::Mesh;
+  // the direct sum has no error
+  mesh_ = automatic ? cost.mesh < 0.5 * cost.direct : settings_.method == KspaceChoice::Mesh;
   solver_ = mesh_ ? make_mesh_sum(parameters_, settings_.mesh, comm_) : make_direct_sum(parameters_, comm_);
   if (!automatic) return "";
   char line[160];

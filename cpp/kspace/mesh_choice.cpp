@@ -19,7 +19,7 @@ constexpr double WATER = 0.1;                  // atoms / A^3
 
 // Estimated seconds of a step on one core: a constant, and for each mesh point, atom, and point of the window of an atom, in rows of
 // whole vectors
-constexpr double MESH_START = 8e-4, MESH_POINT = 8e-9, MESH_ATOM = 2e-7, MESH_TERM = 7e-10;
+constexpr double MESH_START = 3e-4, MESH_POINT = 8e-9, MESH_ATOM = 2e-7, MESH_TERM = 7e-10;
 
 double atoms_of(const MeshSettings &settings, const Tensor &cell)
 {
@@ -113,7 +113,7 @@ double direct_terms(const LongRangeParameters &parameters, const Tensor &cell, d
 
 Cost estimate_cost(const LongRangeParameters &parameters, const MeshSettings &settings, const Tensor &cell)
 {
-  constexpr double DIRECT_START = 8e-4, DIRECT_TERM = 7e-10;
+  constexpr double DIRECT_START = 6e-4, DIRECT_TERM = 7e-10;
   const double n_atoms = atoms_of(settings, cell);
   return {DIRECT_START + DIRECT_TERM * direct_terms(parameters, cell, n_atoms),
           mesh_cost(choose_mesh(parameters, settings, cell), n_atoms)};

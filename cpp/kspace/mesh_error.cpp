@@ -55,8 +55,10 @@ MeasuredMesh measure_mesh(const LongRangeParameters &parameters, const MeshSetti
     const double largest = out.errors.largest();
     if (!(largest > settings.accuracy) || out.refined == REFINEMENTS ||
         !refine(parameters, out.settings, cell, 0.5 * settings.accuracy / largest))
-      return out;
+      break;
   }
+  out.settings.order = choose_mesh(parameters, out.settings, cell).order;    // also where the cell has changed a little
+  return out;
 }
 
 }    // namespace les

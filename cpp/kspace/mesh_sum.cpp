@@ -114,6 +114,7 @@ class MeshSum : public Solver {
   std::string description() const override
   {
     std::ostringstream text;
+    text.precision(2);
     text << "mesh " << choice_.mesh[0] << " x " << choice_.mesh[1] << " x " << choice_.mesh[2] << ", window of "
          << choice_.order << " points, estimated relative error of forces " << choice_.error;
     return text.str();

@@ -117,9 +117,9 @@ def test_values_of_pair_style_keywords_in_page_and_code_agree() -> None:
 
 def test_ranges_and_defaults_of_the_mesh_in_page_and_code_agree() -> None:
     page, source = (ROOT / "docs" / "pair_les.md").read_text(), (CPP / "pair_les.cpp").read_text()
-    settings = (CPP.parent / "kspace" / "long_range.h").read_text()
+    settings = (CPP.parent / "kspace" / "mesh_choice.h").read_text()
     orders = re.search(r"MIN_ORDER = (\d+), MAX_ORDER = (\d+)", settings)
-    accuracies = re.search(r"accuracy < (\S+) \|\| s\.mesh\.accuracy > (\S+)\)", source)
+    accuracies = re.search(r"accuracy < (\S+) \|\| s\.kspace\.mesh\.accuracy > (\S+)\)", source)
     default = re.search(r"double accuracy = (\S+);", settings)
     assert orders
     assert accuracies
