@@ -190,11 +190,16 @@ std::vector<EdgeResponse> Chain::backward(const std::vector<Quantity> &quantitie
     Tensor by_kept, by_sent;
     if (t > 0) {
       by_kept = torch::zeros({count, below, kept_width}, options);
-      by_sent = torch::zeros({rows, count * sent_width}, options);    // of a rank without atoms too
+      by_sent = torch::zeros({count, rows, sent_width}, options);    // of a rank without atoms too
     }
+    // the first gradients of a track are copied, where there are some of all edges; what follows is added
+    const bool all_edges = level.n == graph.rings.back();
+    std::vector<bool> first(count, false);
     for (const int64_t i : active)
-      if (!by_edges[i].defined())
-        by_edges[i] = pieces > 1 ? torch::zeros({n_edges, 3}, f64) : torch::empty({n_edges, 3}, f64);
+      if (!by_edges[i].defined()) {
+        first[i] = all_edges;
+        by_edges[i] = all_edges ? torch::empty({n_edges, 3}, f64) : torch::zeros({n_edges, 3}, f64);
+      }
     for (Chunk &chunk : level.chunks) {
       std::vector<Tensor> of_chunk;
       for (const Tensor &w : weights) of_chunk.push_back(w.narrow(1, chunk.begin, chunk.n));
@@ -211,8 +216,8 @@ std::vector<EdgeResponse> Chain::backward(const std::vector<Quantity> &quantitie
       const int64_t edges = edges_of(t, chunk, &begin);
       for (size_t s = 0; s < active.size(); s++) {
         Tensor part = by_edges[active[s]].narrow(0, begin, edges);
-        if (pieces > 1) part += found.edge_vectors[s];
-        else part.copy_(found.edge_vectors[s]);
+        if (first[active[s]]) part.copy_(found.edge_vectors[s]);
+        else part += found.edge_vectors[s];
       }
       if (t == 0) continue;
       std::vector<Tensor> sent(count);    // [E, S] of each track
@@ -229,13 +234,18 @@ std::vector<EdgeResponse> Chain::backward(const std::vector<Quantity> &quantitie
         const Tensor reach = along_edges[which].narrow(0, begin, edges).select(1, direction).unsqueeze(1).to(options);
         sent[i] = sent[i].defined() ? sent[i] - reach * sent[plain] : -reach * sent[plain];
       }
-      const Tensor all = sent.size() == 1 ? sent[0] : torch::cat(sent, 1);
-      if (chunk.by_edges) add_rows(by_sent, graph.edge_index[1].narrow(0, begin, edges), all, 1.0);
-      else by_sent = all;    // of the only chunk
+      if (!chunk.by_edges) by_sent = torch::stack(sent);    // of the only chunk
+      for (int64_t i = 0; i < count && chunk.by_edges; i++) {
+        Tensor rows_of_track = by_sent[i];
+        add_rows(rows_of_track, graph.edge_index[1].narrow(0, begin, edges), sent[i], 1.0);
+      }
     }
     if (t == 0) break;
-    if (graph.exchange) by_sent = graph.exchange->reverse(by_sent);
-    weights = {by_kept, by_sent.view({below, count, sent_width}).transpose(0, 1)};
+    if (graph.exchange)
+      by_sent = graph.exchange->reverse(by_sent.transpose(0, 1).reshape({rows, count * sent_width}))
+                    .view({below, count, sent_width})
+                    .transpose(0, 1);
+    weights = {by_kept, by_sent};
     active.clear();
     for (int64_t i = 0; i < count; i++) active.push_back(i);
   }

@@ -29,7 +29,7 @@ class EdgeRows {
   void widen(int64_t most);    // room for so many neighbors, and some more
 
  private:
-  static constexpr int64_t ROOM = 4, GRAIN = 8;
+  static constexpr int64_t ROOM = 3, GRAIN = 4;
 
   int64_t width_ = 0;
   double cutoff_ = 0.0;

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 from ase import Atoms
 from generate import changed
 from gpu import STAGE, Counts, read_counts

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase import Atoms
-from heat_flux import BAR, COMPUTES, ORDER, cace, centroid_virial, flux, moving, opened, skewed
+from heat_flux import BAR, COMPUTES, ORDER, centroid_virial, flux, moving, opened, skewed
 from lmp import read_dump, run
 
 

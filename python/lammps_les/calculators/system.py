@@ -102,11 +102,13 @@ class SystemEvaluator:
         else:
             nodes = r
             vectors = r[edge_index[1]] - r[edge_index[0]] + shifts @ lattice
-        tensors = [t.to(self.device) for t in (nodes, kinds[owner], vectors, edge_index)]
+        device = self.device
         result = self._core.evaluate(
-            tensors[0],
+            nodes.to(device),
             n,
-            *tensors[1:],
+            kinds[owner].to(device),
+            vectors.to(device),
+            edge_index.to(device),
             lattice if periodic else None,
             reference_cell=None if reference_cell is None else torch.from_numpy(reference_cell),
             bec=want_bec,
