@@ -9,6 +9,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 
 from lammps_les.calculators import LesCalculator
 from lammps_les.data.neighbors import neighbor_list
+from lammps_les.model_file import load_model
 
 CELL = np.array([[4.3, 0.0, 0.0], [0.9, 5.1, 0.0], [-1.2, 0.4, 4.8]])
 CELLS = {"triclinic": CELL, "left_handed": CELL[[1, 0, 2]], "open": None}
@@ -38,7 +39,7 @@ def test_agrees_with_forward_of_the_module(toy_model, name, boundary, form):
     species = [
         calculator.metadata.network.species.index(s) for s in structure.get_chemical_symbols()
     ]
-    result = calculator.model(
+    result = load_model(toy_model(name))[0](
         torch.from_numpy(structure.positions),
         torch.tensor(species),
         torch.from_numpy(structure.cell.array.copy()),

@@ -91,6 +91,7 @@ class LesCalculator(Calculator):
             raise CalculatorSetupError(f"bec must be 'local' or 'phase', got {bec!r}")
         self.evaluator = SystemEvaluator(model, bec, self._dielectric_tensor(epsilon_inf), device)
         self.metadata = self.evaluator.metadata
+        self.bec = bec or self.metadata.response.bec_form
         self.multichannel_bec = multichannel_bec
         self.field = None if field is None else np.asarray(field, dtype=float)
         if field is not None:
@@ -112,10 +113,11 @@ class LesCalculator(Calculator):
         want_bec = self.field is not None or "born_effective_charges" in properties
         if want_bec:
             self._check_coupling()
+        species = self._species(atoms)
         try:
             result = self.evaluator.evaluate(
                 atoms.get_positions(),
-                self._species(atoms),
+                species,
                 atoms.cell.array,
                 periodic,
                 want_bec,
@@ -164,7 +166,7 @@ class LesCalculator(Calculator):
             or np.linalg.eigvalsh(tensor)[0] <= 0
         ):
             raise CalculatorSetupError(
-                "epsilon_inf must be a positive number or a symmetric, positive tensor [3, 3], got "
+                "epsilon_inf must be positive, a number or a symmetric tensor [3, 3], got "
                 f"{epsilon_inf}"
             )
         return tensor
