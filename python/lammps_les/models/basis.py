@@ -30,55 +30,63 @@ class EdgeBasis(NamedTuple):
     sizes: list[int]
 
 
+def tile_size(basis: EdgeBasis) -> int:
+    """Centers whose edges are summed at a time, so that what is summed stays in a CPU's cache."""
+    if basis.distance.is_cuda or torch.is_grad_enabled():
+        return max(1, basis.distance.size(0))
+    return 32
+
+
+def tile_of(basis: EdgeBasis, start: int, end: int) -> EdgeBasis:
+    """The functions of the edges of some centers."""
+    return EdgeBasis(
+        basis.distance[start:end],
+        basis.step[start:end],
+        basis.factor[start:end],
+        basis.sines[start:end],
+        basis.angular[start:end],
+        basis.sizes,
+    )
+
+
 def sum_neighbors(basis: EdgeBasis, weights: Tensor) -> Tensor:
     """Sum over neighbors j of w_c(j) R_b(r_ij) Y_l(r_ij).
 
     Args:
         basis: of n atoms.
-        weights: [c, n, m].
-
-    Returns:
-        [l, c, b, n].
-    """
-    n, n_bessel, width = basis.sines.shape
-    n_angular, c = basis.angular.size(1), weights.size(0)
-    right = (weights * basis.factor).transpose(0, 1).contiguous()
-    right = right.unsqueeze(2) * basis.sines.unsqueeze(1)
-    # gradients come back transposed; that of the flat view puts them in order once
-    right = right.reshape(-1).view(n, c * n_bessel, width).transpose(1, 2)
-    out = torch.bmm(basis.angular, right)  # [n, l, (c b)]
-    return out.view(-1).view(n, n_angular, c, n_bessel).permute(1, 2, 3, 0)
-
-
-def edge_products(basis: EdgeBasis) -> Tensor:
-    """The monomials times the sines of each edge, [n, (l b), m]."""
-    n, n_bessel, width = basis.sines.shape
-    products = basis.angular.unsqueeze(2) * basis.sines.unsqueeze(1)
-    return products.view(n, basis.angular.size(1) * n_bessel, width)
-
-
-def sum_neighbors_by_order(basis: EdgeBasis, weights: Tensor, products: Tensor) -> Tensor:
-    """The same with weights of their own for each angular order.
-
-    Args:
-        basis: of n atoms.
-        weights: [n, m, o, c], o: max_l + 1 orders.
-        products: [n, (l b), m] of ``edge_products``.
+        weights: [n, 1 or max_l+1, c, m]; with the latter each angular order has its own.
 
     Returns:
         [l, c, b, n].
     """
     n, n_bessel, _ = basis.sines.shape
-    sizes: list[int] = []
-    for size in basis.sizes:
-        sizes.append(size * n_bessel)
+    n_angular, c = basis.angular.size(1), weights.size(2)
+    size = tile_size(basis)
+    tiles = []
+    for start in range(0, max(1, n), size):
+        end = min(start + size, n)
+        tiles.append(_sum_tile(tile_of(basis, start, end), weights[start:end]))
+    out = tiles[0] if len(tiles) == 1 else torch.cat(tiles)  # [n, l, (c b)]
+    return out.view(-1).view(n, n_angular, c, n_bessel).permute(1, 2, 3, 0)
+
+
+def _sum_tile(basis: EdgeBasis, weights: Tensor) -> Tensor:
+    n, n_bessel, width = basis.sines.shape
+    of_order = torch.unbind(weights * basis.factor[:, None, None], 1)
     parts = []
-    of_order = torch.unbind(weights * basis.factor[:, :, None, None], 2)
-    for order, left in enumerate(torch.split(products, sizes, 1)):
-        parts.append(torch.bmm(left, of_order[order]))
-    out = torch.cat(parts, 1)  # [n, (l b), c]
-    shape = [n, basis.angular.size(1), n_bessel, weights.size(3)]
-    return out.view(-1).view(shape).permute(1, 3, 2, 0)
+    for order, angular in enumerate(monomials_by_weights(basis, weights)):
+        right = of_order[order].unsqueeze(2) * basis.sines.unsqueeze(1)
+        # gradients come back transposed; that of the flat view puts them in order once
+        right = right.reshape(-1).view(n, weights.size(2) * n_bessel, width).transpose(1, 2)
+        parts.append(torch.bmm(angular, right))
+    return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+
+
+def monomials_by_weights(basis: EdgeBasis, weights: Tensor) -> list[Tensor]:
+    """Monomials that have weights in common, [n, l, m] of each angular order or of all."""
+    if weights.size(1) == 1:
+        return [basis.angular]
+    return list(torch.split(basis.angular, basis.sizes, 1))
 
 
 def mix(summed: Tensor, receiver: Tensor, mixing: Tensor) -> Tensor:

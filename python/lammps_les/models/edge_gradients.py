@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lammps_les.models.basis import EdgeBasis
+from lammps_les.models.basis import EdgeBasis, monomials_by_weights, tile_of, tile_size
 
 
 class EdgeSlopes(NamedTuple):
@@ -49,82 +49,45 @@ def sum_neighbors_backward(
     Args:
         basis: of n atoms.
         slopes: of ``basis``.
-        weights: [c, n, m].
+        weights: [n, 1 or max_l+1, c, m].
         gradients: k of them, [l, (c b), n].
-        by_weights: [k, n, c, m], where those by the weights are written if asked for.
+        by_weights: [k, n, 1 or max_l+1, c, m], where those by the weights are written if asked for.
 
     Returns:
         by lengths [k, n, m] and by unit vectors [k, n, 3, m].
     """
-    k, n_lower = len(gradients), slopes.monomials.size(0) // 3
-    n, n_angular, width = basis.angular.shape
-    n_bessel, c = basis.sines.size(1), weights.size(0)
-    cb = c * n_bessel
-    by_length = basis.angular.new_empty([k, n, width])
-    by_unit = basis.angular.new_empty([k, n, 3, width])
-    sender = weights.transpose(0, 1).contiguous()[:, :, None]  # [n, c, 1, m]
-    radial = (sender * slopes.radial[:, None]).view(n, cb, width)
-    falling = (sender * slopes.slopes[:, None]).view(n, cb, width)
-    for index, g in enumerate(gradients):
-        left = _center_first(g).view(n, n_angular, cb).transpose(1, 2)
-        along = torch.bmm(left, basis.angular)  # [n, (c b), m]
-        if by_weights is not None:
-            terms = along.view(n, c, n_bessel, width) * slopes.radial[:, None]
-            torch.sum(terms, [2], out=by_weights[index])
-        torch.sum(along.mul_(falling), [1], out=by_length[index])
-        lower = (slopes.monomials @ g.flatten(1)).view(n_lower, 3 * cb, n)
-        left = _center_first(lower).view(n, n_lower, 3 * cb).transpose(1, 2)
-        turning = torch.bmm(left, basis.angular[:, :n_lower]).view(n, 3, cb, width)
-        torch.sum(turning.mul_(radial[:, None]), [2], out=by_unit[index])
-    return by_length, by_unit
-
-
-def sum_neighbors_by_order_backward(
-    basis: EdgeBasis,
-    slopes: EdgeSlopes,
-    weights: Tensor,
-    products: Tensor,
-    gradients: list[Tensor],
-    by_weights: Tensor,
-) -> tuple[Tensor, Tensor]:
-    """The same for ``sum_neighbors_by_order``, summed over channels first.
-
-    Args:
-        basis: of n atoms.
-        slopes: of ``basis``.
-        weights: [n, m, o, c].
-        products: [n, (l b), m] of ``edge_products``.
-        gradients: k of them, [l, (c b), n].
-        by_weights: [k, n, m, o, c], where those by the weights are written.
-
-    Returns:
-        by lengths [k, n, m] and by unit vectors [k, n, 3, m].
-    """
-    k, n_lower = len(gradients), slopes.monomials.size(0) // 3
-    n, n_angular, width = basis.angular.shape
-    n_bessel, c = basis.sines.size(1), weights.size(3)
-    by_length = basis.angular.new_empty([k, n, width])
-    by_unit = basis.angular.new_empty([k, n, 3, width])
-    both = torch.stack([slopes.radial, slopes.slopes], 1).unsqueeze(1)  # [n, 1, 2, b, m]
-    sizes: list[int] = []
-    for size in basis.sizes:
-        sizes.append(size * n_bessel)
-    parts = torch.split(products, sizes, 1)
-    of_order = torch.unbind(weights, 2)
-    for index, g in enumerate(gradients):
-        left = g.view(n_angular, c, n_bessel, n).permute(3, 0, 2, 1).contiguous()
-        sums: list[Tensor] = []
-        of_weights: list[Tensor] = []
-        for order, rows in enumerate(torch.split(left.view(n, n_angular * n_bessel, c), sizes, 1)):
-            of_weights.append(torch.bmm(parts[order].transpose(1, 2), rows))  # [n, m, c]
-            over_channels = torch.bmm(rows, of_order[order].transpose(1, 2))  # [n, (l b), m]
-            over_channels = over_channels.view(n, basis.sizes[order], 1, n_bessel, width)
-            sums.append((over_channels * both).sum(3))
-        torch.mul(torch.stack(of_weights, 2), basis.factor[:, :, None, None], out=by_weights[index])
-        by_monomial, along = torch.unbind(torch.cat(sums, 1), 2)  # [n, l, m] each
-        torch.sum(along * basis.angular, [1], out=by_length[index])
-        lower = torch.matmul(slopes.monomials, by_monomial).view(n, n_lower, 3, width)
-        torch.sum(lower * basis.angular[:, :n_lower, None], [1], out=by_unit[index])
+    n, n_bessel, width = basis.sines.shape
+    k, c, n_lower = len(gradients), weights.size(2), slopes.monomials.size(0) // 3
+    by_length = basis.distance.new_empty([k, n, width])
+    by_unit = basis.distance.new_empty([k, n, 3, width])
+    of_centers: list[Tensor] = []  # [n, l, (c b)]
+    for g in gradients:
+        of_centers.append(g.flatten(0, 1).t().contiguous().view(n, g.size(0), g.size(1)))
+    size = tile_size(basis)
+    for start in range(0, n, size):
+        end = min(start + size, n)
+        tile, radial = tile_of(basis, start, end), slopes.radial[start:end]
+        both = torch.stack([radial, slopes.slopes[start:end]], 2).unsqueeze(1)  # [n, 1, b, 2, m]
+        of_order = torch.unbind(weights[start:end], 1)
+        for index, of_center in enumerate(of_centers):
+            sums: list[Tensor] = []
+            first = 0
+            for order, angular in enumerate(monomials_by_weights(tile, weights)):
+                left = of_center[start:end, first : first + angular.size(1)]
+                first += angular.size(1)
+                right = of_order[order][:, :, None, None] * both
+                sums.append(torch.bmm(left, right.view(end - start, c * n_bessel, 2 * width)))
+                if by_weights is not None:
+                    terms = torch.bmm(left.transpose(1, 2), angular)
+                    terms = terms.view(end - start, c, n_bessel, width).mul_(radial[:, None])
+                    torch.sum(terms, [2], out=by_weights[index, start:end, order])
+            summed = sums[0] if len(sums) == 1 else torch.cat(sums, 1)
+            by_monomials, along = summed[:, :, :width], summed[:, :, width:]  # [n, l, m]
+            torch.sum(along * tile.angular, [1], out=by_length[index, start:end])
+            lower = torch.matmul(slopes.monomials, by_monomials)
+            lower = lower.view(end - start, n_lower, 3, width)
+            lower = lower.mul_(tile.angular[:, :n_lower, None])
+            torch.sum(lower, [1], out=by_unit[index, start:end])
     return by_length, by_unit
 
 
@@ -150,8 +113,3 @@ def by_vectors(basis: EdgeBasis, slopes: EdgeSlopes, by_length: Tensor, by_unit:
     by_unit.mul_(inverse[:, None])
     torch.addcmul(by_unit, x.unsqueeze(0), along[:, :, None], out=out.transpose(2, 3))
     return out
-
-
-def _center_first(values: Tensor) -> Tensor:
-    # [..., n] to [n, (...)]
-    return values.flatten(0, -2).t().contiguous()

@@ -60,7 +60,7 @@ class Pair(nn.Module):
 
     def forward(self, a: list[Tensor]) -> Tensor:
         """A basis by order, each [components, F], to [1, F]."""
-        return (torch.square(a[self.p]) * self.weights).sum(0, keepdim=True)
+        return self.weights.t() @ torch.square(a[self.p])
 
     def backward(self, a: list[Tensor], g: Tensor, out: list[Tensor]) -> None:
         """Write g times the derivative by A: the first term of this order."""

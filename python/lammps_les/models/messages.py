@@ -3,18 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from lammps_les.models.basis import (
-    EdgeBasis,
-    edge_products,
-    sum_neighbors,
-    sum_neighbors_by_order,
-)
+from lammps_les.models.basis import EdgeBasis, sum_neighbors
 from lammps_les.models.config import MessageConfig, RepresentationConfig
-from lammps_les.models.edge_gradients import (
-    EdgeSlopes,
-    sum_neighbors_backward,
-    sum_neighbors_by_order_backward,
-)
+from lammps_les.models.edge_gradients import EdgeSlopes, sum_neighbors_backward
 from lammps_les.models.readout import Perceptron
 
 
@@ -37,7 +28,7 @@ class InvariantMessage(nn.Module):
         self.perceptron = Perceptron([n_features, *config.invariant_hidden, n_out])
         self.sums = max(self.n_channels, representation.embedding_size)  # channels
         self.size = self.n_orders * self.sums
-        self.n_stored = 1 if self.n_orders == 1 else 2
+        self.n_stored = 1
         self.n_stored_of_weights = 1 + len(config.invariant_hidden)
 
     def weights(self, features: Tensor, embedding: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -77,13 +68,9 @@ class InvariantMessage(nn.Module):
         Returns:
             [l, K or K**2, b, n].
         """
-        if self.n_orders == 1:
-            weights = sent.permute(2, 0, 1)
-            return sum_neighbors(basis, weights), [weights]
         n, width = basis.distance.shape
-        weights = sent.reshape(n, width, self.n_orders, self.sums)
-        products = edge_products(basis)
-        return sum_neighbors_by_order(basis, weights, products), [weights, products]
+        weights = sent.transpose(1, 2).contiguous().view(n, self.n_orders, self.sums, width)
+        return sum_neighbors(basis, weights), [weights]
 
     def backward(
         self,
@@ -102,14 +89,11 @@ class InvariantMessage(nn.Module):
             gradients: k of them, [l, (c b), n].
             by_sent: [k, n, m, size], where those by ``sent`` are written.
         """
-        if self.n_orders == 1:
-            by_weights = by_sent.transpose(2, 3)
-            return sum_neighbors_backward(basis, slopes, stored[0], gradients, by_weights)
-        k, n, width, _ = by_sent.shape
-        by_weights = by_sent.view(k, n, width, self.n_orders, self.sums)
-        return sum_neighbors_by_order_backward(
-            basis, slopes, stored[0], stored[1], gradients, by_weights
-        )
+        k, n, width, size = by_sent.shape
+        by_weights = by_sent.new_empty([k, n, self.n_orders, self.sums, width])
+        by_edges = sum_neighbors_backward(basis, slopes, stored[0], gradients, by_weights)
+        by_sent.copy_(by_weights.view(k, n, size, width).transpose(2, 3))
+        return by_edges
 
 
 class AttenuatedMessage(nn.Module):
