@@ -54,13 +54,13 @@ def sum_neighbors(basis: EdgeBasis, weights: Tensor) -> Tensor:
 
     Args:
         basis: of n atoms.
-        weights: [n, 1 or max_l+1, c, m]; with the latter each angular order has its own.
+        weights: [n, m, 1 or max_l+1, c]; with the latter each angular order has its own.
 
     Returns:
         [l, c, b, n].
     """
     n, n_bessel, _ = basis.sines.shape
-    n_angular, c = basis.angular.size(1), weights.size(2)
+    n_angular, c = basis.angular.size(1), weights.size(3)
     size = tile_size(basis)
     tiles = []
     for start in range(0, max(1, n), size):
@@ -72,19 +72,21 @@ def sum_neighbors(basis: EdgeBasis, weights: Tensor) -> Tensor:
 
 def _sum_tile(basis: EdgeBasis, weights: Tensor) -> Tensor:
     n, n_bessel, width = basis.sines.shape
+    c = weights.size(3)
+    weights = weights.permute(0, 2, 3, 1).contiguous()  # [n, o, c, m]
     of_order = torch.unbind(weights * basis.factor[:, None, None], 1)
     parts = []
-    for order, angular in enumerate(monomials_by_weights(basis, weights)):
+    for order, angular in enumerate(monomials_by_order(basis, len(of_order))):
         right = of_order[order].unsqueeze(2) * basis.sines.unsqueeze(1)
         # gradients come back transposed; that of the flat view puts them in order once
-        right = right.reshape(-1).view(n, weights.size(2) * n_bessel, width).transpose(1, 2)
+        right = right.reshape(-1).view(n, c * n_bessel, width).transpose(1, 2)
         parts.append(torch.bmm(angular, right))
     return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 
 
-def monomials_by_weights(basis: EdgeBasis, weights: Tensor) -> list[Tensor]:
-    """Monomials that have weights in common, [n, l, m] of each angular order or of all."""
-    if weights.size(1) == 1:
+def monomials_by_order(basis: EdgeBasis, orders: int) -> list[Tensor]:
+    """Monomials [n, l, m] of each angular order, or where there is 1, of all in one."""
+    if orders == 1:
         return [basis.angular]
     return list(torch.split(basis.angular, basis.sizes, 1))
 

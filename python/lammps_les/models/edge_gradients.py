@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lammps_les.models.basis import EdgeBasis, monomials_by_weights, tile_of, tile_size
+from lammps_les.models.basis import EdgeBasis, monomials_by_order, tile_of, tile_size
 
 
 class EdgeSlopes(NamedTuple):
@@ -49,15 +49,15 @@ def sum_neighbors_backward(
     Args:
         basis: of n atoms.
         slopes: of ``basis``.
-        weights: [n, 1 or max_l+1, c, m].
+        weights: [n, m, 1 or max_l+1, c].
         gradients: k of them, [l, (c b), n].
-        by_weights: [k, n, 1 or max_l+1, c, m], where those by the weights are written if asked for.
+        by_weights: [k, n, m, 1 or max_l+1, c], where those by the weights are written if asked for.
 
     Returns:
         by lengths [k, n, m] and by unit vectors [k, n, 3, m].
     """
     n, n_bessel, width = basis.sines.shape
-    k, c, n_lower = len(gradients), weights.size(2), slopes.monomials.size(0) // 3
+    k, c, n_lower = len(gradients), weights.size(3), slopes.monomials.size(0) // 3
     by_length = basis.distance.new_empty([k, n, width])
     by_unit = basis.distance.new_empty([k, n, 3, width])
     of_centers: list[Tensor] = []  # [n, l, (c b)]
@@ -68,11 +68,12 @@ def sum_neighbors_backward(
         end = min(start + size, n)
         tile, radial = tile_of(basis, start, end), slopes.radial[start:end]
         both = torch.stack([radial, slopes.slopes[start:end]], 2).unsqueeze(1)  # [n, 1, b, 2, m]
-        of_order = torch.unbind(weights[start:end], 1)
+        of_order = torch.unbind(weights[start:end].permute(0, 2, 3, 1).contiguous(), 1)
         for index, of_center in enumerate(of_centers):
             sums: list[Tensor] = []
+            of_weights: list[Tensor] = []
             first = 0
-            for order, angular in enumerate(monomials_by_weights(tile, weights)):
+            for order, angular in enumerate(monomials_by_order(tile, len(of_order))):
                 left = of_center[start:end, first : first + angular.size(1)]
                 first += angular.size(1)
                 right = of_order[order][:, :, None, None] * both
@@ -80,7 +81,9 @@ def sum_neighbors_backward(
                 if by_weights is not None:
                     terms = torch.bmm(left.transpose(1, 2), angular)
                     terms = terms.view(end - start, c, n_bessel, width).mul_(radial[:, None])
-                    torch.sum(terms, [2], out=by_weights[index, start:end, order])
+                    of_weights.append(terms.sum(2))
+            if by_weights is not None:
+                by_weights[index, start:end] = torch.stack(of_weights, 1).permute(0, 3, 1, 2)
             summed = sums[0] if len(sums) == 1 else torch.cat(sums, 1)
             by_monomials, along = summed[:, :, :width], summed[:, :, width:]  # [n, l, m]
             torch.sum(along * tile.angular, [1], out=by_length[index, start:end])

@@ -69,7 +69,7 @@ class InvariantMessage(nn.Module):
             [l, K or K**2, b, n].
         """
         n, width = basis.distance.shape
-        weights = sent.transpose(1, 2).contiguous().view(n, self.n_orders, self.sums, width)
+        weights = sent.view(n, width, self.n_orders, self.sums)
         return sum_neighbors(basis, weights), [weights]
 
     def backward(
@@ -89,11 +89,8 @@ class InvariantMessage(nn.Module):
             gradients: k of them, [l, (c b), n].
             by_sent: [k, n, m, size], where those by ``sent`` are written.
         """
-        k, n, width, size = by_sent.shape
-        by_weights = by_sent.new_empty([k, n, self.n_orders, self.sums, width])
-        by_edges = sum_neighbors_backward(basis, slopes, stored[0], gradients, by_weights)
-        by_sent.copy_(by_weights.view(k, n, size, width).transpose(2, 3))
-        return by_edges
+        by_weights = by_sent.view(list(by_sent.shape[:3]) + [self.n_orders, self.sums])
+        return sum_neighbors_backward(basis, slopes, stored[0], gradients, by_weights)
 
 
 class AttenuatedMessage(nn.Module):

@@ -43,6 +43,11 @@ class Perceptron(nn.Module):
         Returns:
             [..., sizes[0], n].
         """
+        matrix, by_first = self.first_backward(stored, weights)
+        return matrix.t() @ by_first.transpose(-2, -1)
+
+    def first_backward(self, stored: list[Tensor], weights: Tensor) -> tuple[Tensor, Tensor]:
+        """The matrix of the first layer, and the gradient by its result, [..., n, sizes[1]]."""
         layers: list[Tensor] = []
         for layer in self.hidden:
             layers.append(layer.weight)  # type: ignore[arg-type]
@@ -51,7 +56,7 @@ class Perceptron(nn.Module):
             gate = torch.sigmoid(stored[index])
             slope = gate * (1.0 + stored[index] * (1.0 - gate))  # of silu
             weights = (weights @ layers[index + 1]) * slope
-        return layers[0].t() @ weights.transpose(-2, -1)
+        return layers[0], weights
 
 
 class Readout(nn.Module):
@@ -92,7 +97,8 @@ class Readout(nn.Module):
     def backward(self, stored: list[Tensor], weights: Tensor) -> Tensor:
         """Weights [..., n, n_out] of outputs to the gradient by features, [..., n_features, n]."""
         weights = weights * self.scale
-        out = self.perceptron.backward(stored, weights)
+        matrix, by_first = self.perceptron.first_backward(stored, weights)
         if self.linear is not None:
-            out = out + self.linear.weight.t() @ weights.transpose(-2, -1)
-        return out
+            matrix = torch.cat([matrix, self.linear.weight])
+            by_first = torch.cat([by_first, weights], -1)
+        return matrix.t() @ by_first.transpose(-2, -1)

@@ -138,8 +138,8 @@ class CaceRepresentation(nn.Module):
         mixing = self.mixing_by_component()
         earlier, a, more = kept, kept, torch.jit.annotate(list[Tensor], [])
         if t == 0:
-            weights = sender[species.index_select(0, row).view(n, width)]
-            weights = weights.transpose(1, 2).contiguous().unsqueeze(1)  # [n, 1, K, m]
+            neighbors = species.index_select(0, row)
+            weights = sender.index_select(0, neighbors).view(n, width, 1, sender.size(1))
             a, more = mix(sum_neighbors(basis, weights), receiver, mixing), [weights]
         for index, layer in enumerate(self.messages):
             if index == t - 1:
