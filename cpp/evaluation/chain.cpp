@@ -61,10 +61,12 @@ PieceInput Chain::input(int piece, const Chunk &chunk) const
   in.edge_index = graph_->edge_index.narrow(1, begin, count);
   in.species = graph_->species;
   const Tensor neighbor = in.edge_index[1];
-  if (chunk.begin > 0 || level.chunks.size() > 1) {    // centers from 0 on; of a neighbor a piece wants to know the species alone
+  if (chunk.begin > 0 ||
+      level.chunks.size() > 1) {    // centers from 0 on; of a neighbor a piece wants to know the species alone
     const auto index = graph_->edge_index.options();
     in.edge_index = torch::stack({in.edge_index[0] - chunk.begin, torch::arange(chunk.n, chunk.n + count, index)});
-    in.species = torch::cat({graph_->species.narrow(0, chunk.begin, chunk.n), graph_->species.index_select(0, neighbor)});
+    in.species =
+        torch::cat({graph_->species.narrow(0, chunk.begin, chunk.n), graph_->species.index_select(0, neighbor)});
   }
   in.kept = level.kept.narrow(0, chunk.begin, chunk.n);
   if (piece == 0) {
@@ -117,7 +119,8 @@ std::vector<Tensor> Chain::forward(const Graph &graph, Keep keep)
     const size_t reach = std::min<size_t>(pieces - 1 - t, graph.rings.size() - 1);
     level.n = graph.rings[reach];
     if (level.n > 0) {
-      const int64_t parts = cut() ? (level.n - 1) / chunk_size() + 1 : 1, size = (level.n - 1) / parts + 1;    // of even size
+      const int64_t parts = cut() ? (level.n - 1) / chunk_size() + 1 : 1,
+                    size = (level.n - 1) / parts + 1;    // of even size
       for (int64_t begin = 0; begin < level.n; begin += size)
         level.chunks.push_back({begin, std::min(size, level.n - begin), nullptr, false});
     }
@@ -143,7 +146,8 @@ std::vector<EdgeResponse> Chain::backward(const std::vector<Quantity> &quantitie
   const auto options = torch::dtype(network_.dtype()).device(network_.device());
   const auto f64 = options.dtype(torch::kFloat64);
   const int64_t n = graph.n_owned, n_edges = graph.n_edges();
-  const bool by_position = !cut();    // one piece of several layers: where ghosts stand takes the place of the way to them
+  const bool by_position =
+      !cut();    // one piece of several layers: where ghosts stand takes the place of the way to them
   const std::vector<Track> tracks = tracks_of(quantities);
   const auto count = static_cast<int64_t>(tracks.size());
 

@@ -51,16 +51,16 @@ class Chain {
   void drop_store();    // backward() then evaluates everything again
 
  private:
-  static constexpr int64_t CPU_CHUNK = 384,      // centers: intermediate tensors then stay in the cache
-                           GPU_CHUNK = 49152;    // batches beyond 65,535 are a hazard of GPU libraries
+  static constexpr int64_t CPU_CHUNK = 384,    // centers: intermediate tensors then stay in the cache
+      GPU_CHUNK = 49152;                       // batches beyond 65,535 are a hazard of GPU libraries
 
   struct Chunk {
     int64_t begin, n;    // centers
     std::unique_ptr<Stored> stored;
     bool by_edges;    // a row of `sent` for each edge, so that gradients by them can be weighed one by one
   };
-  struct Level {            // one piece
-    int64_t n = 0;          // centers
+  struct Level {                 // one piece
+    int64_t n = 0;               // centers
     torch::Tensor kept, sent;    // input: [>= n, K], rows [., S] of all atoms that its edges lead to
     std::vector<Chunk> chunks;
   };

@@ -85,9 +85,11 @@ EdgeResponse Evaluator::run_backward(const Want &want)
 
   std::vector<Quantity> quantities{energy};
   const bool one_layer = metadata().network.layers == 1;
-  if (want.response && one_layer) quantities.push_back(born_quantities(born_settings(sqrt_epsilon_), graph_, weights_)[0]);
+  const bool response = want.response && charged;
+  if (response && one_layer)
+    quantities.push_back(born_quantities(born_settings(sqrt_epsilon_), graph_, weights_)[0]);
   // of several layers the response follows, once its directions are known
-  const auto responses = chain_.backward(quantities, !want.response || one_layer);
+  const auto responses = chain_.backward(quantities, !response || one_layer);
   if (quantities.size() > 1) charge_response_ = responses[1];
   return responses[0];
 }
@@ -153,6 +155,7 @@ BornSettings Evaluator::born_settings(const Tensor &directions) const
 
 Tensor Evaluator::born(const Tensor &directions)
 {
+  if (!long_range()) return torch::zeros({graph_.n_all(), directions.size(0), 3}, torch::kFloat64);
   const BornSettings settings = born_settings(directions);
   std::vector<EdgeResponse> responses;
   if (charge_response_) responses = {*charge_response_};

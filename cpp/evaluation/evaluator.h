@@ -13,8 +13,8 @@
 namespace les {
 
 struct EvaluatorSettings {
-  std::optional<BornForm> bec;                             // without it that of the model file
-  std::optional<std::array<double, 9>> epsilon_inf;        // likewise
+  std::optional<BornForm> bec;                         // without it that of the model file
+  std::optional<std::array<double, 9>> epsilon_inf;    // likewise
   KspaceSettings kspace;
   double store_bytes = 1.5e9;    // of what the network stores for the backward pass
 };
@@ -55,7 +55,10 @@ class Evaluator {
 
   // Of the last evaluation, on the device
   const Graph &graph() const { return graph_; }
-  const torch::Tensor &charges() const { return charges_; }    // [n_owned, C] file units, shifted where the file fixes their sum
+  const torch::Tensor &charges() const
+  {
+    return charges_;
+  }    // [n_owned, C] file units, shifted where the file fixes their sum
   torch::Tensor potentials() const { return far_.fields.squeeze(2); }    // [n_owned, C] dE/d(charge), eV per file unit
   // Collective. The mesh as it was measured when this evaluation set it up, and its errors in the type of the model.
   std::optional<std::pair<MeasuredMesh, MeshErrors>> take_mesh_errors();
@@ -79,8 +82,8 @@ class Evaluator {
   Graph graph_;
   torch::Tensor energy_, charges_, latents_;    // [n_owned] eV; [n_owned, C] of the model and of the network
   LongRange far_;
-  torch::Tensor weights_;           // [C] e per file unit of charge, sign included; on the device
-  torch::Tensor sqrt_epsilon_;      // [3, 3] f64 on the host
+  torch::Tensor weights_;                          // [C] e per file unit of charge, sign included; on the device
+  torch::Tensor sqrt_epsilon_;                     // [3, 3] f64 on the host
   std::optional<EdgeResponse> charge_response_;    // of their sum, of one layer, if it is at hand
 
   void run_network(Graph graph, Keep keep);

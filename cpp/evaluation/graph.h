@@ -20,7 +20,8 @@ struct Graph {
   // the cutoff and of no influence.
   std::vector<int64_t> first;    // [centers + 1]
   int64_t row_length = 0;
-  torch::Tensor most_neighbors;    // [] i64 on the device: more than `row_length`, and edges are missing; undefined without rows
+  torch::Tensor
+      most_neighbors;    // [] i64 on the device: more than `row_length`, and edges are missing; undefined without rows
 
   // How many atoms at most r edges reach from the owned ones, for r = 0, 1, ...: those have their edges here. One entry, n_owned, where
   // ghosts come by way of the exchange, or are not needed.
@@ -28,8 +29,8 @@ struct Graph {
   // Brings what ghosts have from their owners; null where there is nothing to bring: one layer, or edges of all rings.
   const Exchange *exchange = nullptr;
 
-  torch::Tensor cell;                   // [3, 3] f64 on the host, rows in A
-  std::array<bool, 3> periodic{};       // along the lattice vectors
+  torch::Tensor cell;                // [3, 3] f64 on the host, rows in A
+  std::array<bool, 3> periodic{};    // along the lattice vectors
 
   int64_t n_all() const { return species.size(0); }
   int64_t n_edges() const { return edge_index.size(1); }

@@ -23,7 +23,6 @@ namespace les {
 // C [n_all, 3, 3] f64: rows of ghosts are to be added to their owners.
 //   response: along the three axes, of energies with weight 1 and charges with weight phi, psi/2 beside them
 //   long_range_virial [n_owned, 3, 3] f64
-torch::Tensor centroid_virial(const Graph &graph, const EdgeResponse &response,
-                              const torch::Tensor &long_range_virial);
+torch::Tensor centroid_virial(const Graph &graph, const EdgeResponse &response, const torch::Tensor &long_range_virial);
 
 }    // namespace les

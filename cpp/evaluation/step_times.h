@@ -9,12 +9,12 @@ namespace les {
 struct StepTimes {
   enum Part { EDGES, NETWORK, LONG_RANGE, BACKWARD, TALLY, BORN, PARTS };
   static constexpr const char *NAMES[PARTS] = {"edges", "network", "long range", "backward", "tally", "BEC"};
-  static constexpr const char *DOING[PARTS] = {"collecting the edges", "evaluating the model", "the long-range sum",
-                                               "evaluating the model", "checking the forces",
-                                               "computing Born effective charges"};
+  static constexpr const char *DOING[PARTS] = {"collecting the edges", "evaluating the model",
+                                               "the long-range sum",   "evaluating the model",
+                                               "checking the forces",  "computing Born effective charges"};
   double seconds[PARTS] = {};
   int64_t steps = 0;
-  bool counts = true;         // not for the evaluation that sets a run up
+  bool counts = true;        // not for the evaluation that sets a run up
   const char *doing = "";    // for the message of a failure
 
   template <class F> auto measure(Part part, F &&work)

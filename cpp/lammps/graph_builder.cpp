@@ -16,8 +16,8 @@ GraphBuilder::Reach GraphBuilder::reach_of(const Metadata::Network &about, bool 
 }
 
 GraphBuilder::GraphBuilder(const Network &network, EdgeChoice choice, Reach reach) :
-    network_(network), lists_(choice == EdgeChoice::Rebuild || (choice == EdgeChoice::Auto && !network.device().is_cpu())),
-    reach_(reach)
+    network_(network),
+    lists_(choice == EdgeChoice::Rebuild || (choice == EdgeChoice::Auto && !network.device().is_cpu())), reach_(reach)
 {
   if (reach.rings > 1) lists_ = false;    // which ghosts are reached is known on the host
 }

@@ -37,11 +37,10 @@ std::string epsilon_text(const std::array<double, 9> &e)
 }    // namespace
 
 PairLES::PairLES(LAMMPS *lmp) :
-    Pair(lmp), impl(std::make_unique<Impl>(world,
-                                           [this](bool forward, int columns) {
-                                             if (forward) comm->forward_comm(this, columns);
-                                             else comm->reverse_comm(this, columns);
-                                           }))
+    Pair(lmp), impl(std::make_unique<Impl>(world, [this](bool forward, int columns) {
+      if (forward) comm->forward_comm(this, columns);
+      else comm->reverse_comm(this, columns);
+    }))
 {
   single_enable = 0;
   restartinfo = 0;
@@ -81,7 +80,8 @@ void PairLES::settings(int narg, char **arg)
       kspace.method = static_cast<les::KspaceChoice>(args.choice({"auto", "direct", "mesh"}));
     } else if (args.is("accuracy")) {
       kspace.mesh.accuracy = args.positive();
-      if (kspace.mesh.accuracy < 1e-7 || kspace.mesh.accuracy > 1e-2) args.refuse("a relative error between 1e-7 and 1e-2");
+      if (kspace.mesh.accuracy < 1e-7 || kspace.mesh.accuracy > 1e-2)
+        args.refuse("a relative error between 1e-7 and 1e-2");
     } else if (args.is("spacing")) {
       kspace.mesh.spacing = args.positive();
     } else if (args.is("order")) {
@@ -199,7 +199,8 @@ void PairLES::load_model()
   MPI_Bcast(bytes.data(), size, MPI_CHAR, 0, world);
   try {
     const torch::Device device = les::choose_device(m.settings.device, world, universe->iworld * comm->nprocs);
-    m.evaluator = std::make_unique<les::Evaluator>(les::load_network(m.path, bytes, device), m.settings.evaluator, m.comm);
+    m.evaluator =
+        std::make_unique<les::Evaluator>(les::load_network(m.path, bytes, device), m.settings.evaluator, m.comm);
     m.graphs = std::make_unique<les::GraphBuilder>(m.evaluator->network(), m.settings.edges, m.graph_reach());
     m.graphs_again = std::make_unique<les::GraphBuilder>(m.evaluator->network(), les::EdgeChoice::Step,
                                                          les::GraphBuilder::reach_of(m.info().network, false));
@@ -237,9 +238,9 @@ void PairLES::init_style()
   neighbor->add_request(this, m.needs_ghosts() ? NeighConst::REQ_FULL | NeighConst::REQ_GHOST : NeighConst::REQ_FULL);
   if (m.needs_ghosts()) {    // out to `layers` cutoffs, while neighbor lists reach only one
     if (neighbor->style != Neighbor::BIN && neighbor->style != Neighbor::NSQ)
-      error->all(FLERR, "pair_style les: edges of ghosts need neighbor style bin or nsq");
+      error->all(FLERR, "pair_style les: the edges of ghosts need neighbor style bin or nsq");
     if (comm->mode != Comm::SINGLE)
-      error->all(FLERR, "pair_style les: this needs ghosts out to {} cutoffs; use comm_modify mode single",
+      error->all(FLERR, "pair_style les: the edges of ghosts need ghosts out to {} cutoffs; use comm_modify mode single",
                  network.layers);
     const double needed = network.layers * network.cutoff + neighbor->skin;
     if (comm->me == 0 && comm->cutghostuser < needed)
@@ -254,8 +255,8 @@ void PairLES::init_style()
   }
 
   try {
-    const std::string choice = m.evaluator->begin_run(boundary(), les::cell_tensor(les::cell_of(domain)),
-                                                      static_cast<double>(atom->natoms));
+    const std::string choice =
+        m.evaluator->begin_run(boundary(), les::cell_tensor(les::cell_of(domain)), static_cast<double>(atom->natoms));
     if (!choice.empty() && comm->me == 0) utils::logmesg(lmp, "pair les: {}\n", choice);
   } catch (const std::exception &e) {
     error->all(FLERR, "pair_style les: {}", reason_of(e));

@@ -192,8 +192,7 @@ void PairLES::evaluate_again()
     m.surroundings = std::make_unique<les::Surroundings>(owned, m.last_cell, domain->xperiodic != 0, cutoff,
                                                          cutoff * m.info().network.layers, m.comm);
     m.graphs_again->local().forget_owners();
-    les::Graph graph =
-        m.graphs_again->build(m.surroundings->atoms(), m.surroundings->neighbors(), m.species_of_type);
+    les::Graph graph = m.graphs_again->build(m.surroundings->atoms(), m.surroundings->neighbors(), m.species_of_type);
     graph.cell = les::cell_tensor(m.last_cell);
     graph.periodic = boundary();
     m.evaluator->evaluate_charges(std::move(graph), m.times);

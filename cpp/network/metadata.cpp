@@ -139,8 +139,8 @@ void read_charges(const Reader &reader, Metadata::Charges &c)
 bool positive_definite(const std::array<double, 9> &e)
 {
   const double minor = e[0] * e[4] - e[1] * e[3];
-  const double det = e[0] * (e[4] * e[8] - e[5] * e[7]) - e[1] * (e[3] * e[8] - e[5] * e[6]) +
-      e[2] * (e[3] * e[7] - e[4] * e[6]);
+  const double det =
+      e[0] * (e[4] * e[8] - e[5] * e[7]) - e[1] * (e[3] * e[8] - e[5] * e[6]) + e[2] * (e[3] * e[7] - e[4] * e[6]);
   return e[0] > 0.0 && minor > 0.0 && det > 0.0;
 }
 

@@ -21,13 +21,13 @@ struct Metadata {
 
   struct Network {
     std::vector<std::string> species;
-    double cutoff = 0.0;             // A, of one layer
-    int layers = 1;                  // an atom's results depend on atoms up to layers * cutoff away
-    std::vector<int64_t> kept;       // columns that an atom keeps for itself from each piece to the next
-    std::vector<int64_t> sent;       // and that its neighbors get
-    std::string dtype;               // "float32" or "float64"
-    std::string kind;                // of architecture, "" where it does not say
-    std::string config = "{}";       // JSON object: sizes of that kind
+    double cutoff = 0.0;          // A, of one layer
+    int layers = 1;               // an atom's results depend on atoms up to layers * cutoff away
+    std::vector<int64_t> kept;    // columns that an atom keeps for itself from each piece to the next
+    std::vector<int64_t> sent;    // and that its neighbors get
+    std::string dtype;            // "float32" or "float64"
+    std::string kind;             // of architecture, "" where it does not say
+    std::string config = "{}";    // JSON object: sizes of that kind
     int pieces() const { return static_cast<int>(sent.size()) + 1; }
     bool cut() const { return pieces() == layers; }    // else one piece, which needs the edges of ghosts too
   } network;
@@ -53,8 +53,9 @@ struct Metadata {
   struct Response {
     std::array<double, 9> epsilon_inf{};    // symmetric, row by row
     bool remove_mean = true;
-    std::string bec_form = "local";    // or "phase": form of the Born effective charges that the charges were trained for
-    bool bec_fitted = false;           // Born effective charges were among the labels, so they settle how channels couple
+    std::string bec_form =
+        "local";                // or "phase": form of the Born effective charges that the charges were trained for
+    bool bec_fitted = false;    // Born effective charges were among the labels, so they settle how channels couple
   } response;
 
   std::map<std::string, double> atomic_energies;    // eV

@@ -104,14 +104,8 @@ class ScriptedNetwork : public Network {
 
   std::vector<c10::IValue> arguments(const PieceInput &in) const
   {
-    std::vector<c10::IValue> out{static_cast<int64_t>(in.piece),
-                                 in.kept,
-                                 in.sent,
-                                 in.source,
-                                 in.edge_vectors.to(dtype()),
-                                 in.edge_index,
-                                 in.species,
-                                 in.n};
+    std::vector<c10::IValue> out{static_cast<int64_t>(in.piece), in.kept,       in.sent,    in.source,
+                                 in.edge_vectors.to(dtype()),    in.edge_index, in.species, in.n};
     if (takes_rows_) out.emplace_back(in.row_length);
     return out;
   }
@@ -219,8 +213,8 @@ std::unique_ptr<Network> load_network(const std::string &path, const std::string
                          ": it was not written by 'lammps-les export'");
   const Metadata metadata = parse_metadata(extra[METADATA_FILE], path);
   if (!module.find_method(PIECE))
-    throw ModelFileError("model file " + path + " has no method '" + PIECE +
-                         "'; export the model again with 'lammps-les export'");
+    throw ModelFileError("model file " + path +
+                         " has no method 'piece'; export the model again with 'lammps-les export'");
   return std::make_unique<ScriptedNetwork>(metadata, device, std::move(module));
 }
 
