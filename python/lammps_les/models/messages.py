@@ -106,7 +106,7 @@ class AttenuatedMessage(nn.Module):
         shape = [representation.max_l + 1, per_angular]
         self.prefactor = nn.Parameter(torch.rand(shape))
         self.kappa = nn.Parameter((torch.rand(shape) + 0.5) / representation.cutoff)
-        self.n_stored = 2
+        self.n_stored = 2 + representation.max_l
 
     def forward(self, sent: Tensor, basis: EdgeBasis) -> tuple[Tensor, list[Tensor]]:
         """Sum over neighbors without p, and what ``backward`` needs.
@@ -121,13 +121,14 @@ class AttenuatedMessage(nn.Module):
         n, width = basis.distance.shape
         decay = torch.exp(basis.distance.unsqueeze(2) * -self.kappa.flatten())  # [n, m, (o c b)]
         step = basis.step.unsqueeze(1)
-        parts = []
         factors = self.by_order(decay)
+        stored, parts = [decay], torch.jit.annotate(list[Tensor], [])
         for order, block in enumerate(self.blocks(sent, basis.sizes)):
             terms = block * factors[order].unsqueeze(2)
-            parts.append(torch.bmm(step, terms.view(n, width, block.size(2) * block.size(3))))
+            stored.append(terms.view(n, width, block.size(2) * block.size(3)))
+            parts.append(torch.bmm(step, stored[-1]))
         shape = [n, basis.angular.size(1), self.kappa.size(1)]
-        return torch.cat(parts, 2).view(shape), [sent, decay]
+        return torch.cat(parts, 2).view(shape), stored
 
     def backward(
         self,
@@ -148,21 +149,20 @@ class AttenuatedMessage(nn.Module):
             by_sent: [k, n, m, (l c b)], where those by ``sent`` are written.
             by_length: [k, n, m], to which those by lengths are added.
         """
-        n, width = basis.distance.shape
-        sent, decay = stored[0], stored[1]
-        blocks = self.blocks(sent, basis.sizes)
-        factors = self.by_order(decay * basis.step.unsqueeze(2))
-        rates = torch.stack([torch.ones_like(self.kappa), -self.kappa], 2).flatten(0, 1)
+        n = basis.distance.size(0)
+        factors = self.by_order(stored[0] * basis.step.unsqueeze(2))
         for index, g in enumerate(gradients):
             out = self.blocks(by_sent[index], basis.sizes)
-            parts = []
+            by_length_of_set = by_length[index]
             for order, of_order in enumerate(torch.split(g, basis.sizes, 1)):
-                of_order = of_order.unsqueeze(1)  # [n, 1, l, (c b)]
-                torch.mul(factors[order].unsqueeze(2), of_order, out=out[order])
-                parts.append((blocks[order] * of_order).sum(2))
-            by_decay = torch.cat(parts, 2).mul_(decay)
-            steps, slope = torch.unbind(torch.matmul(by_decay, rates), 2)
-            by_length[index].addcmul_(steps, slopes.step).addcmul_(slope, basis.step)
+                torch.mul(factors[order].unsqueeze(2), of_order.unsqueeze(1), out=out[order])
+                rates = torch.stack(
+                    [of_order, of_order * -self.kappa[order]], 3
+                )  # [n, l, (c b), 2]
+                terms = stored[1 + order]
+                both = torch.bmm(terms, rates.view(n, terms.size(2), 2))
+                steps, slope = torch.unbind(both, 2)  # what the slopes of step and of exp meet
+                by_length_of_set.addcmul_(steps, slopes.step).addcmul_(slope, basis.step)
 
     def blocks(self, table: Tensor, sizes: list[int]) -> list[Tensor]:
         """A table [n, m, (l c b)] by order, each [n, m, components, (c b)]."""

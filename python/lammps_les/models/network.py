@@ -21,8 +21,8 @@ class LesNetwork(Chain):
     """Energy and latent charges of atoms, a piece for each layer (FORMAT.md).
 
     Works with ``torch.jit.script``, in float32 and float64, and is differentiable any number of
-    times in ``edge_vectors`` and in its parameters.
-    Derivatives are written out too, because several at once then cost little more than one.
+    times in ``edge_vectors`` and in its parameters. Derivatives are written out too: several at
+    once then cost little more than one.
 
     Args:
         config: sizes.
