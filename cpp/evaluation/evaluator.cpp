@@ -86,8 +86,7 @@ EdgeResponse Evaluator::run_backward(const Want &want)
   std::vector<Quantity> quantities{energy};
   const bool one_layer = metadata().network.layers == 1;
   const bool response = want.response && charged;
-  if (response && one_layer)
-    quantities.push_back(born_quantities(born_settings(sqrt_epsilon_), graph_, weights_)[0]);
+  if (response && one_layer) quantities.push_back(born_quantities(born_settings(sqrt_epsilon_), graph_, weights_)[0]);
   // of several layers the response follows, once its directions are known
   const auto responses = chain_.backward(quantities, !response || one_layer);
   if (quantities.size() > 1) charge_response_ = responses[1];

@@ -143,8 +143,8 @@ def one_atom(setting: str) -> list[str]:
             "All pair coeffs are not set",
         ),
         (
-            {"model": "two_layers", "before": ["neighbor 2.0 multi"]},
-            "models with message passing need neighbor style bin or nsq",
+            {"model": "two_layers", "style": "exchange no", "before": ["neighbor 2.0 multi"]},
+            "the edges of ghosts need neighbor style bin or nsq",
         ),
         (
             {"style": "kspace mesh", "boundary": "f f f"},
