@@ -66,3 +66,43 @@ def test_a_model_without_charges_says_nothing_of_them(
 ) -> None:
     found = run(tmp_path, water(2), toy_model("harmonic"), quantities="")
     assert "Born effective" not in found.log
+
+
+@pytest.mark.parametrize("form", ["local", "phase"])
+@pytest.mark.parametrize("name", ["one_layer", "two_layers"])
+def test_dielectric_tensor(
+    name: str, form: str, water: Callable[..., Atoms], tmp_path: Path
+) -> None:
+    """epsilon_inf^(1/2) acts on the index of the polarization, and on nothing else."""
+    atoms, network = water(2), networks()[name]
+    root = np.array([[1.4, 0.2, -0.1], [0.2, 1.2, 0.3], [-0.1, 0.3, 1.6]])
+    epsilon = (root @ root).round(12)
+    epsilon = (epsilon + epsilon.T) / 2
+    models = {}
+    for kind, value in (("number", 1.0), ("tensor", epsilon.tolist())):
+        models[kind] = tmp_path / f"{kind}.pt"
+        write_model(models[kind], network, toy_metadata(network, "float64", epsilon_inf=value))
+    bare = run(tmp_path / "bare", atoms, models["number"], style=f"bec {form}")
+    expected = np.einsum("ac,icb->iab", root, bare.bec)
+    assert np.abs(expected - expected.transpose(0, 2, 1)).max() > 0.01
+    for ranks in (1, 2):
+        found = run(
+            tmp_path / f"tensor{ranks}", atoms, models["tensor"], ranks=ranks, style=f"bec {form}"
+        )
+        np.testing.assert_allclose(found.bec, expected, rtol=0, atol=1e-10)
+        np.testing.assert_allclose(found.forces, bare.forces, rtol=0, atol=1e-10)
+        for response in ("full", "field"):
+            fix = f"fix f all efield/bec 0.1 -0.2 0.3 neutral no response {response}"
+            pushed = run(
+                tmp_path / f"{response}{ranks}",
+                atoms,
+                models["tensor"],
+                ranks=ranks,
+                style=f"bec {form}",
+                commands=[fix, "run 0"],
+            )
+            push = np.einsum("a,iab->ib", [0.1, -0.2, 0.3], expected)
+            np.testing.assert_allclose(pushed.forces - found.forces, push, rtol=0, atol=1e-10)
+    calculator = LesCalculator(models["number"], bec=form, epsilon_inf=epsilon.tolist())
+    tensor = calculator.get_property("born_effective_charges", atoms)
+    np.testing.assert_allclose(tensor, expected, rtol=0, atol=1e-10)

@@ -24,16 +24,14 @@ def reference(path: Path, atoms: Atoms) -> dict[str, np.ndarray]:
     module, about = load_model(path)
     periodic = bool(atoms.pbc.all())
     positions, cell = torch.tensor(atoms.positions), torch.tensor(atoms.cell.array)
-    species = torch.tensor([about.species.index(s) for s in atoms.symbols])
-    edges = neighbor_list(atoms.positions, atoms.cell.array, periodic, about.cutoff)
+    species = torch.tensor([about.network.species.index(s) for s in atoms.symbols])
+    edges = neighbor_list(atoms.positions, atoms.cell.array, periodic, about.network.cutoff)
     result = module(positions, species, cell, torch.tensor(atoms.pbc), *edges, True, "local")
     charge = result["charge"].requires_grad_(True)
-    parameters = LongRangeParameters(
-        about.sigma, about.dl, about.norm, about.remove_self, about.self_factor, about.open_shift
-    )
+    parameters = LongRangeParameters(**about.long_range.model_dump())
     far = long_range_energy(positions, charge, cell, periodic, parameters)
     (phi,) = torch.autograd.grad(far, charge)
-    unit = about.charge_unit * torch.tensor(about.charge_sign)
+    unit = about.charges.unit * torch.tensor(about.charges.sign)
     found = {**result, "q": charge * unit, "phi": phi / unit, "ecoul": far}
     found["evdwl"] = result["energy"] - far
     return {name: value.detach().numpy() for name, value in found.items()}
