@@ -12,7 +12,7 @@
 
 namespace les {
 
-// Keywords of version 0.1, and what they are called now.
+// Keywords of development versions, and what they are called now.
 struct Renamed {
   const char *before, *now;
 };

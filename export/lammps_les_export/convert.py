@@ -83,7 +83,10 @@ def import_model(path: str | Path) -> ImportedModel:
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             if any(name.endswith(f"/extra/{METADATA_FILE}") for name in archive.namelist()):
-                raise ModelFileError(f"{path} is a model file already; `lammps-les info` shows it")
+                raise ModelFileError(
+                    f"{path} is a model file already (`lammps-les info` shows it); to make a new "
+                    "one, export what it was made of"
+                )
     return read_cace(path)
 
 
@@ -169,7 +172,7 @@ def export_model(
     try:
         checked_dielectric(epsilon_inf)
     except ValueError as error:
-        raise ModelFileError(f"epsilon_inf: {error}, got {epsilon_text(epsilon_inf)}") from None
+        raise ModelFileError(f"epsilon_inf: {error}, got {epsilon_inf!r}") from None
     own_form = response["bec_form"]
     if network.channels > 0 and (bec_form or own_form) == "phase":
         source_of = "asked for" if bec_form else f"as in {Path(source).name}"

@@ -1,4 +1,4 @@
-"""The module inside a model file (FORMAT.md, "Methods of the module")."""
+"""The module inside a model file (FORMAT.md)."""
 
 import inspect
 

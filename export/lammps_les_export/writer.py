@@ -30,8 +30,8 @@ def write_model(
     Args:
         path: file to write; replaced only when everything has gone well.
         network: scriptable module with attributes ``species`` (list of symbols), ``cutoff`` [A],
-            ``layers``, ``channels``, ``kept`` and ``sent``, the method ``piece`` of FORMAT.md, with
-            one piece also ``piece_store`` and ``piece_backward`` if it likes (without them it is
+            ``layers``, ``channels``, ``kept`` and ``sent``, the method ``piece`` of FORMAT.md, and
+            ``piece_store`` and ``piece_backward`` if it likes (without them it is
             differentiated), and a ``forward`` that is ``latents`` there, which
             ``lammps_les.models.Chain`` makes of pieces. ``wrap`` makes such a network of a module
             without pieces. Not changed, a copy is brought to the ``dtype`` asked for.
@@ -63,7 +63,14 @@ def write_model(
     for tensor in (*network.parameters(), *network.buffers()):
         # views are written with their offset, and an empty one cannot be read again
         tensor.data = tensor.data.clone(memory_format=torch.contiguous_format)
-    module = torch.jit.script(exported(network, metadata))
+    try:
+        module = torch.jit.script(exported(network, metadata))
+    except (RuntimeError, OSError, NotImplementedError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ModelFileError(
+            f"cannot write {path}: TorchScript does not take the network ({reason}); it must stand "
+            "in a Python file, in the language of https://docs.pytorch.org/docs/stable/jit.html"
+        ) from error
     path = Path(path)
     if not path.parent.is_dir():
         raise ModelFileError(f"cannot write {path}: there is no folder {path.parent}")

@@ -208,7 +208,7 @@ def parse_metadata(fields: dict[str, Any], where: str) -> Metadata:
             what came, and what to do.
     """
     version = fields.get("format_version")
-    if version is not None and (version != FORMAT_VERSION or isinstance(version, bool)):
+    if version is not None and (version != FORMAT_VERSION or type(version) is not int):
         raise ModelFileError(
             f"{where} has format version {version!r}; this program reads version {FORMAT_VERSION}. "
             + _way_out(version, fields)

@@ -63,6 +63,7 @@ BAD: list[dict[str, Any]] = [
     {"format_version": 1},
     {"format_version": 3},
     {"format_version": 2.9},
+    {"format_version": 2.0},
     {"format_version": True},
     {"format_version": "2"},
     *({section: value} for section in SECTIONS for value in (1, [], "x")),

@@ -121,7 +121,7 @@ def test_field_force(
 
 @pytest.mark.parametrize("field", ["0.3 -0.2 0.5", "0 0 0.5", "0 0 v_e"])
 @pytest.mark.parametrize("form", ["local", "phase"])
-@pytest.mark.parametrize("name", ["linear", "two_layers"])
+@pytest.mark.parametrize("name", ["linear", "two_layers", "deep", "wrapped"])
 def test_response_along_the_field(
     name: str,
     form: str,

@@ -146,7 +146,7 @@ def test_empty_ranks_in_a_field(
     toy_model: Callable[..., Path],
     tmp_path: Path,
 ) -> None:
-    """A slice of vacuum leaves two of four ranks without atoms, edges and charges to pull back."""
+    """A slice of vacuum leaves two of four ranks without atoms, edges and charges."""
     atoms = water(2)
     atoms.set_cell(atoms.cell.array * np.array([[1.0], [1.0], [8.0]]))
     one, four = (

@@ -61,7 +61,7 @@ def test_open_cluster(
     np.testing.assert_allclose(found[:3], expected, rtol=0, atol=1e-6 * np.linalg.norm(expected))
 
 
-@pytest.mark.parametrize(("layers", "separate"), [(1, True), (2, False), (3, False)])
+@pytest.mark.parametrize(("layers", "separate"), [(1, True), (2, False), (2, True), (3, False)])
 def test_open_cluster_of_a_trained_kind(
     layers: int, separate: bool, water: Callable[..., Atoms], tmp_path: Path
 ) -> None:

@@ -23,6 +23,7 @@ MODELS = [
     ("three_layers", 1),
     ("deep", 1),
     ("wrapped", 1),
+    ("by_hand", 1),
 ]
 
 

@@ -298,7 +298,7 @@ class WrongBackward(Storing):
 class FailsWhenClose(Storing):
     """Fails in one ``part`` of the work where two atoms are too close.
 
-    "charge" gives complex charges, which no sum over ranks takes; "backward" and "bec" raise in the
+    "charge" gives complex charges, which are refused; "backward" and "bec" raise in the
     backward pass, with the energy or without it.
     """
 

@@ -165,8 +165,9 @@ def test_mixed_boundaries_are_refused(toy_model, pbc):
     ("arguments", "message"),
     [
         ({"bec": "finite"}, "'local' or 'phase', got 'finite'"),
+        ({"born": "phase"}, "born is now bec"),
         ({"field": [0.1]}, "three numbers in V/A"),
-        ({"epsilon_inf": 0.0}, "must be positive"),
+        ({"epsilon_inf": 0.0}, "expected a number > 0 or a symmetric"),
     ],
 )
 def test_wrong_argument_is_refused(toy_model, arguments, message):

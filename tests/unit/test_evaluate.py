@@ -214,6 +214,10 @@ def test_born_charges_say_what_scale_sign_and_order_would_fit(tmp_path, toy_mode
         assert ("--charge-sign" in said) is negated
         if not kinds:
             assert "best scale 1.5000 (RMSE 0.0000 e): epsilon_inf 4.05 in place of 1.8" in said
+            options = ("--epsilon-inf", 7.2, "-o", tmp_path / "b")  # twice the charges
+            said_of_other = " ".join(run(model, data, *options)[1].split())
+            assert "best scale 0.7500" in said_of_other
+            assert "epsilon_inf 4.05 in place of 7.2" in said_of_other
         assert ("best scale -" in said) is negated
         assert ("the sign is wrong" in said) is negated
         rows = born_table(text)
@@ -337,7 +341,7 @@ def test_wrong_input_is_one_line(tmp_path, toy_model):
         (tmp_path / "none.pt", helium): "none.pt does not exist",
         (toy_model("linear"), nan): "structure 1 of those compared: label 'energy': energy holds a",
         (toy_model("linear"), helium): "has species H O; the structure has He",
-        (toy_model("linear"), helium, "--epsilon-inf", "-1"): "epsilon_inf must be positive",
+        (toy_model("linear"), helium, "--epsilon-inf", "-1"): "epsilon_inf: expected a number > 0",
     }
     for arguments, message in cases.items():
         code, text = run(*arguments, "-o", tmp_path / "a")

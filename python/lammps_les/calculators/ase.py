@@ -15,6 +15,7 @@ from ase.calculators.calculator import (
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from lammps_les.calculators.system import SystemEvaluator
+from lammps_les.model_file import checked_dielectric
 
 
 class LesCalculator(Calculator):
@@ -76,6 +77,8 @@ class LesCalculator(Calculator):
         reference_cell: Any = None,
         **kwargs: Any,
     ) -> None:
+        if "born" in kwargs:
+            raise CalculatorSetupError("born is now bec")
         super().__init__(**kwargs)
         if field is not None and np.shape(field) != (3,):
             raise CalculatorSetupError(f"field must be three numbers in V/A, got {field!r}")
@@ -92,6 +95,9 @@ class LesCalculator(Calculator):
         self.evaluator = SystemEvaluator(model, bec, self._dielectric_tensor(epsilon_inf), device)
         self.metadata = self.evaluator.metadata
         self.bec = bec or self.metadata.response.bec_form
+        self.epsilon_inf: Any = self.metadata.response.epsilon_inf
+        if epsilon_inf is not None:
+            self.epsilon_inf = epsilon_inf
         self.multichannel_bec = multichannel_bec
         self.field = None if field is None else np.asarray(field, dtype=float)
         if field is not None:
@@ -158,18 +164,15 @@ class LesCalculator(Calculator):
     def _dielectric_tensor(epsilon_inf: Any) -> np.ndarray | None:
         if epsilon_inf is None:
             return None
-        given = np.asarray(epsilon_inf, dtype=float)
-        tensor = given * np.eye(3) if given.ndim == 0 else given
-        if (
-            tensor.shape != (3, 3)
-            or not np.array_equal(tensor, tensor.T)
-            or np.linalg.eigvalsh(tensor)[0] <= 0
-        ):
-            raise CalculatorSetupError(
-                "epsilon_inf must be positive, a number or a symmetric tensor [3, 3], got "
-                f"{epsilon_inf}"
-            )
-        return tensor
+        if isinstance(epsilon_inf, np.ndarray | tuple):
+            epsilon_inf = np.asarray(epsilon_inf).tolist()
+        try:
+            checked_dielectric(epsilon_inf)
+        except ValueError as error:
+            raise CalculatorSetupError(f"epsilon_inf: {error}, got {epsilon_inf!r}") from None
+        return np.asarray(epsilon_inf, dtype=float) * (
+            np.eye(3) if isinstance(epsilon_inf, int | float) else 1.0
+        )
 
     def _check_coupling(self) -> None:
         if not (self.metadata.coupling_is_known or self.multichannel_bec):

@@ -137,7 +137,7 @@ def evaluate(
     _print_errors(title, [row.quoted() for row in rows])
     fit = comparison.born_fit()
     if fit is not None:
-        _print_born_charges(fit, calculator.bec, calculator.metadata.response.epsilon_inf)
+        _print_born_charges(fit, calculator.bec, calculator.epsilon_inf)
     if not shift_energies and any(
         row.unit == ENERGY.unit and row.errors.rmse > 1.0 for row in rows
     ):

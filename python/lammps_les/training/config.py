@@ -23,7 +23,7 @@ RENAMED = {
     "training.max_gradient": "training.gradient_clip",
     "training.warm_up": "training.warmup",
 }
-"""Keys of version 0.1 by what they are called now."""
+"""Keys of development versions by what they are called now."""
 
 
 class Section(BaseModel):
