@@ -86,16 +86,15 @@ void add_phases(Tensor &z, const BornSettings &s, const Graph &graph, const std:
 
 }    // namespace
 
+bool needs_moments(const BornSettings &s, const Graph &graph) { return s.layers > 1 && !separates(s, graph); }
+
 std::vector<Quantity> born_quantities(const BornSettings &s, const Graph &graph, const Tensor &weights)
 {
   const Tensor one = weights.unsqueeze(0).expand({graph.n_owned, -1});
   Quantity sum;
   sum.latents = one;
-  if (s.layers == 1) return {sum};
-  if (!separates(s, graph)) {
-    sum.directions = s.directions;
-    return {sum};
-  }
+  if (needs_moments(s, graph)) sum.directions = s.directions;
+  if (!separates(s, graph)) return {sum};
   std::vector<Quantity> out{sum};
   const Tensor angle = PhaseBasis(graph.cell, graph.positions.device())
                            .angles(graph.positions.narrow(0, 0, graph.n_owned))

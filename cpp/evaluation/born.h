@@ -29,6 +29,9 @@ struct BornSettings {
 // What has to be differentiated; weights [C] turn latent charges into e.
 std::vector<Quantity> born_quantities(const BornSettings &settings, const Graph &graph, const torch::Tensor &weights);
 
+// Whether the quantities ask for moments.
+bool needs_moments(const BornSettings &settings, const Graph &graph);
+
 // Collective. Returns [n_all, k, 3] f64 in e times the unit of D, indices [atom, direction, r]: rows of ghosts are to be added to
 // their owners.
 //   charges [n_owned] f64: Q_i

@@ -84,22 +84,18 @@ PieceInput Chain::input(int piece, const Chunk &chunk) const
 
 std::vector<Tensor> Chain::evaluate(int piece, Chunk &chunk, Keep keep)
 {
-  // of several chunks each would sum over the rows of all atoms
+  // moments are weighed edge by edge; and of several chunks each would sum over the rows of all atoms
   chunk.by_edges = keep == Keep::Moments || levels_[piece].chunks.size() > 1;
-  bool store = keep != Keep::Nothing;
-  double &per_center = bytes_per_center_[piece];
-  if (store && stored_bytes_ + per_center * static_cast<double>(chunk.n) > store_bytes_) store = false;
+  double &per_center = bytes_per_center_[piece];    // 0: not known yet
+  const double expected = stored_bytes_ + per_center * static_cast<double>(chunk.n);
+  if (keep == Keep::Nothing || expected >= store_bytes_ || !MemoryUse::possible())
+    return network_.evaluate(input(piece, chunk), nullptr);
   const PieceInput in = input(piece, chunk);
-  if (!store) return network_.evaluate(in, nullptr);
-  if (per_center == 0.0) {
-    const MemoryUse use;
-    auto out = network_.evaluate(in, &chunk.stored);
-    per_center = use.bytes() / static_cast<double>(chunk.n);
-    stored_bytes_ += use.bytes();
-    return out;
-  }
-  stored_bytes_ += per_center * static_cast<double>(chunk.n);
-  return network_.evaluate(in, &chunk.stored);
+  const MemoryUse use;
+  auto out = network_.evaluate(in, &chunk.stored);
+  per_center = std::max(per_center, use.bytes() / static_cast<double>(chunk.n));
+  stored_bytes_ += use.bytes();
+  return out;
 }
 
 std::vector<Tensor> Chain::forward(const Graph &graph, Keep keep)
@@ -119,8 +115,8 @@ std::vector<Tensor> Chain::forward(const Graph &graph, Keep keep)
     const size_t reach = std::min<size_t>(pieces - 1 - t, graph.rings.size() - 1);
     level.n = graph.rings[reach];
     if (level.n > 0) {
-      const int64_t parts = cut() ? (level.n - 1) / chunk_size() + 1 : 1,
-                    size = (level.n - 1) / parts + 1;    // of even size
+      const int64_t chunks = cut() ? (level.n - 1) / chunk_size() + 1 : 1,
+                    size = (level.n - 1) / chunks + 1;    // of even size
       for (int64_t begin = 0; begin < level.n; begin += size)
         level.chunks.push_back({begin, std::min(size, level.n - begin), nullptr, false});
     }
@@ -155,7 +151,7 @@ std::vector<EdgeResponse> Chain::backward(const std::vector<Quantity> &quantitie
   std::vector<Tensor> along_edges, along_positions;    // [E, k], [n_all, k] of each quantity
   for (const Quantity &q : quantities) {
     const Tensor d = q.directions.defined() ? to_device(q.directions.t().contiguous(), network_.device()) : Tensor();
-    along_edges.push_back(d.defined() ? graph.edge_vectors.matmul(d) : Tensor());
+    along_edges.push_back(d.defined() && !by_position ? graph.edge_vectors.matmul(d) : Tensor());
     along_positions.push_back(
         d.defined() && by_position ? (graph.positions - graph.positions.narrow(0, 0, n).mean(0)).matmul(d) : Tensor());
   }
@@ -211,6 +207,7 @@ std::vector<EdgeResponse> Chain::backward(const std::vector<Quantity> &quantitie
       std::unique_ptr<Stored> again;
       if (!chunk.stored || (t > 0 && moments && !chunk.by_edges)) {
         chunk.by_edges = chunk.by_edges || moments;
+        chunk.stored.reset();    // it is of the other layout
         network_.evaluate(input(t, chunk), &again);
       }
       const PieceGradients found = network_.backward(again ? *again : *chunk.stored, of_chunk, last || again);
@@ -269,13 +266,6 @@ std::vector<EdgeResponse> Chain::backward(const std::vector<Quantity> &quantitie
   }
   if (last) stored_bytes_ = 0.0;
   return out;
-}
-
-void Chain::drop_store()
-{
-  for (Level &level : levels_)
-    for (Chunk &chunk : level.chunks) chunk.stored.reset();
-  stored_bytes_ = 0.0;
 }
 
 }    // namespace les

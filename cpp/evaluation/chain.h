@@ -38,7 +38,7 @@ enum class Keep { Nothing, Gradients, Moments };
 
 class Chain {
  public:
-  // What is stored for backward() takes at most `store_bytes`: the rest is evaluated again there.
+  // What is stored for backward() takes `store_bytes`, or at most a chunk more before its size is known; the rest is evaluated again there.
   Chain(const Network &network, double store_bytes) : network_(network), store_bytes_(store_bytes) {}
 
   // Collective where the graph has an exchange. Energies [n_owned] and latents [n_owned, C], without a graph of torch's. `graph` must stay
@@ -47,8 +47,6 @@ class Chain {
 
   // Collective likewise. `last`: what is stored is dropped on the way.
   std::vector<EdgeResponse> backward(const std::vector<Quantity> &quantities, bool last);
-
-  void drop_store();    // backward() then evaluates everything again
 
  private:
   static constexpr int64_t CPU_CHUNK = 384,    // centers: intermediate tensors then stay in the cache
@@ -67,7 +65,7 @@ class Chain {
 
   const Network &network_;
   double store_bytes_, stored_bytes_ = 0.0;
-  std::vector<double> bytes_per_center_;    // of what a piece stores, measured once
+  std::vector<double> bytes_per_center_;    // of what a piece stores, the most so far
   const Graph *graph_ = nullptr;
   std::vector<Level> levels_;
 

@@ -86,7 +86,8 @@ EdgeResponse Evaluator::run_backward(const Want &want)
   std::vector<Quantity> quantities{energy};
   const bool one_layer = metadata().network.layers == 1;
   const bool response = want.response && charged;
-  if (response && one_layer) quantities.push_back(born_quantities(born_settings(sqrt_epsilon_), graph_, weights_)[0]);
+  if (response && one_layer)
+    quantities.push_back(born_quantities(born_settings(torch::eye(3, torch::kFloat64)), graph_, weights_)[0]);
   // of several layers the response follows, once its directions are known
   const auto responses = chain_.backward(quantities, !response || one_layer);
   if (quantities.size() > 1) charge_response_ = responses[1];
@@ -127,7 +128,8 @@ Result Evaluator::tally(const Want &want, const EdgeResponse &energy) const
 
 Result Evaluator::evaluate(Graph graph, const Want &want, StepTimes &times)
 {
-  const bool moments = want.response || want.centroid_virial;
+  const bool moments = want.centroid_virial ||
+                       (want.response && needs_moments(born_settings(torch::eye(3, torch::kFloat64)), graph));
   times.measure(StepTimes::NETWORK, [&] { run_network(std::move(graph), moments ? Keep::Moments : Keep::Gradients); });
   times.measure(StepTimes::LONG_RANGE, [&] { run_long_range(want); });
   const EdgeResponse energy = times.measure(StepTimes::BACKWARD, [&] { return run_backward(want); });

@@ -6,9 +6,11 @@
 
 namespace les {
 
-// Bytes that torch's allocators have given out and not got back in this thread since `MemoryUse` was made; it counts until its end.
+// Bytes that torch's allocators have given out and not got back in this thread since `MemoryUse` was made; it counts until its end. Not
+// possible under a profiler of torch, which counts in the same place.
 class MemoryUse {
  public:
+  static bool possible() { return !c10::ThreadLocalDebugInfo::get(c10::DebugInfoKind::PROFILER_STATE); }
   double bytes() const { return counter_->bytes; }
 
  private:

@@ -1,4 +1,4 @@
-// Edges of a network of one layer in rows of equal length, selected on the device of the model, which the host does not wait for.
+// Edges of owned atoms in rows of equal length, selected on the device of the model, which the host does not wait for.
 //
 // The neighbor list holds the skin too, and which of its edges are short enough is known on the device alone. The length of
 // the rows comes from the host, from when the list was made, with some room. If an atom gets more neighbors than that, the results of

@@ -37,7 +37,7 @@ void LocalGraph::build(const Atoms &atoms, const Neighbors &list, const std::vec
   vectors_.clear();
   center_.clear();
   neighbor_.clear();
-  image_.clear();
+  end_.clear();
   rings_.clear();
   first_.clear();
   graph_index_.assign(atoms.nall, -1);
@@ -68,7 +68,7 @@ void LocalGraph::build(const Atoms &atoms, const Neighbors &list, const std::vec
         const int g = graph_index_[known] >= 0 ? graph_index_[known] : add(atoms, known, species);
         center_.push_back(c);
         neighbor_.push_back(g);
-        image_.push_back(j);
+        end_.push_back(j);
         vectors_.insert(vectors_.end(), d, d + 3);
       }
     }
@@ -90,7 +90,7 @@ torch::Tensor LocalGraph::edge_vectors() const { return copy(vectors_, {n_edges(
 torch::Tensor LocalGraph::atoms() const { return copy(lammps_index_, {n_all()}).to(torch::kInt64); }
 torch::Tensor LocalGraph::edge_atoms() const
 {
-  return torch::stack({atoms().index_select(0, copy(center_, {n_edges()})), copy(image_, {n_edges()})});
+  return torch::stack({atoms().index_select(0, copy(center_, {n_edges()})), copy(end_, {n_edges()})});
 }
 torch::Tensor LocalGraph::edge_index() const
 {

@@ -58,7 +58,7 @@ class LocalGraph {
   std::vector<int> graph_index_;               // [nall] LAMMPS -> graph, -1 if not in the graph
   std::vector<int> owner_;                     // [nall] LAMMPS index of the owner if this rank owns it, else itself
   std::vector<double> positions_, vectors_;    // [3 n_all], [3 E]
-  std::vector<int64_t> species_, center_, neighbor_, image_;
+  std::vector<int64_t> species_, center_, neighbor_, end_;
   std::vector<int64_t> rings_, first_;
 
   int add(const Atoms &atoms, int i, int species);

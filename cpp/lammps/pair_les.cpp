@@ -48,7 +48,7 @@ PairLES::PairLES(LAMMPS *lmp) :
   manybody_flag = 1;
   centroidstressflag = CENTROID_AVAIL;
   no_virial_fdotr_compute = 1;
-  comm_reverse = comm_reverse_off = 9;    // LAMMPS sizes its buffers by this; more for several layers, see init_style
+  comm_reverse = 9;    // LAMMPS sizes its buffers by this; more for several layers, see init_style
 }
 
 PairLES::~PairLES()
@@ -210,6 +210,14 @@ void PairLES::load_model()
     failed = fmt::format("pair_coeff les: {}", e.what());
   }
   stop_together(failed);    // a GPU may be missing on one node only
+  const int cpu = m.evaluator->network().device().is_cpu();
+  int cpus = 0;
+  MPI_Allreduce(&cpu, &cpus, 1, MPI_INT, MPI_SUM, world);
+  if (cpus != 0 && cpus != comm->nprocs)
+    error->all(
+        FLERR,
+        "pair_coeff les: {} of {} ranks have no GPU, but the others have; use device cpu, or nodes with GPUs only",
+        cpus, comm->nprocs);
   const les::Metadata &info = m.info();
   if (comm->me == 0)
     utils::logmesg(lmp,
@@ -240,7 +248,8 @@ void PairLES::init_style()
     if (neighbor->style != Neighbor::BIN && neighbor->style != Neighbor::NSQ)
       error->all(FLERR, "pair_style les: the edges of ghosts need neighbor style bin or nsq");
     if (comm->mode != Comm::SINGLE)
-      error->all(FLERR, "pair_style les: the edges of ghosts need ghosts out to {} cutoffs; use comm_modify mode single",
+      error->all(FLERR,
+                 "pair_style les: the edges of ghosts need ghosts out to {} cutoffs; use comm_modify mode single",
                  network.layers);
     const double needed = network.layers * network.cutoff + neighbor->skin;
     if (comm->me == 0 && comm->cutghostuser < needed)
@@ -249,7 +258,7 @@ void PairLES::init_style()
     comm->cutghostuser = MAX(comm->cutghostuser, needed);
   }
   if (network.pieces() > 1) {    // LAMMPS sizes its buffers right after this
-    comm_forward = comm_reverse = comm_reverse_off = les::GhostRows::COLUMNS;
+    comm_forward = comm_reverse = les::GhostRows::COLUMNS;
     force->pair->comm_forward = MAX(force->pair->comm_forward, comm_forward);    // of pair_style hybrid
     force->pair->comm_reverse = MAX(force->pair->comm_reverse, comm_reverse);
   }

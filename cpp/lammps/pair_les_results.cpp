@@ -51,7 +51,6 @@ void PairLES::evaluate_response(const double (*directions)[3], int count)
   out.assign(nall * width, 0.0);
   Tensor rows;
   together([&] {
-    m.times.doing = "computing Born effective charges";
     rows = m.evaluator->born(
         torch::tensor(at::ArrayRef<double>(directions[0], 3 * count), torch::kFloat64).view({count, 3}));
   });
@@ -59,11 +58,7 @@ void PairLES::evaluate_response(const double (*directions)[3], int count)
   for (int64_t a = 0; a < rows.size(0); a++)
     for (size_t k = 0; k < width; k++)
       out[width * static_cast<size_t>(m.local().lammps_index(static_cast<int>(a))) + k] += row[width * a + k];
-  if (m.surroundings)
-    together([&] {
-      m.times.doing = "computing Born effective charges";
-      m.surroundings->add_to_owners(out, static_cast<int>(width));
-    });
+  if (m.surroundings) together([&] { m.surroundings->add_to_owners(out, static_cast<int>(width)); });
   else m.exchange.add_to_owners(out, width);
 }
 
@@ -186,8 +181,8 @@ void PairLES::evaluate_again()
   start_evaluation();
   together([&] {
     m.times.doing = "evaluating the model again";
-    const les::LocalGraph::Atoms owned{atom->x,    atom->type,   atom->tag,   atom->mask,
-                                       m.excluded, atom->nlocal, atom->nlocal};
+    les::LocalGraph::Atoms owned = m.atoms_of(atom);
+    owned.nall = owned.nlocal;
     const double cutoff = m.info().network.cutoff;
     m.surroundings = std::make_unique<les::Surroundings>(owned, m.last_cell, domain->xperiodic != 0, cutoff,
                                                          cutoff * m.info().network.layers, m.comm);
@@ -196,6 +191,7 @@ void PairLES::evaluate_again()
     graph.cell = les::cell_tensor(m.last_cell);
     graph.periodic = boundary();
     m.evaluator->evaluate_charges(std::move(graph), m.times);
+    if (m.has_solver()) m.evaluator->take_mesh_errors();    // they are reported of steps
   });
   remember_atoms();
 }

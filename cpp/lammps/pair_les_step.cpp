@@ -1,7 +1,8 @@
 // One force evaluation of pair_style les.
 //
-// Two things cross ranks: the long-range sum inside the solver, and LAMMPS's own ghost communication, which brings the forces and
-// the Born effective charges that this rank found on ghosts back to their owners.
+// What crosses ranks: the long-range sum inside the solver; between two layers of a network what atoms send to their ghosts, and gradients by
+// it; and LAMMPS's own ghost communication, which brings the forces and the Born effective charges that this rank found on ghosts to
+// their owners.
 
 #include "pair_les_impl.h"
 
@@ -39,7 +40,8 @@ void PairLES::compute(int eflag, int vflag)
   together([&] {
     les::Graph graph = times.measure(les::StepTimes::EDGES, [&] { return build_graph(); });
     les::Result result = m.evaluator->evaluate(std::move(graph), want, times);
-    while (outgrew_rows(result.most_neighbors)) {    // once, as a rule
+    while (outgrew_rows(result.most_neighbors)) {             // once, as a rule
+      if (m.has_solver()) m.evaluator->take_mesh_errors();    // of charges that lack some edges
       graph = times.measure(les::StepTimes::EDGES, [&] { return m.graphs->select(m.atoms_of(atom)); });
       complete(graph);
       result = m.evaluator->evaluate(std::move(graph), want, times);
@@ -116,7 +118,7 @@ void PairLES::report_solver()
   const auto measured = m.evaluator->take_mesh_errors();
   const std::string description = m.evaluator->long_range()->description();
   // once a run: a rerun sets up each frame, a driven cell chooses anew again and again
-  const bool quiet = m.reported == description || (!m.reported.empty() && !update->setupflag);
+  const bool quiet = !m.reported.empty();
   if (comm->me != 0) return;
   if (!quiet) {
     m.reported = description;

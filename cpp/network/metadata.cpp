@@ -70,9 +70,16 @@ class Reader {
     if constexpr (std::is_same_v<T, bool>) return value.is_boolean();
     else if constexpr (std::is_same_v<T, int>) return value.is_number_integer() && std::abs(value.get<double>()) < 1e9;
     else if constexpr (std::is_same_v<T, double>) return value.is_number();
-    else if constexpr (std::is_same_v<T, std::vector<int64_t>>)
-      return value.is_array() && std::all_of(value.begin(), value.end(), [](const Json &n) { return fits<int>(n); });
+    else if constexpr (std::is_same_v<T, std::vector<int64_t>>) return value.is_array() && all_fit<int>(value);
+    else if constexpr (std::is_same_v<T, std::vector<double>> || std::is_same_v<T, std::map<std::string, double>>)
+      return all_fit<double>(value);
+    else if constexpr (std::is_same_v<T, std::vector<std::vector<double>>>) return all_fit<std::vector<double>>(value);
     else return true;
+  }
+
+  template <class T> static bool all_fit(const Json &values)
+  {
+    return std::all_of(values.begin(), values.end(), [](const Json &value) { return fits<T>(value); });
   }
 
   const Json &json_;

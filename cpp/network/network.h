@@ -1,8 +1,8 @@
 // The short-range network of a model file as a chain of pieces, one a layer; "Pieces" in export/FORMAT.md.
 //
 // A piece works on some atoms, the centers, and their edges. What an atom keeps for itself and what its neighbors get passes to the next
-// piece as rows of numbers; the last piece gives energies and latents. What stands behind the interface is the network's own affair:
-// TorchScript (scripted_network.h), or kernels made for one kind of network from the configuration and the weights in the same file.
+// piece as rows of numbers; the last piece gives energies and latents. What stands behind the interface is the network's own affair: the
+// scripted module of the file, or kernels made for one kind of network from the configuration and the weights in the same file.
 #pragma once
 
 #include "metadata.h"

@@ -61,21 +61,23 @@ class ScriptedNetwork : public Network {
     // would grow and steps would stall. The plain interpreter does neither.
     torch::jit::GraphOptimizerEnabledGuard no_specialisation(false);
     if (written_out_ && stored) {
+      const torch::NoGradGuard no_grad;
       const auto results = module_.get_method(STORE)(arguments(in)).toTuple();
       const std::vector<Tensor> outputs = checked(results->elements()[0].toTensorVector(), in);
-      auto kept = std::make_unique<WrittenOut>();
-      kept->piece = in.piece;
-      kept->n = in.n;
-      kept->rows = in.sent.size(0);
-      kept->edges = in.edge_vectors.size(0);
-      kept->tensors = results->elements()[1];
-      *stored = std::move(kept);
+      auto own = std::make_unique<WrittenOut>();
+      own->piece = in.piece;
+      own->n = in.n;
+      own->rows = in.sent.size(0);
+      own->edges = in.edge_vectors.size(0);
+      own->tensors = results->elements()[1];
+      *stored = std::move(own);
       return outputs;
     }
     if (!stored) {
-      torch::NoGradGuard no_grad;
+      const torch::NoGradGuard no_grad;
       return checked(module_.get_method(PIECE)(arguments(in)).toTensorVector(), in);
     }
+    const torch::AutoGradMode on(true);    // whatever the caller has switched off
     PieceInput own = in;
     auto graph = std::make_unique<Differentiable>();
     graph->piece = in.piece;
@@ -94,7 +96,7 @@ class ScriptedNetwork : public Network {
   {
     std::vector<Tensor> typed;
     for (const Tensor &w : weights) typed.push_back(w.to(dtype()));
-    if (const auto *kept = dynamic_cast<const WrittenOut *>(&stored)) return written_out(*kept, typed);
+    if (const auto *own = dynamic_cast<const WrittenOut *>(&stored)) return written_out(*own, typed);
     return differentiated(dynamic_cast<const Differentiable &>(stored), typed, last);
   }
 
@@ -143,16 +145,17 @@ class ScriptedNetwork : public Network {
     return outputs;
   }
 
-  PieceGradients written_out(const WrittenOut &kept, const std::vector<Tensor> &weights) const
+  PieceGradients written_out(const WrittenOut &stored, const std::vector<Tensor> &weights) const
   {
     torch::jit::GraphOptimizerEnabledGuard no_specialisation(false);
+    const torch::NoGradGuard no_grad;
     const std::vector<Tensor> out =
-        module_.get_method(BACKWARD)({static_cast<int64_t>(kept.piece), kept.tensors, weights}).toTensorVector();
+        module_.get_method(BACKWARD)({static_cast<int64_t>(stored.piece), stored.tensors, weights}).toTensorVector();
     const int64_t k = weights.back().size(0);
-    const auto [widths_kept, widths_sent] = widths(kept.piece);
-    if (out.size() != 3 || out[0].sizes() != torch::IntArrayRef({k, kept.n, widths_kept}) ||
-        out[1].sizes() != torch::IntArrayRef({k, kept.rows, widths_sent}) ||
-        out[2].sizes() != torch::IntArrayRef({k, kept.edges, 3}))
+    const auto [widths_kept, widths_sent] = widths(stored.piece);
+    if (out.size() != 3 || out[0].sizes() != torch::IntArrayRef({k, stored.n, widths_kept}) ||
+        out[1].sizes() != torch::IntArrayRef({k, stored.rows, widths_sent}) ||
+        out[2].sizes() != torch::IntArrayRef({k, stored.edges, 3}))
       refuse(std::string("'") + BACKWARD +
              "' does not give the gradients by kept [k, n, K], sent [k, rows, S] and edge_vectors [k, E, 3]");
     return {out[0], out[1], out[2]};

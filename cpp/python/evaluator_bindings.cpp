@@ -33,12 +33,16 @@ std::optional<std::array<double, 9>> epsilon_of(const std::optional<Tensor> &ten
 les::Graph graph_of(const Tensor &positions, int64_t n_owned, const Tensor &species, const Tensor &edge_vectors,
                     const Tensor &edge_index, const std::optional<Tensor> &cell)
 {
+  const auto own = [](const Tensor &t) {
+    return t.is_inference() ? t.clone() : t;
+  };    // they may become leaves of a graph
   les::Graph graph;
   graph.n_owned = n_owned;
-  graph.positions = positions;
-  graph.species = species;
-  graph.edge_vectors = edge_vectors;
-  graph.edge_index = edge_index;
+  graph.positions = own(positions);
+  graph.species = own(species);
+  graph.edge_vectors = own(edge_vectors);
+  graph.edge_index = own(edge_index);
+  TORCH_CHECK((edge_index[0].diff() >= 0).all().item<bool>(), "edge_index: expected edges sorted by center");
   const Tensor count = torch::bincount(edge_index[0], {}, positions.size(0));
   const Tensor ends = count.cumsum(0).to(torch::kCPU);
   graph.first.assign(ends.data_ptr<int64_t>(), ends.data_ptr<int64_t>() + ends.size(0));
@@ -52,16 +56,19 @@ les::Graph graph_of(const Tensor &positions, int64_t n_owned, const Tensor &spec
 class SystemEvaluator {
  public:
   SystemEvaluator(const std::string &path, const std::string &device, const std::optional<std::string> &bec,
-                  const std::optional<Tensor> &epsilon_inf, const std::string &kspace, double store) :
-      evaluator_(les::load_network(path, les::read_model_file(path), torch::Device(device)),
-                 settings(bec, epsilon_inf, kspace, store), serial)
+                  const std::optional<Tensor> &epsilon_inf, const std::string &kspace, double store)
   {
+    const c10::InferenceMode off(false);
+    evaluator_ =
+        std::make_unique<les::Evaluator>(les::load_network(path, les::read_model_file(path), torch::Device(device)),
+                                         settings(bec, epsilon_inf, kspace, store), serial);
   }
 
   py::dict evaluate(const Tensor &positions, int64_t n_owned, const Tensor &species, const Tensor &edge_vectors,
                     const Tensor &edge_index, const std::optional<Tensor> &cell,
                     const std::optional<Tensor> &reference_cell, bool bec, bool atom_virial, bool centroid_virial)
   {
+    const c10::InferenceMode off(false);    // which the caller may have switched on
     les::Graph graph = graph_of(positions, n_owned, species, edge_vectors, edge_index, cell);
     const les::Want want{bec, atom_virial, centroid_virial};
     les::Result result;
@@ -69,17 +76,17 @@ class SystemEvaluator {
     {
       py::gil_scoped_release free;
       const Tensor box = reference_cell ? *reference_cell : graph.cell;
-      evaluator_.begin_run(graph.periodic, box, static_cast<double>(n_owned));
-      if (evaluator_.long_range()) evaluator_.long_range()->set_up_from(box);
-      result = evaluator_.evaluate(std::move(graph), want, times_);
-      if (bec) born = evaluator_.born(torch::eye(3, torch::kFloat64));
+      evaluator_->begin_run(graph.periodic, box, static_cast<double>(n_owned));
+      if (evaluator_->long_range()) evaluator_->long_range()->set_up_from(box);
+      result = evaluator_->evaluate(std::move(graph), want, times_);
+      if (bec) born = evaluator_->born(torch::eye(3, torch::kFloat64));
     }
     py::dict out;
     out["energies"] = result.energies;
     out["forces"] = result.forces;
     out["virial"] = result.virial;
-    out["charges"] = evaluator_.charges();
-    out["potentials"] = evaluator_.potentials();
+    out["charges"] = evaluator_->charges();
+    out["potentials"] = evaluator_->potentials();
     if (bec) out["bec"] = born;
     if (atom_virial) out["atom_virial"] = result.atom_virial;
     if (centroid_virial) out["centroid_virial"] = result.centroid_virial;
@@ -87,7 +94,7 @@ class SystemEvaluator {
   }
 
  private:
-  les::Evaluator evaluator_;
+  std::unique_ptr<les::Evaluator> evaluator_;
   les::StepTimes times_;
 
   static les::EvaluatorSettings settings(const std::optional<std::string> &bec,
@@ -97,6 +104,8 @@ class SystemEvaluator {
     les::EvaluatorSettings s;
     s.bec = form_of(bec);
     s.epsilon_inf = epsilon_of(epsilon_inf);
+    if (kspace != "auto" && kspace != "direct" && kspace != "mesh")
+      throw std::invalid_argument("kspace must be 'auto', 'direct' or 'mesh', got '" + kspace + "'");
     s.kspace.method = kspace == "mesh"     ? les::KspaceChoice::Mesh
                       : kspace == "direct" ? les::KspaceChoice::Direct
                                            : les::KspaceChoice::Auto;

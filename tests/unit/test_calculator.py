@@ -175,6 +175,18 @@ def test_wrong_argument_is_refused(toy_model, arguments, message):
         LesCalculator(toy_model("linear"), **arguments)
 
 
+@pytest.mark.parametrize("name", ["linear", "deep", "wrapped"])
+def test_what_the_caller_has_switched_on_does_not_matter(toy_model, name):
+    """Gradients switched off, inference, a profiler that counts memory in the place that we do."""
+    structure = atoms()
+    expected = LesCalculator(toy_model(name)).get_forces(structure)
+    assert np.abs(expected).max() > 0.01
+    for around in (torch.no_grad, torch.inference_mode, torch.profiler.profile):
+        with around():
+            found = LesCalculator(toy_model(name)).get_forces(structure)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+
+
 def test_raising_model_fails(toy_model):
     structure = atoms()
     structure.calc = LesCalculator(toy_model("raises"))
