@@ -30,11 +30,17 @@ class EdgeBasis(NamedTuple):
     sizes: list[int]
 
 
-def tile_size(basis: EdgeBasis) -> int:
-    """Centers whose edges are summed at a time, so that what is summed stays in a CPU's cache."""
+def tile_size(basis: EdgeBasis, channels: int) -> int:
+    """Centers whose edges are summed at a time, so that what is summed stays in a CPU's cache.
+
+    Args:
+        basis: of all of them.
+        channels: that are summed, each with all radial functions.
+    """
+    n, n_bessel, width = basis.sines.shape
     if basis.distance.is_cuda or torch.is_grad_enabled():
-        return max(1, basis.distance.size(0))
-    return 32
+        return max(1, n)
+    return max(16, 65536 // max(1, channels * n_bessel * width))  # a quarter of a MB in float32
 
 
 def tile_of(basis: EdgeBasis, start: int, end: int) -> EdgeBasis:
@@ -61,7 +67,7 @@ def sum_neighbors(basis: EdgeBasis, weights: Tensor) -> Tensor:
     """
     n, n_bessel, _ = basis.sines.shape
     n_angular, c = basis.angular.size(1), weights.size(3)
-    size = tile_size(basis)
+    size = tile_size(basis, c)
     tiles = []
     for start in range(0, max(1, n), size):
         end = min(start + size, n)

@@ -63,7 +63,7 @@ def sum_neighbors_backward(
     of_centers: list[Tensor] = []  # [n, l, (c b)]
     for g in gradients:
         of_centers.append(g.flatten(0, 1).t().contiguous().view(n, g.size(0), g.size(1)))
-    size = tile_size(basis)
+    size = tile_size(basis, c)
     for start in range(0, n, size):
         end = min(start + size, n)
         tile, radial = tile_of(basis, start, end), slopes.radial[start:end]
