@@ -211,7 +211,6 @@ std::vector<EdgeResponse> Chain::backward(const std::vector<Quantity> &quantitie
         network_.evaluate(input(t, chunk), &again);
       }
       const PieceGradients found = network_.backward(again ? *again : *chunk.stored, of_chunk, last || again);
-      if (last) chunk.stored.reset();
 
       int64_t begin = 0;
       const int64_t edges = edges_of(t, chunk, &begin);
@@ -241,6 +240,9 @@ std::vector<EdgeResponse> Chain::backward(const std::vector<Quantity> &quantitie
         add_rows(rows_of_track, graph.edge_index[1].narrow(0, begin, edges), sent[i], 1.0);
       }
     }
+    // not on the way: temporaries of the next chunk would take the place of what is freed, which is in no cache
+    for (Chunk &chunk : level.chunks)
+      if (last) chunk.stored.reset();
     if (t == 0) break;
     if (graph.exchange)
       by_sent = graph.exchange->reverse(by_sent.transpose(0, 1).reshape({rows, count * sent_width}))

@@ -45,7 +45,7 @@ class Chain {
   // until the last backward().
   std::vector<torch::Tensor> forward(const Graph &graph, Keep keep);
 
-  // Collective likewise. `last`: what is stored is dropped on the way.
+  // Collective likewise. `last`: what is stored is dropped.
   std::vector<EdgeResponse> backward(const std::vector<Quantity> &quantities, bool last);
 
  private:
