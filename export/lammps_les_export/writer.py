@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from ase.data import atomic_masses, atomic_numbers
 from torch import nn
+from torch.jit.frontend import FrontendError
 
 from lammps_les.model_file import (
     METADATA_FILE,
@@ -65,11 +66,12 @@ def write_model(
         tensor.data = tensor.data.clone(memory_format=torch.contiguous_format)
     try:
         module = torch.jit.script(exported(network, metadata))
-    except (RuntimeError, OSError, NotImplementedError) as error:
+    # what the compiler refuses, in its two ways, and a network whose source it cannot find
+    except (FrontendError, RuntimeError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ModelFileError(
-            f"cannot write {path}: TorchScript does not take the network ({reason}); it must stand "
-            "in a Python file, in the language of https://docs.pytorch.org/docs/stable/jit.html"
+            f"cannot write {path}: TorchScript does not take the network ({reason}). Write it in "
+            "the part of Python that TorchScript knows, and in a file, not at a prompt"
         ) from error
     path = Path(path)
     if not path.parent.is_dir():

@@ -9,7 +9,7 @@ from generate import changed, toy_metadata, toy_models
 
 from lammps_les.data.neighbors import neighbor_list
 from lammps_les.model_file import ModelFileError, load_model, read_metadata
-from lammps_les_export import write_model
+from lammps_les_export import wrap, write_model
 
 CELL = torch.tensor([[4.3, 0.0, 0.0], [0.9, 5.1, 0.0], [-1.2, 0.4, 4.8]], dtype=torch.float64)
 CELLS = {"triclinic": CELL, "left_handed": CELL[[1, 0, 2]], "open": torch.zeros(3, 3).double()}
@@ -304,6 +304,42 @@ def test_a_module_that_is_no_network_is_refused(tmp_path):
     fields = toy_metadata(toy_models()["linear"][0], "float64")
     with pytest.raises(ModelFileError, match="Linear, has no 'species'; .*wrap makes a network"):
         write_model(tmp_path / "m.pt", torch.nn.Linear(1, 1), fields)
+
+
+class TriesToDivide(torch.nn.Module):
+    """A network in Python that TorchScript does not know."""
+
+    def forward(
+        self, edge_vectors: torch.Tensor, edge_index: torch.Tensor, species: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """No energies."""
+        try:
+            energy = 0.0 * species.to(edge_vectors.dtype)
+        except ZeroDivisionError:
+            raise
+        return {"energy": energy}
+
+
+class AddsText(torch.nn.Module):
+    """A network whose types TorchScript refuses."""
+
+    def forward(
+        self, edge_vectors: torch.Tensor, edge_index: torch.Tensor, species: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """No energies."""
+        flag = "energy"
+        if edge_vectors.dim() == 9:
+            flag = 1  # type: ignore[assignment]
+        return {flag: 0.0 * species.to(edge_vectors.dtype)}
+
+
+@pytest.mark.parametrize("kind", [TriesToDivide, AddsText])
+def test_a_network_that_torchscript_does_not_take_is_refused(tmp_path, kind):
+    network = wrap(kind(), species=["H"], cutoff=3.0, layers=1, channels=0)
+    metadata = toy_metadata(network, "float32")
+    with pytest.raises(ModelFileError, match="TorchScript does not take the network"):
+        write_model(tmp_path / "m.pt", network, metadata)
+    assert not list(tmp_path.iterdir())
 
 
 def test_writing_leaves_the_network_alone(tmp_path):
