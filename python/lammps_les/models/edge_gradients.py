@@ -57,41 +57,65 @@ def sum_neighbors_backward(
         by lengths [k, n, m] and by unit vectors [k, n, 3, m].
     """
     n, n_bessel, width = basis.sines.shape
-    k, c, n_lower = len(gradients), weights.size(3), slopes.monomials.size(0) // 3
+    k, orders, c = len(gradients), weights.size(2), weights.size(3)
+    n_lower = slopes.monomials.size(0) // 3
     by_length = basis.distance.new_empty([k, n, width])
     by_unit = basis.distance.new_empty([k, n, 3, width])
     of_centers: list[Tensor] = []  # [n, l, (c b)]
+    of_lower: list[Tensor] = []  # [n, (l' 3), (c b)]: of the derivatives of the monomials
     for g in gradients:
-        of_centers.append(g.flatten(0, 1).t().contiguous().view(n, g.size(0), g.size(1)))
+        of_centers.append(_center_first(g))
+        lower = torch.matmul(slopes.monomials, g.flatten(1))
+        of_lower.append(_center_first(lower.view(3 * n_lower, g.size(1), n)))
+    rows, rows_of_lower = [basis.angular.size(1)], [3 * n_lower]
+    if orders > 1:  # the derivatives of an order are of the one below
+        rows, rows_of_lower = basis.sizes, [0]
+        for number in basis.sizes[:-1]:
+            rows_of_lower.append(3 * number)
     size = tile_size(basis, c)
     for start in range(0, n, size):
         end = min(start + size, n)
-        tile, radial = tile_of(basis, start, end), slopes.radial[start:end]
-        both = torch.stack([radial, slopes.slopes[start:end]], 2).unsqueeze(1)  # [n, 1, b, 2, m]
-        of_order = torch.unbind(weights[start:end].permute(0, 2, 3, 1).contiguous(), 1)
-        for index, of_center in enumerate(of_centers):
-            sums: list[Tensor] = []
-            of_weights: list[Tensor] = []
-            first = 0
-            for order, angular in enumerate(monomials_by_order(tile, len(of_order))):
-                left = of_center[start:end, first : first + angular.size(1)]
-                first += angular.size(1)
-                right = of_order[order][:, :, None, None] * both
-                sums.append(torch.bmm(left, right.view(end - start, c * n_bessel, 2 * width)))
-                if by_weights is not None:
-                    terms = torch.bmm(left.transpose(1, 2), angular)
-                    terms = terms.view(end - start, c, n_bessel, width).mul_(radial[:, None])
-                    of_weights.append(terms.sum(2))
+        tile, radial = tile_of(basis, start, end), slopes.radial[start:end].unsqueeze(1)
+        shape = [end - start, c * n_bessel, width]
+        functions: list[Tensor] = []  # of each order [n, (c b), m]: of lengths, weights included,
+        derivatives: list[Tensor] = []  # and their slopes
+        of_orders = weights[start:end].permute(0, 2, 3, 1).contiguous()
+        for w in torch.unbind(of_orders.unsqueeze(3), 1):  # [n, c, 1, m]
+            functions.append((w * radial).view(shape))
+            derivatives.append((w * slopes.slopes[start:end].unsqueeze(1)).view(shape))
+        for index in range(k):
+            left = of_centers[index][start:end]
+            along = _products(left, derivatives, rows)  # [n, l, m]
+            torch.sum(along.mul_(tile.angular), [1], out=by_length[index, start:end])
+            turning = _products(of_lower[index][start:end], functions, rows_of_lower)
+            turning = turning.view(end - start, n_lower, 3, width)
+            turning = turning.mul_(tile.angular[:, :n_lower, None])
+            torch.sum(turning, [1], out=by_unit[index, start:end])
             if by_weights is not None:
+                of_weights: list[Tensor] = []
+                parts = torch.split(left, rows, 1)
+                for order, angular in enumerate(monomials_by_order(tile, orders)):
+                    terms = torch.bmm(parts[order].transpose(1, 2), angular)
+                    terms = terms.view(end - start, c, n_bessel, width).mul_(radial)
+                    of_weights.append(terms.sum(2))
                 by_weights[index, start:end] = torch.stack(of_weights, 1).permute(0, 3, 1, 2)
-            summed = sums[0] if len(sums) == 1 else torch.cat(sums, 1)
-            by_monomials, along = summed[:, :, :width], summed[:, :, width:]  # [n, l, m]
-            torch.sum(along * tile.angular, [1], out=by_length[index, start:end])
-            lower = torch.matmul(slopes.monomials, by_monomials)
-            lower = lower.view(end - start, n_lower, 3, width)
-            lower = lower.mul_(tile.angular[:, :n_lower, None])
-            torch.sum(lower, [1], out=by_unit[index, start:end])
     return by_length, by_unit
+
+
+def _products(left: Tensor, right: list[Tensor], rows: list[int]) -> Tensor:
+    """Products [n, l, m] of rows [n, l, (c b)], so many with each matrix [n, (c b), m]."""
+    if len(right) == 1:
+        return torch.bmm(left, right[0])
+    parts: list[Tensor] = []
+    for index, part in enumerate(torch.split(left, rows, 1)):
+        parts.append(torch.bmm(part, right[index]))
+    return torch.cat(parts, 1)
+
+
+def _center_first(values: Tensor) -> Tensor:
+    """[l, (c b), n] to [n, l, (c b)]."""
+    by_center = values.flatten(0, 1).t().contiguous()
+    return by_center.view(values.size(2), values.size(0), values.size(1))
 
 
 def by_vectors(basis: EdgeBasis, slopes: EdgeSlopes, by_length: Tensor, by_unit: Tensor) -> Tensor:
