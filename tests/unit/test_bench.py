@@ -269,12 +269,15 @@ def test_errors_are_words(toy_model, tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert not (tmp_path / "out").exists()
         return text[text.index("error: ") :]
 
-    positive = "error: --{} must be positive integers like 1,2, got '{}'"
-    assert refused("--ranks", "0") == positive.format("ranks", "0")
-    assert refused("--atoms", "192;x") == positive.format("atoms", "192;x")
+    positive = "error: --{} must be positive integers like 1,2, up to {}, got '{}'"
+    assert refused("--ranks", "0") == positive.format("ranks", "100,000", "0")
+    for text in ("192;x", "", "nan", "-5", "1e3", "192,", "9" * 30):
+        assert refused("--atoms", text) == positive.format("atoms", "100,000,000", text)
+    for text in ("kspace direct\nshell ls", "# kspace", "${x}", "a &"):
+        assert "--style must be keywords and values of pair_style les" in refused("--style", text)
     assert "has no charges, so --field is not for it" in refused("--field", model="harmonic")
     assert "give one with --start" in refused(model="ions")
-    assert refused("--lmp", "no/lmp") == "error: lmp: no/lmp is no program; give it with --lmp"
+    assert refused("--lmp", "no/lmp") == "error: lmp: 'no/lmp' is no program; give it with --lmp"
     badly = refused("--atoms", "192", "--device", "cpu", "--style", "kspace never")
     assert badly.startswith("error: E+F, 192 atoms, 1 rank(s), cpu: LAMMPS ended badly: ERROR: ")
     assert "keyword 'kspace' expects one of auto, direct, mesh, not 'never'" in badly
@@ -284,6 +287,14 @@ def test_errors_are_words(toy_model, tmp_path: Path, monkeypatch: pytest.MonkeyP
     (tmp_path / "false").write_text("#!/bin/sh\nexit 3\n")
     (tmp_path / "false").chmod(0o755)
     assert "false does not run" in refused("--lmp", str(tmp_path / "false"))
+    assert "is not LAMMPS" in refused("--lmp", "echo")
+    empty = tmp_path / "empty.xyz"
+    empty.write_text("0\n\n")
+    assert "empty.xyz holds no atoms" in refused("--start", str(empty))
+    (tmp_path / "out").write_text("a file\n")
+    code, text = run("bench", toy_model("linear"), "-o", tmp_path / "out")
+    assert code == 1
+    assert "out/bench.md cannot be written: Not a directory; choose another name with -o" in text
 
 
 def test_script_for_gpus_runs_on_the_cpu(tmp_path: Path) -> None:

@@ -45,7 +45,6 @@ WHAT = {  # quantities computed in every step, and the fix that asks for them
 SECTIONS = ("Comm", "Neigh", "Output", "Modify", "Other")  # of LAMMPS, besides Pair
 THERMO = r"^ *{} +(\d\S*) *$"  # a line of thermo output: step, wall clock in s
 NO_MEMORY = r"out of memory|bad_alloc|Failed to (re)?allocate|not enough memory"
-SHOWN = 15  # last lines of LAMMPS's output where it ends without a message
 
 
 class OutOfMemory(ChildProcessError):
@@ -121,10 +120,12 @@ class Programs:
         beside = str(Path(sys.executable).parent)
         found = []
         for name, given in (("lmp", lmp), ("mpiexec", mpiexec)):
-            path = shutil.which(given) if given else shutil.which(name, path=beside)
-            path = path or (None if given else shutil.which(name))
+            if given is not None:
+                path, where = shutil.which(given), f"'{given}' is no program"
+            else:
+                path = shutil.which(name, path=beside) or shutil.which(name)
+                where = f"not in {beside}, nor in PATH"
             if path is None:
-                where = f"{given} is no program" if given else f"not in {beside}, nor in PATH"
                 raise ValueError(f"{name}: {where}; give it with --{name}")
             found.append(str(Path(path).absolute()))
         return Programs(*found)
@@ -140,7 +141,7 @@ def time_case(case: Case, model: Path, start: Start, programs: Programs) -> Timi
 
     Raises:
         OutOfMemory: as it says.
-        ChildProcessError: LAMMPS ended badly; with the end of what it printed.
+        ChildProcessError: LAMMPS ended badly; with what it said.
     """
     script = INPUT.format(
         replicas=" ".join(map(str, case.replicas)),
@@ -172,6 +173,8 @@ def _launch(folder: Path, case: Case, programs: Programs) -> tuple[str, float]:
         cwd=folder,
         env=os.environ | {"OMP_NUM_THREADS": threads()},
         text=True,
+        errors="replace",
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     ) as process:
@@ -184,10 +187,14 @@ def _launch(folder: Path, case: Case, programs: Programs) -> tuple[str, float]:
         killed = process.returncode in (9, 137, -9)  # as a system does that is short of memory
         if killed or re.search(NO_MEMORY, log):
             raise OutOfMemory(f"{case.title}: left out, LAMMPS ran out of memory.")
-        message = log.find("ERROR")
-        last = log[message:] if message >= 0 else "".join(lines[-SHOWN:])
-        raise ChildProcessError(f"{case.title}: LAMMPS ended badly:\n{last.strip()}")
+        raise ChildProcessError(f"{case.title}: LAMMPS ended badly: {_last_words(log)}")
     return log, first_seconds
+
+
+def _last_words(log: str) -> str:
+    """The line with an error, else the last one."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()] or ["it printed nothing"]
+    return next((line for line in lines if "ERROR" in line), lines[-1])
 
 
 def parse(log: str, first: int, first_seconds: float) -> Timing:
@@ -201,7 +208,7 @@ def parse(log: str, first: int, first_seconds: float) -> Timing:
     said = re.search(r"^pair les: ms a step: (.*)$", timed, re.MULTILINE)
     memory = re.findall(r"^Maximum resident set size: (\S+) Mbyte", log, re.MULTILINE)
     if loop is None or said is None or len(memory) < 2:
-        raise ValueError(f"LAMMPS did not print what was expected:\n{log[-2000:]}")
+        raise ValueError(f"LAMMPS did not print what was expected: {_last_words(log)}")
     steps = int(loop[2])
     clock = np.array(re.findall(THERMO.format(r"\d+"), timed[: loop.start()], re.MULTILINE), float)
     if len(clock) != steps + 1:

@@ -31,7 +31,7 @@ def machine(programs: Programs) -> str:
     """Processor, cores, load, GPU, threads and versions in one sentence each.
 
     Raises:
-        ValueError: ``lmp`` does not run.
+        ValueError: ``lmp`` does not run, or is another program.
     """
     try:
         processor = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.M)
@@ -41,15 +41,23 @@ def machine(programs: Programs) -> str:
     gpus = [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())]
     try:
         about = subprocess.run(
-            [programs.lmp, "-h"], capture_output=True, text=True, check=True
+            [programs.lmp, "-h"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=True,
+            timeout=120,
         ).stdout
-    except (OSError, subprocess.CalledProcessError) as error:
+    except (OSError, subprocess.SubprocessError) as error:
         raise ValueError(f"{programs.lmp} does not run: {error}") from None
     lammps = re.search(r"Simulator - (.*)", about)
+    if lammps is None:
+        raise ValueError(f"{programs.lmp} is not LAMMPS: its help does not say so")
     mpi = re.search(r"^MPI v\S+ (.*)$", about, re.MULTILINE)
     programs_named = [
         f"lammps-les {version('lammps-les')}",
-        f"LAMMPS {lammps[1].strip() if lammps else 'unknown'}",
+        f"LAMMPS {lammps[1].strip()}",
         f"torch {torch.__version__}",
         " ".join(mpi[1].replace("Version:", "").split()) if mpi else "MPI unknown",
     ]

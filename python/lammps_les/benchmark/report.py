@@ -14,6 +14,7 @@ from lammps_les.benchmark.harness import Benchmark
 from lammps_les.benchmark.lammps import Case, Timing
 
 KEYS = ("atoms", "ranks", "device", "what")
+FILES = ("bench.md", "bench.csv", "bench.png")
 
 
 def row(case: Case, timings: list[Timing], one_rank: list[Timing] | None) -> dict[str, Any]:
@@ -145,10 +146,10 @@ def write_report(title: str, machine: str, result: Benchmark, folder: Path) -> N
     if not result.timings:
         raise ValueError("nothing could be measured: " + " ".join(result.left_out))
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "bench.md").write_text(markdown(title, machine, result))
+    (folder / FILES[0]).write_text(markdown(title, machine, result))
     table = rows(result)
-    with (folder / "bench.csv").open("w", newline="") as file:
+    with (folder / FILES[1]).open("w", newline="") as file:
         writer = csv.DictWriter(file, table[0].keys(), lineterminator="\n")
         writer.writeheader()
         writer.writerows(table)
-    plot(title, result, folder / "bench.png")
+    plot(title, result, folder / FILES[2])

@@ -56,8 +56,13 @@ def read_start(path: Path | None, species: list[str]) -> Start:
         is_data = re.search(r"^\s*\d+\s+atom types\s*$", head, re.MULTILINE) is not None
         atoms = ase.io.read(path, format="lammps-data" if is_data else None)
     except Exception as error:  # ASE's readers raise anything
-        raise ValueError(f"{path} cannot be read as a structure: {error}") from None
-    assert isinstance(atoms, Atoms)
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{path} cannot be read as a structure: {reason}") from None
+    if not isinstance(atoms, Atoms) or len(atoms) == 0:
+        raise ValueError(f"{path} holds no atoms")
+    numbers = (atoms.positions, atoms.cell.array)
+    if not all(np.isfinite(values).all() for values in numbers):
+        raise ValueError(f"{path} has positions or a cell that are not finite")
     if not atoms.pbc.all() or atoms.cell.rank < 3:
         raise ValueError(f"{path} is not periodic in all directions, so it cannot be replicated")
     strange = sorted(set(atoms.symbols) - set(species))

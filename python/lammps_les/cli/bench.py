@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
+from lammps_les.cli.arguments import check_outputs, integers, keywords
 from lammps_les.cli.console import errors, note, output, short_errors
 
 
@@ -20,17 +21,6 @@ class Device(str, enum.Enum):
     auto = "auto"
     cpu = "cpu"
     cuda = "cuda"
-
-
-def parse_numbers(option: str, text: str) -> tuple[int, ...]:
-    """Read positive integers with commas between them; equal ones count once."""
-    try:
-        numbers = [int(part) for part in text.split(",")]
-    except ValueError:
-        numbers = [0]
-    if min(numbers) < 1:
-        raise ValueError(f"{option} must be positive integers like 1,2, got '{text}'")
-    return tuple(dict.fromkeys(numbers))
 
 
 @short_errors
@@ -56,10 +46,12 @@ def bench(
     ] = False,
     steps: Annotated[
         int | None,
-        typer.Option(min=1, help="Timed steps (default: 100, and fewer beyond 2,000 atoms)."),
+        typer.Option(
+            min=1, max=1_000_000, help="Timed steps (default: 100, and fewer beyond 2,000 atoms)."
+        ),
     ] = None,
     repeats: Annotated[
-        int, typer.Option(min=1, help="Runs of each case; the table has medians.")
+        int, typer.Option(min=1, max=1000, help="Runs of each case; the table has medians.")
     ] = 3,
     style: Annotated[
         str, typer.Option(help="Further keywords of pair_style les, e.g. 'kspace direct'.")
@@ -83,10 +75,17 @@ def bench(
 
     from lammps_les.benchmark import Plan, Programs, machine, measure, read_start, write_report
     from lammps_les.benchmark.lammps import WHAT
-    from lammps_les.benchmark.report import display, rows
+    from lammps_les.benchmark.report import FILES, display, rows
     from lammps_les.model_file import read_metadata
 
+    numbers = {
+        "atoms": integers("--atoms", atoms, 100_000_000),
+        "ranks": integers("--ranks", ranks, 100_000),
+    }
+    style = keywords("--style", style)
     metadata = read_metadata(model)
+    folder = folder or Path(f"{model.stem}-bench")
+    check_outputs(*(folder / name for name in FILES))
     if field and metadata.charges.channels == 0:
         raise ValueError(f"{model} has no charges, so --field is not for it")
     if field and not metadata.coupling_is_known:
@@ -99,8 +98,7 @@ def bench(
         devices = (device.value,)
     quantities = list(WHAT) if field else ["E+F"]
     plan = Plan(
-        atoms=parse_numbers("--atoms", atoms),
-        ranks=parse_numbers("--ranks", ranks),
+        **numbers,
         devices=devices,
         what=tuple(quantities),
         steps=steps,
@@ -124,7 +122,6 @@ def bench(
         )
     for text in result.left_out:
         note(text)
-    folder = folder or Path(f"{model.stem}-bench")
     network = metadata.network
     layers = f"{network.layers} layer{'s' if network.layers > 1 else ''}"
     title = f"{model.name} ({layers}, {network.dtype}), {structure.name}"

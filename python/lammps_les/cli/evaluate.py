@@ -10,6 +10,7 @@ import typer
 from rich.progress import Progress
 from rich.table import Table
 
+from lammps_les.cli.arguments import check_outputs, dielectric
 from lammps_les.cli.console import BecForm, errors, note, output, renamed, short_errors
 from lammps_les.keys import (
     BORN_EFFECTIVE_CHARGES,
@@ -67,7 +68,11 @@ def evaluate(
         ),
     ] = None,
     epsilon_inf: Annotated[
-        float | None, typer.Option(help="Replaces the value of the model file.")
+        str | None,
+        typer.Option(
+            help="Replaces the value of the model file; or the nine numbers xx,xy,xz,yx,... of a "
+            "tensor."
+        ),
     ] = None,
     shift_energies: Annotated[
         bool,
@@ -95,14 +100,6 @@ def evaluate(
     from lammps_les.data.inventory import described, inventory, passed_over
     from lammps_les.data.reading import read_frames
 
-    calculator = LesCalculator(
-        model,
-        bec=bec.value if bec else None,
-        epsilon_inf=epsilon_inf,
-        multichannel_bec=True,
-        device=device,
-    )
-    structures = [atoms for _, atoms in read_frames(data, f"::{every}")]
     keys = {
         ENERGY.name: energy_key,
         FORCES.name: forces_key,
@@ -113,6 +110,21 @@ def evaluate(
         QUADRUPOLE.name: quadrupole_key,
         TOTAL_CHARGE.name: total_charge_key,
     }
+    prefix = prefix or Path(f"{data.stem}-{model.stem}")
+    if prefix.is_dir():
+        raise ValueError(f"-o {prefix} is a folder; give a prefix, like {prefix / model.stem}")
+    predictions, parity = Path(f"{prefix}-predictions.xyz"), Path(f"{prefix}-parity.png")
+    check_outputs(predictions, parity)
+    if "" in keys.values():
+        raise ValueError("the name of a label is empty; leave the option out for the usual names")
+    calculator = LesCalculator(
+        model,
+        bec=bec.value if bec else None,
+        epsilon_inf=dielectric(epsilon_inf),
+        multichannel_bec=True,
+        device=device,
+    )
+    structures = [atoms for _, atoms in read_frames(data, f"::{every}")]
     quiet = not errors.is_terminal
     with Progress(console=errors, transient=True, disable=quiet) as progress:
         comparison = compare(
@@ -121,9 +133,7 @@ def evaluate(
             {name: key for name, key in keys.items() if key is not None},
             bec_order is BecOrder.r_first,
         )
-    prefix = prefix or Path(f"{data.stem}-{model.stem}")
     prefix.parent.mkdir(parents=True, exist_ok=True)
-    predictions = Path(f"{prefix}-predictions.xyz")
     ase.io.write(predictions, list(comparison.predictions()), format="extxyz")
     entries = inventory(structures, {n: key for n, key in keys.items() if key is not None})
     for text in (described(entries, len(structures)), *passed_over(entries)):
@@ -161,7 +171,6 @@ def evaluate(
     others = comparison.with_other_total_charge(charge)
     if others:
         note(f"the model is for a total charge of {charge:g} e; {others} structure(s) have another")
-    parity = Path(f"{prefix}-parity.png")
     plot_parity(comparison, parity, shift_energies)
     output.print(f"wrote {parity} and {predictions}", highlight=False, soft_wrap=True)
 

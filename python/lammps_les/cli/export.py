@@ -7,6 +7,13 @@ from typing import Annotated
 import typer
 from ase import Atoms
 
+from lammps_les.cli.arguments import (
+    check_folder_of,
+    check_outputs,
+    dielectric,
+    energies_by_symbol,
+    number,
+)
 from lammps_les.cli.console import BecForm, note, output, short_errors
 
 
@@ -26,32 +33,6 @@ def parse_charge_sign(text: str) -> list[float] | None:
     if any(part not in signs for part in parts):
         raise ValueError(f"--charge-sign must be auto, +1 or -1, got '{text}'")
     return [signs[part] for part in parts]
-
-
-def parse_epsilon_inf(text: str | None) -> float | list[list[float]] | None:
-    """Read a number, or the nine of a tensor, row after row, with commas."""
-    if text is None:
-        return None
-    try:
-        numbers = [float(part) for part in text.split(",")]
-    except ValueError:
-        numbers = []
-    if len(numbers) not in (1, 9):
-        raise ValueError(f"--epsilon-inf must be a number, or nine with commas, got '{text}'")
-    return numbers[0] if len(numbers) == 1 else [numbers[n : n + 3] for n in (0, 3, 6)]
-
-
-def parse_atomic_energies(text: str | None) -> dict[str, float] | None:
-    """Read ``H=-13.6,O=-432.1`` into eV by symbol."""
-    if text is None:
-        return None
-    pairs = [part.partition("=") for part in text.split(",")]
-    try:
-        return {symbol.strip(): float(value) for symbol, _, value in pairs}
-    except ValueError:
-        raise ValueError(
-            f"--atomic-energies must look like H=-13.6,O=-432.1, got '{text}'"
-        ) from None
 
 
 def read_structures(path: Path, at_most: int = 20) -> list[Atoms]:
@@ -127,19 +108,24 @@ def export(
     from lammps_les.training.unfinished import trained_folder
     from lammps_les_export.convert import export_model
 
-    target = target or model.with_suffix(".pt")
+    target = target or (model if model.name else model.resolve()).with_suffix(".pt")
     if target == model:
         raise ValueError(f"{target} would overwrite the network; choose a name with -o")
+    check_folder_of(target)
+    check_outputs(target)
+    number("--total-charge", total_charge, -1e6, 1e6)
+    energies = energies_by_symbol(atomic_energies)
+    signs, epsilon = parse_charge_sign(charge_sign), dielectric(epsilon_inf)
     notes: list[str] = []
     with trained_folder(model, notes) as source:
         conversion = export_model(
             source,
             target,
             dtype=dtype.value,
-            epsilon_inf=parse_epsilon_inf(epsilon_inf),
-            charge_sign=parse_charge_sign(charge_sign),
+            epsilon_inf=epsilon,
+            charge_sign=signs,
             structures=read_structures(structures) if structures else None,
-            atomic_energies=parse_atomic_energies(atomic_energies),
+            atomic_energies=energies,
             total_charge=total_charge,
             bec_form=None if bec_form is None else bec_form.value,
             bec_fitted=bec_fitted,

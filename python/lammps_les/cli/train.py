@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from lammps_les.cli.arguments import check_folder_of, check_outputs
 from lammps_les.cli.console import errors, note, output, short_errors
 
 
@@ -37,6 +38,8 @@ def train(
 
     Example: [bold]lammps-les train --init data.xyz > water.yaml; lammps-les train water.yaml[/]
     """
+    if init and resume:
+        raise ValueError("--init and --resume exclude each other")
     if init:
         from lammps_les.training.template import template
 
@@ -45,6 +48,8 @@ def train(
         elif folder.exists():
             raise ValueError(f"{folder} exists; choose another name with -o, or remove it")
         else:
+            check_folder_of(folder)
+            check_outputs(folder)
             folder.write_text(template(config, folder.parent))
         return
     from lammps_les.training.interruption import Interrupted, Interruptions
