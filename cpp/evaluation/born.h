@@ -17,8 +17,6 @@
 
 namespace les {
 
-enum class BornForm { Local, Phase };
-
 struct BornSettings {
   BornForm form = BornForm::Local;
   int layers = 1;

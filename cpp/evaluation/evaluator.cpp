@@ -14,8 +14,6 @@ LongRangeParameters parameters_of(const Metadata &m)
   return {l.sigma, l.dl, l.norm, l.remove_self, l.self_factor, l.open_shift};
 }
 
-BornForm form_of(const Metadata &m) { return m.response.bec_form == "phase" ? BornForm::Phase : BornForm::Local; }
-
 // The symmetric square root of a symmetric matrix
 Tensor square_root(const std::array<double, 9> &matrix)
 {
@@ -27,17 +25,17 @@ Tensor square_root(const std::array<double, 9> &matrix)
 }    // namespace
 
 Evaluator::Evaluator(std::unique_ptr<Network> network, const EvaluatorSettings &settings, const Communicator &comm) :
-    network_(std::move(network)), comm_(comm), form_(settings.bec.value_or(form_of(metadata()))),
+    network_(std::move(network)), comm_(comm), form_(settings.bec.value_or(metadata().response.bec_form)),
     epsilon_inf_(settings.epsilon_inf.value_or(metadata().response.epsilon_inf)),
     chain_(*network_, settings.store_bytes), long_range_(parameters_of(metadata()), settings.kspace, comm),
     total_charge_(metadata().charges, comm), sqrt_epsilon_(square_root(epsilon_inf_))
 {
-  const Tensor sign = torch::tensor(metadata().charges.sign, torch::kFloat64);
-  weights_ = to_device(metadata().charges.unit * sign, network_->device());
+  weights_ = to_device(torch::tensor(metadata().charges.weights(), torch::kFloat64), network_->device());
 }
 
 std::string Evaluator::begin_run(const Boundary &boundary, const Tensor &cell, double n_atoms)
 {
+  is_periodic(boundary);    // of a model without charges too
   return long_range() ? long_range_.choose(boundary, cell, n_atoms) : "";
 }
 

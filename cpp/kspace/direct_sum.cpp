@@ -28,9 +28,7 @@ class DirectSum : public Solver {
 
   void setup(const Tensor &cell) override
   {
-    // k.a_m = 2 pi n_m, so |n_m| <= |k| |a_m| / 2 pi
-    const Tensor most = (cell.norm(2, 1) / p_.dl * (1.0 + SHELL_TOLERANCE)).floor();
-    for (int m = 0; m < 3; m++) nmax_[m] = static_cast<int64_t>(most[m].item<double>());
+    nmax_ = largest_triple(p_, cell);
     const auto f64 = torch::dtype(torch::kFloat64);
     const auto grid = torch::meshgrid({axis(0, 0, f64), axis(1, -nmax_[1], f64), axis(2, -nmax_[2], f64)}, "ij");
     vectors_ = WaveVectors(p_, torch::stack({grid[0], grid[1], grid[2]}, -1).reshape({-1, 3}), cell);
@@ -111,7 +109,7 @@ class DirectSum : public Solver {
  private:
   LongRangeParameters p_;
   const Communicator &comm_;
-  int64_t nmax_[3] = {0, 0, 0};
+  std::array<int64_t, 3> nmax_{};
   int64_t n_vectors_ = 0;
   bool ready_ = false;
   WaveVectors vectors_;    // of the box of triples |n_m| <= nmax_m with n1 >= 0, n3 fastest

@@ -8,6 +8,7 @@
 // for charges; else w = 0. fields = dE/ds, energies = 1/2 s fields, forces = -sum s grad(K s).
 #pragma once
 
+#include "lattice.h"
 #include "mesh_error.h"
 
 #include <optional>
@@ -15,11 +16,11 @@
 namespace les {
 
 enum class KspaceChoice { Auto, Direct, Mesh };
-enum class MeshCheck {
-  Auto,
-  Yes,
-  No
-};    // whether the error of the mesh is measured: Yes in each run, against the direct sum
+inline const std::vector<std::string> KSPACE_CHOICES{"auto", "direct", "mesh"};    // their names, in order
+
+// Whether the error of the mesh is measured: Yes in each run, against the direct sum
+enum class MeshCheck { Auto, Yes, No };
+inline const std::vector<std::string> MESH_CHECKS{"auto", "yes", "no"};
 
 struct KspaceSettings {
   KspaceChoice method = KspaceChoice::Auto;
@@ -40,7 +41,7 @@ class LongRangeSum {
   bool is_set_up() const { return ready_; }
   void forget_setup() { ready_ = false; }    // wave vectors are chosen anew at the next evaluation
   bool is_mesh() const { return mesh_; }
-  std::string description() const { return solver_->description(); }
+  std::string description() const { return solver().description(); }
 
   // Collective. sources [n, C, M] of this rank's atoms; see Solver::apply
   LongRange compute(const torch::Tensor &positions, const torch::Tensor &sources, const torch::Tensor &cell,
@@ -66,6 +67,7 @@ class LongRangeSum {
   torch::Tensor measured_cell_;
   bool measured_in_this_run_ = false;
 
+  Solver &solver() const;    // throws before choose()
   bool must_measure(const torch::Tensor &cell) const;
   void set_up(const torch::Tensor &positions, const torch::Tensor &sources, const torch::Tensor &cell);
 };

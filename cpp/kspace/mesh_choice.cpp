@@ -1,10 +1,13 @@
 #include "mesh_choice.h"
 
 #include "aliasing.h"
+#include "wave_vectors.h"
 
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <sstream>
+#include <stdexcept>
 
 namespace les {
 
@@ -21,14 +24,20 @@ constexpr double WATER = 0.1;                  // atoms / A^3
 // whole vectors
 constexpr double MESH_START = 3e-4, MESH_POINT = 8e-9, MESH_ATOM = 2e-7, MESH_TERM = 7e-10;
 
+struct TooManyPoints : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
 double atoms_of(const MeshSettings &settings, const Tensor &cell)
 {
   return settings.n_atoms > 0.0 ? settings.n_atoms : WATER * std::abs(torch::det(cell).item<double>());
 }
 
 // Smallest size of the form 2^a 3^b 5^c that is even and not below n.
-int64_t good_size(int64_t n)
+int64_t good_size(double least)
 {
+  if (!(least < MeshSettings::MOST_POINTS)) return int64_t(1) << 50;    // too many anyhow
+  auto n = static_cast<int64_t>(least);
   for (n += n % 2;; n += 2) {
     int64_t rest = n;
     for (const int64_t p : {2, 3, 5})
@@ -37,9 +46,16 @@ int64_t good_size(int64_t n)
   }
 }
 
+double points_of(const MeshChoice &choice)
+{
+  double points = 1.0;
+  for (const int64_t n : choice.mesh) points *= static_cast<double>(n);
+  return points;
+}
+
 double mesh_cost(const MeshChoice &choice, double n_atoms)
 {
-  const double points = static_cast<double>(choice.mesh[0] * choice.mesh[1] * choice.mesh[2]);
+  const double points = points_of(choice);
   const int row = (choice.order + 3) / 4 * 4;
   return MESH_START + MESH_POINT * points + n_atoms * (MESH_ATOM + MESH_TERM * choice.order * choice.order * row);
 }
@@ -52,9 +68,33 @@ MeshChoice mesh_of(const LongRangeParameters &parameters, const Tensor &cell, in
   const Tensor lengths = cell.norm(2, 1);
   const double spacing = 0.5 * parameters.dl / oversampling;
   for (int m = 0; m < 3; m++)
-    choice.mesh[m] =
-        good_size(std::max<int64_t>(static_cast<int64_t>(std::ceil(lengths[m].item<double>() / spacing)), 2 * order));
+    choice.mesh[m] = good_size(std::max(std::ceil(lengths[m].item<double>() / spacing), 2.0 * order));
   return choice;
+}
+
+// Throws where it would be too large to hold.
+MeshChoice checked(const MeshChoice &choice, const MeshSettings &settings, const Tensor &cell)
+{
+  if (points_of(choice) <= MeshSettings::MOST_POINTS * settings.ranks) return choice;
+  std::ostringstream text;
+  text.precision(3);
+  text << "a mesh of " << points_of(choice) << " points would be needed in a cell of " << lengths_of(cell)
+       << " A, more than " << MeshSettings::MOST_POINTS << " for each rank; "
+       << (settings.reference       ? "leave out this reference by mesh_error no, or take more ranks"
+           : settings.spacing > 0.0 ? "give a larger spacing, or none"
+                                    : "take more ranks, a larger accuracy")
+       << ", or a smaller cell, or open boundaries where most of it is vacuum";
+  throw TooManyPoints(text.str());
+}
+
+std::optional<MeshChoice> mesh_that_fits(const LongRangeParameters &parameters, const MeshSettings &settings,
+                                         const Tensor &cell)
+{
+  try {
+    return choose_mesh(parameters, settings, cell);
+  } catch (const TooManyPoints &) {
+    return {};
+  }
 }
 
 }    // namespace
@@ -82,9 +122,11 @@ MeshChoice choose_mesh(const LongRangeParameters &parameters, const MeshSettings
       if (choice.error <= accuracy) break;
     } else if (!best || mesh_cost(choice, n_atoms) < mesh_cost(*best, n_atoms)) best = choice;
   }
-  TORCH_CHECK(best, "a window of ", given,
-              " points cannot reach the accuracy asked for; take a larger order, or a larger accuracy");
-  return settings.reference ? mesh_of(parameters, cell, best->order + 2, 1.5 * best->oversampling) : *best;
+  TORCH_CHECK(best, "a window of ", given ? given : MeshSettings::MAX_ORDER,
+              " points cannot reach the accuracy asked for; take a larger ", given ? "order, or a larger " : "",
+              "accuracy");
+  return checked(settings.reference ? mesh_of(parameters, cell, best->order + 2, 1.5 * best->oversampling) : *best,
+                 settings, cell);
 }
 
 bool refine(const LongRangeParameters &parameters, MeshSettings &settings, const Tensor &cell, double factor)
@@ -97,26 +139,22 @@ bool refine(const LongRangeParameters &parameters, MeshSettings &settings, const
   for (;; factor = 0.5) {
     if (finer.accuracy <= least) return false;
     finer.accuracy = std::max(factor * finer.accuracy, least);
-    if (!(choose_mesh(parameters, finer, cell) == now)) break;
+    const auto next = mesh_that_fits(parameters, finer, cell);
+    if (!next) return false;
+    if (!(*next == now)) break;
   }
   settings = finer;
   return true;
 }
 
-double direct_terms(const LongRangeParameters &parameters, const Tensor &cell, double n_atoms)
-{
-  double box = 0.5;
-  const Tensor lengths = cell.norm(2, 1);
-  for (int m = 0; m < 3; m++) box *= 2.0 * std::floor(lengths[m].item<double>() / parameters.dl) + 1.0;
-  return n_atoms * box;
-}
-
 Cost estimate_cost(const LongRangeParameters &parameters, const MeshSettings &settings, const Tensor &cell)
 {
   constexpr double DIRECT_START = 6e-4, DIRECT_TERM = 7e-10;
-  const double n_atoms = atoms_of(settings, cell);
-  return {DIRECT_START + DIRECT_TERM * direct_terms(parameters, cell, n_atoms),
-          mesh_cost(choose_mesh(parameters, settings, cell), n_atoms)};
+  const double n_atoms = atoms_of(settings, cell), vectors = wave_vectors_in_box(parameters, cell);
+  Cost cost{HUGE_VAL, HUGE_VAL};
+  if (vectors <= MOST_WAVE_VECTORS) cost.direct = DIRECT_START + DIRECT_TERM * n_atoms * vectors;
+  if (const auto mesh = mesh_that_fits(parameters, settings, cell)) cost.mesh = mesh_cost(*mesh, n_atoms);
+  return cost;
 }
 
 }    // namespace les

@@ -10,10 +10,12 @@ namespace les {
 // How a mesh is chosen. Spacing and order that are not given are those that reach the accuracy in the least time.
 struct MeshSettings {
   static constexpr int MIN_ORDER = 5, MAX_ORDER = 10;
+  static constexpr double MOST_POINTS = 1e8;    // of a mesh, for each rank: some GB of memory
 
   double accuracy = 1e-5;    // relative rms error of forces and fields
   double spacing = 0.0;      // A along each lattice vector; 0: by accuracy
   int order = 0;             // points of the window on each axis; 0: by accuracy
+  int ranks = 1;             // that share it
   double n_atoms = 0.0;      // of all ranks, which decides between fine meshes and wide windows; 0: as in water
   bool loops = true;         // on a CPU, loop over atoms; false: tensor operations, as on a GPU
   // two points more and two thirds of the spacing: the mesh that serves as a reference for the one of these settings
@@ -36,13 +38,11 @@ struct MeshChoice {
 MeshChoice choose_mesh(const LongRangeParameters &parameters, const MeshSettings &settings, const torch::Tensor &cell);
 
 // Settings whose mesh, and its estimated error, is finer by the factor given, or by what it takes to get another mesh. False, and
-// settings as they were, where the spacing is given by hand or would have to be below dl/5.
+// settings as they were, where the spacing is given by hand or would have to be below dl/5, or the mesh too large.
 bool refine(const LongRangeParameters &parameters, MeshSettings &settings, const torch::Tensor &cell, double factor);
 
-// What the direct sum of so many atoms goes through: atoms times wave vectors of the box around the cutoff, k and -k as one.
-double direct_terms(const LongRangeParameters &parameters, const torch::Tensor &cell, double n_atoms);
-
-// Estimated seconds of one step of a whole periodic system on one core; fitted to benchmarks/kspace.py.
+// Estimated seconds of one step of a whole periodic system on one core; fitted to benchmarks/kspace.py. Infinite for what would
+// throw.
 struct Cost {
   double direct = 0.0, mesh = 0.0;
 };

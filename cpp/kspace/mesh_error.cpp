@@ -1,5 +1,7 @@
 #include "mesh_error.h"
 
+#include "wave_vectors.h"
+
 #include <cmath>
 
 namespace les {
@@ -42,7 +44,9 @@ MeasuredMesh measure_mesh(const LongRangeParameters &parameters, const MeshSetti
   const Tensor count = communicator.sum(torch::full({1}, static_cast<double>(r.size(0)), torch::kFloat64));
   MeasuredMesh out;
   out.settings = settings;
-  out.direct = always_direct || direct_terms(parameters, cell, count.item<double>()) <= DIRECT_REFERENCE_TERMS;
+  const double vectors = wave_vectors_in_box(parameters, cell);
+  out.direct = always_direct ||
+               (vectors <= MOST_WAVE_VECTORS && count.item<double>() * vectors <= DIRECT_REFERENCE_TERMS);
   if (out.direct) out.reference = result_of(make_direct_sum(parameters, communicator));
   for (;; out.refined++) {
     if (!out.direct) {

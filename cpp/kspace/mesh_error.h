@@ -19,7 +19,7 @@ struct MeshErrors {
 MeshErrors relative_errors(const LongRange &result, const LongRange &reference, const torch::Tensor &sources,
                            const LongRangeParameters &parameters, const Communicator &communicator);
 
-// Up to so many atoms times wave vectors (`direct_terms`) the direct sum is the reference of a mesh, else a finer mesh is.
+// Up to so many atoms times wave vectors (`wave_vectors_in_box`) the direct sum is the reference of a mesh, else a finer mesh is.
 constexpr double DIRECT_REFERENCE_TERMS = 3e8;
 
 struct MeasuredMesh {

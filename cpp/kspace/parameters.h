@@ -1,7 +1,6 @@
 // What the model file says of the long-range sum; meaning in export/FORMAT.md.
 #pragma once
 
-#include <array>
 #include <cmath>
 
 namespace les {
@@ -16,9 +15,6 @@ struct LongRangeParameters {
   double self_factor = 1.0;    // how many times, in a periodic system
   double open_shift = 0.0;     // A, added to the distance that divides the open pair sum
 };
-
-// Whether the system is periodic along each lattice vector.
-using Boundary = std::array<bool, 3>;
 
 // dE/dq_i of the self-interaction, by q_i: eV per file unit squared.
 inline double self_potential(const LongRangeParameters &p) { return 2.0 * p.norm / (p.sigma * std::pow(TWO_PI, 1.5)); }

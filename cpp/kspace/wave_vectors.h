@@ -5,9 +5,20 @@
 
 #include <torch/types.h>
 
+#include <array>
+#include <string>
+
 namespace les {
 
-constexpr double SHELL_TOLERANCE = 1e-6;    // relative; a shell that sits on the cutoff counts as inside
+constexpr double SHELL_TOLERANCE = 1e-6;     // relative; a shell that sits on the cutoff counts as inside
+constexpr double MOST_WAVE_VECTORS = 2e7;    // of the direct sum, in the box around the cutoff: some GB of memory
+
+// The box around the cutoff of the direct sum, |n_m| of its corner. Throws where it holds more than MOST_WAVE_VECTORS.
+std::array<int64_t, 3> largest_triple(const LongRangeParameters &parameters, const torch::Tensor &cell);
+// Wave vectors in that box, k and -k as one, whatever their number.
+double wave_vectors_in_box(const LongRangeParameters &parameters, const torch::Tensor &cell);
+// Lengths of the lattice vectors, for messages.
+std::string lengths_of(const torch::Tensor &cell);
 
 // Integer triples n, k = 2 pi n cell^-1; those with 0 < |k| <= 2 pi/dl are inside. The choice stays when the cell changes.
 class WaveVectors {

@@ -1,9 +1,10 @@
 // The cell as LAMMPS has it: h = xx yy zz yz xz xy.
 #pragma once
 
+#include "lattice.h"
+
 #include "domain.h"
 
-#include <algorithm>
 #include <array>
 #include <cmath>
 
@@ -41,14 +42,8 @@ inline std::array<double, 3> widths(const Cell &h)
   return {h[0] / std::hypot(1.0, c, c * b - h[4] / h[2]), h[1] / std::hypot(1.0, b), h[2]};
 }
 
-// Largest change of a lattice vector, relative to its length: stretch and shear alike.
-inline double strain(const Cell &h, const Cell &before)
-{
-  const double a = (h[0] - before[0]) / before[0];
-  const double b = std::hypot(h[5] - before[5], h[1] - before[1]) / std::hypot(before[5], before[1]);
-  const double c =
-      std::hypot(h[4] - before[4], h[3] - before[3], h[2] - before[2]) / std::hypot(before[4], before[3], before[2]);
-  return std::max({std::abs(a), b, c});
-}
+// The lattice vectors, one a row.
+inline std::array<double, 9> rows_of(const Cell &h) { return {h[0], 0.0, 0.0, h[5], h[1], 0.0, h[4], h[3], h[2]}; }
+inline double strain(const Cell &h, const Cell &before) { return strain(rows_of(h).data(), rows_of(before).data()); }
 
 }    // namespace les

@@ -9,6 +9,7 @@
 #include "graph_builder.h"
 #include "mpi_communicator.h"
 #include "pair_les.h"
+#include "reason.h"
 #include "surroundings.h"
 
 #include <cmath>
@@ -105,17 +106,7 @@ namespace les {
 // Cell [3, 3] f64, rows in A
 inline torch::Tensor cell_tensor(const Cell &h)
 {
-  const double rows[9] = {h[0], 0.0, 0.0, h[5], h[1], 0.0, h[4], h[3], h[2]};
-  return torch::tensor(at::ArrayRef<double>(rows, 9), torch::kFloat64).view({3, 3});
-}
-
-// What a torch exception is about, without its C++ or TorchScript stack.
-inline std::string reason_of(const std::exception &e)
-{
-  const std::string text = e.what();
-  const auto start = text.rfind("Error: ");
-  const std::string tail = start == std::string::npos ? text : text.substr(start + 7);
-  return tail.substr(0, tail.find('\n'));
+  return torch::tensor(at::ArrayRef<double>(rows_of(h)), torch::kFloat64).view({3, 3});
 }
 
 }    // namespace les

@@ -34,12 +34,6 @@ void PairLES::check_input()
     error->all(FLERR, "pair_style les works in units metal or real, not {}", update->unit_style);
   if (several(lmp))
     error->all(FLERR, "pair_style les can be used only once; map atom types to elements in one pair_coeff instead");
-  const int periodic = domain->xperiodic + domain->yperiodic + domain->zperiodic;
-  if (periodic != 0 && periodic != 3)
-    error->all(
-        FLERR,
-        "pair_style les needs a system that is periodic in all directions (boundary p p p) or in none (f, s or m); "
-        "a mixture (slab, wire) is not implemented");
   excluded_groups();
   if (strcmp(force->pair_style, "hybrid") == 0 && comm->me == 0)
     error->warning(

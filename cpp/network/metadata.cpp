@@ -143,14 +143,6 @@ void read_charges(const Reader &reader, Metadata::Charges &c)
                  "fixes the total charge of a model that does not have one charge channel");
 }
 
-bool positive_definite(const std::array<double, 9> &e)
-{
-  const double minor = e[0] * e[4] - e[1] * e[3];
-  const double det =
-      e[0] * (e[4] * e[8] - e[5] * e[7]) - e[1] * (e[3] * e[8] - e[5] * e[6]) + e[2] * (e[3] * e[7] - e[4] * e[6]);
-  return e[0] > 0.0 && minor > 0.0 && det > 0.0;
-}
-
 void read_response(const Reader &reader, Metadata::Response &r)
 {
   if (reader.at("epsilon_inf").is_array()) {
@@ -169,14 +161,30 @@ void read_response(const Reader &reader, Metadata::Response &r)
     r.epsilon_inf = {number, 0.0, 0.0, 0.0, number, 0.0, 0.0, 0.0, number};
   }
   reader.get("remove_mean", r.remove_mean);
-  reader.get_optional("bec_form", r.bec_form);
+  std::string form = BORN_FORMS[0];
+  reader.get_optional("bec_form", form);
   reader.get_optional("bec_fitted", r.bec_fitted);
-  reader.require(positive_definite(r.epsilon_inf), "has epsilon_inf that is not positive");
-  reader.require(r.bec_form == "local" || r.bec_form == "phase",
-                 "has bec_form '" + r.bec_form + "' (local or phase expected)");
+  reader.require(is_dielectric(r.epsilon_inf),
+                 "has epsilon_inf that is not positive definite with eigenvalues from 0.1 to 1000");
+  const auto known = std::find(BORN_FORMS.begin(), BORN_FORMS.end(), form);
+  reader.require(known != BORN_FORMS.end(), "has bec_form '" + form + "' (local or phase expected)");
+  r.bec_form = static_cast<BornForm>(known - BORN_FORMS.begin());
 }
 
 }    // namespace
+
+bool is_dielectric(const std::array<double, 9> &matrix)
+{
+  using Response = Metadata::Response;
+  std::array<double, 9> e = matrix;    // less the smallest, it is positive definite
+  for (int a = 0; a < 3; a++) e[4 * a] -= Response::SMALLEST_EPSILON * (1.0 - 1e-9);
+  const double minor = e[0] * e[4] - e[1] * e[3];
+  const double det =
+      e[0] * (e[4] * e[8] - e[5] * e[7]) - e[1] * (e[3] * e[8] - e[5] * e[6]) + e[2] * (e[3] * e[7] - e[4] * e[6]);
+  const bool small = std::all_of(matrix.begin(), matrix.end(),
+                                 [](double value) { return std::abs(value) <= Response::LARGEST_EPSILON; });
+  return small && e[0] > 0.0 && minor > 0.0 && det > 0.0;
+}
 
 Metadata parse_metadata(const std::string &text, const std::string &path)
 {

@@ -16,6 +16,10 @@ class ModelFileError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// Of the Born effective charges
+enum class BornForm { Local, Phase };
+inline const std::vector<std::string> BORN_FORMS{"local", "phase"};    // their names, in order
+
 struct Metadata {
   static constexpr int FORMAT_VERSION = 2;
 
@@ -48,13 +52,20 @@ struct Metadata {
     double unit = 0.0;    // e per file unit
     std::vector<double> sign;
     std::optional<double> total;    // e, of the whole system: the charges are shifted to it
+
+    std::vector<double> weights() const    // [channels] e per file unit, sign included
+    {
+      std::vector<double> w;
+      for (const double s : sign) w.push_back(s * unit);
+      return w;
+    }
   } charges;
 
   struct Response {
+    static constexpr double SMALLEST_EPSILON = 0.1, LARGEST_EPSILON = 1000.0;
     std::array<double, 9> epsilon_inf{};    // symmetric, row by row
     bool remove_mean = true;
-    std::string bec_form =
-        "local";                // or "phase": form of the Born effective charges that the charges were trained for
+    BornForm bec_form = BornForm::Local;    // that the charges were trained for
     bool bec_fitted = false;    // Born effective charges were among the labels, so they settle how channels couple
   } response;
 
@@ -65,6 +76,9 @@ struct Metadata {
   // Energies are even in the charges of each channel, so they do not say how several channels add up to one response.
   bool coupling_is_known() const { return charges.channels <= 1 || response.bec_fitted; }
 };
+
+// Whether a symmetric matrix, row by row, has eigenvalues from SMALLEST_EPSILON to about LARGEST_EPSILON.
+bool is_dielectric(const std::array<double, 9> &matrix);
 
 // Throws ModelFileError where `text` is not a valid `lammps_les.json`; `path` is named in the message.
 Metadata parse_metadata(const std::string &text, const std::string &path);

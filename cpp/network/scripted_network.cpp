@@ -1,6 +1,7 @@
 // The network of a model file as TorchScript: the one file that names it.
 
 #include "network.h"
+#include "reason.h"
 
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
@@ -20,9 +21,6 @@ const char *const METADATA_FILE = "lammps_les.json";
 const char *const PIECE = "piece";
 const char *const STORE = "piece_store";
 const char *const BACKWARD = "piece_backward";
-
-// First line of a torch exception: the rest is a C++ stack.
-std::string first_line(const std::string &text) { return text.substr(0, text.find('\n')); }
 
 // The file has its derivatives written out: what its own method wants back.
 struct WrittenOut : Stored {
@@ -209,7 +207,7 @@ std::unique_ptr<Network> load_network(const std::string &path, const std::string
     throw ModelFileError("model file " + path +
                          " cannot be read as a TorchScript archive (truncated, or not written by "
                          "'lammps-les export'): " +
-                         first_line(e.what()));
+                         reason_of(e));
   }
   if (extra[METADATA_FILE].empty())
     throw ModelFileError("model file " + path + " holds no " + METADATA_FILE +

@@ -20,12 +20,22 @@ def wave_vector_triples(cell: Tensor, dl: float) -> Tensor:
     Returns:
         [K, 3] triples, in the type of ``cell``, without gradient. Keep them fixed while the cell
         changes, and the energy stays differentiable with respect to strain.
+
+    Raises:
+        ValueError: the box around the cutoff holds more than 2e7, some GB of memory.
     """
     shell_tolerance = 1e-6
+    most = 2e7
     cell = cell.detach()
     k_max = 2.0 * math.pi / dl * (1.0 + shell_tolerance)
     # n_m = k . a_m / (2 pi), so |n_m| <= k_max |a_m| / (2 pi)
     bounds = torch.floor(k_max * torch.linalg.vector_norm(cell, dim=1) / (2.0 * math.pi))
+    count = 0.5 * float(torch.prod(2.0 * bounds + 1.0).item())
+    if not count <= most:
+        raise ValueError(
+            f"the sum would need {count} wave vectors with dl = {dl} A, more than {most}; "
+            "a smaller cell is needed, or open boundaries"
+        )
     n1 = torch.arange(0, int(bounds[0].item()) + 1, dtype=cell.dtype, device=cell.device)
     n2 = torch.arange(
         -int(bounds[1].item()), int(bounds[1].item()) + 1, dtype=cell.dtype, device=cell.device
