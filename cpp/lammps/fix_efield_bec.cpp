@@ -27,10 +27,15 @@
 #define LES_HAVE_RESPA
 #endif
 
+#include <cmath>
 #include <cstring>
 
 using namespace LAMMPS_NS;
 using namespace FixConst;
+
+namespace {
+constexpr double MOST_FIELD = 1000.0;    // V/A; that of a proton at the Bohr radius is 51
+}
 
 /* ----------------------------------------------------------------------
    fix ID group efield/bec Ex Ey Ez [region R] [neutral yes|no] [response full|field]
@@ -42,18 +47,21 @@ FixEfieldBEC::FixEfieldBEC(LAMMPS *lmp, int narg, char **arg) :
 {
   if (narg < 6) error->all(FLERR, "fix efield/bec: expected three components of the field (V/A), got {}", narg - 3);
   for (int a = 0; a < 3; a++) {
-    const char *text = arg[3 + a];
-    if (utils::strmatch(text, "^v_")) field[a].variable = text + 2;
-    else field[a].value = utils::numeric(FLERR, text, false, lmp);
+    const les::Argument given(lmp, fmt::format("fix efield/bec: E{}", "xyz"[a]), arg[3 + a]);
+    const std::string expected = fmt::format("a field from {:g} to {:g} V/A, or v_name", -MOST_FIELD, MOST_FIELD);
+    if (!utils::strmatch(given.text(), "^v_")) field[a].value = given.number(-MOST_FIELD, MOST_FIELD, expected);
+    else if (given.text() == "v_") given.refuse(expected);
+    else field[a].variable = given.text().substr(2);
   }
   les::Keywords args(lmp, "fix efield/bec", {"region", "neutral", "response"}, narg, arg, 6);
   while (args.next()) {
-    if (args.is("region")) region_id = args.text();
-    else if (args.is("neutral")) neutral = args.yes_or_no();
+    if (args.is("region")) {
+      region_id = args.text();
+      if (!domain->get_region_by_id(region_id))
+        error->all(FLERR, "fix efield/bec: region {} does not exist", region_id);
+    } else if (args.is("neutral")) neutral = args.yes_or_no();
     else field_only = args.choice({"full", "field"}) == 1;
   }
-  if (!region_id.empty() && !domain->get_region_by_id(region_id))
-    error->all(FLERR, "fix efield/bec: region {} does not exist", region_id);
 
   dynamic_group_allow = 1;
   scalar_flag = vector_flag = 1;
@@ -188,8 +196,35 @@ void FixEfieldBEC::evaluate_field()
     } else {
       field[a].value = input->variable->compute_equal(field[a].index);
     }
+    check_variable(a);
   }
   modify->addstep_compute(update->ntimestep + 1);
+}
+
+// Collective. Variables may give what is no field at any step.
+void FixEfieldBEC::check_variable(int a) const
+{
+  const auto is_field = [](double e) { return std::abs(e) <= MOST_FIELD; };    // false for nan
+  std::string at;
+  double value = field[a].value;
+  if (field[a].per_atom) {
+    double first = HUGE_VAL, mine = HUGE_VAL;    // the lowest atom ID, of all ranks and of this one
+    value = 0.0;
+    for (int i = 0; i < atom->nlocal; i++)
+      if (!is_field(field_on(i, a)) && atom->tag[i] < mine) {
+        mine = static_cast<double>(atom->tag[i]);
+        value = field_on(i, a);
+      }
+    MPI_Allreduce(&mine, &first, 1, MPI_DOUBLE, MPI_MIN, world);
+    if (first == HUGE_VAL) return;
+    if (mine != first) value = 0.0;
+    MPI_Allreduce(MPI_IN_PLACE, &value, 1, MPI_DOUBLE, MPI_SUM, world);
+    at = fmt::format(" on atom {:.0f}", first);
+  }
+  if (!is_field(value))
+    error->all(FLERR,
+               "fix efield/bec: variable {} gives {:g} for E{}{} at step {}; expected a field from {:g} to {:g} V/A",
+               field[a].variable, value, "xyz"[a], at, update->ntimestep, -MOST_FIELD, MOST_FIELD);
 }
 
 double FixEfieldBEC::field_on(int i, int a) const

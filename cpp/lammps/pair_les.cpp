@@ -34,6 +34,22 @@ std::string epsilon_text(const std::array<double, 9> &e)
   return fmt::format("xx {} yy {} zz {} xy {} xz {} yz {}", e[0], e[4], e[8], e[1], e[2], e[5]);
 }
 
+// epsilon_inf X, or epsilon_inf XX YY ZZ XY XZ YZ
+std::array<double, 9> dielectric_tensor(les::Keywords &args)
+{
+  constexpr double LARGEST = les::Metadata::Response::LARGEST_EPSILON;
+  const std::string expected =
+      fmt::format("a number from {:g} to {:g}, or six, XX YY ZZ XY XZ YZ, of a tensor with such eigenvalues",
+                  les::Metadata::Response::SMALLEST_EPSILON, LARGEST);
+  std::vector<double> e;
+  for (const auto &value : args.values()) e.push_back(value.number(-LARGEST, LARGEST, expected));
+  std::array<double, 9> tensor{};
+  if (e.size() == 1) tensor = {e[0], 0.0, 0.0, 0.0, e[0], 0.0, 0.0, 0.0, e[0]};
+  if (e.size() == 6) tensor = {e[0], e[3], e[4], e[3], e[1], e[5], e[4], e[5], e[2]};
+  if (!les::is_dielectric(tensor)) args.refuse(expected);
+  return tensor;
+}
+
 }    // namespace
 
 PairLES::PairLES(LAMMPS *lmp) :
@@ -77,49 +93,41 @@ void PairLES::settings(int narg, char **arg)
                      narg, arg, 0);
   while (args.next()) {
     if (args.is("kspace")) {
-      kspace.method = static_cast<les::KspaceChoice>(args.choice({"auto", "direct", "mesh"}));
+      kspace.method = args.choice<les::KspaceChoice>(les::KSPACE_CHOICES);
     } else if (args.is("accuracy")) {
-      kspace.mesh.accuracy = args.positive();
-      if (kspace.mesh.accuracy < 1e-7 || kspace.mesh.accuracy > 1e-2)
-        args.refuse("a relative error between 1e-7 and 1e-2");
+      kspace.mesh.accuracy = args.number(1e-7, 1e-2, "a relative error between 1e-7 and 1e-2");
     } else if (args.is("spacing")) {
-      kspace.mesh.spacing = args.positive();
+      kspace.mesh.spacing = args.number(1e-3, 1e3);
     } else if (args.is("order")) {
       kspace.mesh.order = args.integer(les::MeshSettings::MIN_ORDER, les::MeshSettings::MAX_ORDER);
     } else if (args.is("mesh_error")) {
-      kspace.mesh_error = static_cast<les::MeshCheck>(args.choice({"auto", "yes", "no"}));
+      kspace.mesh_error = args.choice<les::MeshCheck>(les::MESH_CHECKS);
     } else if (args.is("bec")) {
-      s.evaluator.bec = args.choice({"local", "phase"}) == 0 ? les::BornForm::Local : les::BornForm::Phase;
+      s.evaluator.bec = args.choice<les::BornForm>(les::BORN_FORMS);
     } else if (args.is("epsilon_inf")) {
-      const double e = args.positive();
-      s.evaluator.epsilon_inf = {e, 0.0, 0.0, 0.0, e, 0.0, 0.0, 0.0, e};
+      s.evaluator.epsilon_inf = dielectric_tensor(args);
     } else if (args.is("multichannel_bec")) {
       s.multichannel_bec = args.yes_or_no();
     } else if (args.is("kset")) {
-      if (utils::is_double(args.text())) {
-        s.kset_strain = args.number();
-        if (s.kset_strain < 0.0) args.refuse("a strain of 0 or more");
-      } else {
-        const int choice = args.choice({"run", "cell", "S"});
-        if (choice == 2) args.refuse("a strain in place of S");
-        s.kset_strain = choice == 0 ? HUGE_VAL : 0.01;
-      }
+      if (args.text() == "run") s.kset_strain = HUGE_VAL;
+      else if (args.text() == "cell") s.kset_strain = 0.01;
+      else s.kset_strain = args.number(0.0, 1.0, "run, cell, or a strain from 0 to 1");
     } else if (args.is("edges")) {
-      s.edges = static_cast<les::EdgeChoice>(args.choice({"auto", "step", "rebuild"}));
+      s.edges = args.choice<les::EdgeChoice>({"auto", "step", "rebuild"});
     } else if (args.is("exchange")) {
       s.exchange = args.yes_or_no();
     } else if (args.is("store")) {
-      const double gigabytes = args.number();
-      if (!(gigabytes >= 0.0)) args.refuse("a number of GB, 0 or more");
-      s.evaluator.store_bytes = 1e9 * gigabytes;
+      s.evaluator.store_bytes = 1e9 * args.number(0.0, 1e6, "a number of GB from 0 to 1e6");
     } else if (args.is("gpu_aware")) {
-      s.gpu_aware = static_cast<Impl::GpuAware>(args.choice({"auto", "yes", "no"}));
-    } else if (utils::strmatch(args.text(), "^cuda:\\d+$") && args.text().size() < 9) {
+      s.gpu_aware = args.choice<Impl::GpuAware>({"auto", "yes", "no"});
+    } else if (utils::strmatch(args.text(), "^cuda:")) {
+      constexpr int MOST = 127;    // GPUs that torch counts
+      if (!utils::strmatch(args.text(), "^cuda:\\d+$") || args.text().size() > 8 ||
+          std::stoi(args.text().substr(5)) > MOST)
+        args.refuse(fmt::format("cuda:N with a number N from 0 to {}", MOST));
       s.device = {les::DeviceChoice::CUDA, std::stoi(args.text().substr(5))};
     } else {
-      const int choice = args.choice({"auto", "cpu", "cuda", "cuda:N"});
-      if (choice == 3) args.refuse("a GPU number in place of N");
-      s.device.kind = static_cast<les::DeviceChoice::Kind>(choice);
+      s.device = {args.choice<les::DeviceChoice::Kind>({"auto", "cpu", "cuda", "cuda:N"}), -1};
     }
   }
   if (impl->evaluator) load_model();    // the style was given again: pair_coeff stays, the device may have changed
@@ -168,8 +176,7 @@ void PairLES::coeff(int narg, char **arg)
 
   m.atomic_energy.clear();
   for (const auto &s : info.network.species) m.atomic_energy.push_back(info.atomic_energies.at(s));
-  m.charge_unit.clear();
-  for (const double sign : info.charges.sign) m.charge_unit.push_back(sign * info.charges.unit);
+  m.charge_unit = info.charges.weights();
 }
 
 void PairLES::load_model()
@@ -192,6 +199,9 @@ void PairLES::load_model()
   } catch (const std::exception &e) {
     failed = fmt::format("pair_coeff les: {}", e.what());
   }
+  if (bytes.size() > MAXSMALLINT)
+    failed = fmt::format("pair_coeff les: model file {} has {} bytes, more than can be sent to all ranks at once",
+                         m.path, bytes.size());
   stop_together(failed);
   int size = static_cast<int>(bytes.size());
   MPI_Bcast(&size, 1, MPI_INT, 0, world);
@@ -229,10 +239,10 @@ void PairLES::load_model()
                    info.long_range.norm, epsilon_text(m.evaluator->epsilon_inf()));
   if (comm->me == 0 && info.charges.channels > 0)
     utils::logmesg(lmp, "  Born effective charges in the {} form, {}\n",
-                   m.evaluator->born_form() == les::BornForm::Local ? "local" : "phase",
-                   m.settings.evaluator.bec
-                       ? fmt::format("as pair_style says; that of the model file is {}", info.response.bec_form)
-                       : "that of the model file");
+                   les::BORN_FORMS[static_cast<int>(m.evaluator->born_form())],
+                   m.settings.evaluator.bec ? fmt::format("as pair_style says; that of the model file is {}",
+                                                          les::BORN_FORMS[static_cast<int>(info.response.bec_form)])
+                                            : "that of the model file");
 }
 
 void PairLES::init_style()

@@ -53,6 +53,7 @@ void PairLES::evaluate_response(const double (*directions)[3], int count)
   together([&] {
     rows = m.evaluator->born(
         torch::tensor(at::ArrayRef<double>(directions[0], 3 * count), torch::kFloat64).view({count, 3}));
+    if (!rows.isfinite().all().item<bool>()) throw std::runtime_error("a Born effective charge is not finite");
   });
   const double *row = rows.data_ptr<double>();
   for (int64_t a = 0; a < rows.size(0); a++)

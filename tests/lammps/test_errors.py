@@ -46,7 +46,10 @@ def one_atom(setting: str) -> list[str]:
             "knows the species H O; type 2 asks for Xe",
         ),
         ({"before": ["newton off"]}, "pair_style les requires newton pair on"),
-        ({"boundary": "p p f"}, "periodic in all directions (boundary p p p) or in none"),
+        (
+            {"boundary": "p p f"},
+            "boundaries must be periodic along all three lattice vectors",
+        ),
         (
             {"style": "cutoff 5.0"},
             "unknown keyword 'cutoff'; known are kspace, accuracy, spacing, order, mesh_error",
@@ -71,13 +74,16 @@ def one_atom(setting: str) -> list[str]:
             {"commands": ["neigh_modify exclude type 1 1", "run 0"]},
             "neigh_modify exclude and include would change the model",
         ),
-        ({"style": "epsilon_inf -1"}, "keyword 'epsilon_inf' expects a positive number, not '-1'"),
+        (
+            {"style": "epsilon_inf -1"},
+            "a number from 0.1 to 1000, or six, XX YY ZZ XY XZ YZ",
+        ),
         (
             {"style": "device gpu"},
             "keyword 'device' expects one of auto, cpu, cuda, cuda:N, not 'gpu'",
         ),
-        ({"style": "device cuda:N"}, "expects a GPU number in place of N"),
-        ({"style": "device cuda:99999999999"}, "keyword 'device' expects one of"),
+        ({"style": "device cuda:N"}, "expects cuda:N with a number N from 0 to 127, not 'cuda:N'"),
+        ({"style": "device cuda:99999999999"}, "keyword 'device' expects cuda:N with a number"),
         ({"units": "lj"}, "works in units metal or real, not lj"),
         (
             {"commands": ["fix f all efield/bec 0 0 0.1 field 2", "run 0"]},
