@@ -1,7 +1,9 @@
 // The evaluator on whole systems, in one process.
 
+#include "checks.h"
 #include "evaluator.h"
 
+#include <torch/cuda.h>
 #include <torch/extension.h>
 
 namespace py = pybind11;
@@ -11,45 +13,61 @@ namespace {
 
 const les::SerialCommunicator serial;
 
-std::optional<les::BornForm> form_of(const std::optional<std::string> &name)
-{
-  if (!name) return {};
-  if (*name != "local" && *name != "phase")
-    throw std::invalid_argument("bec must be 'local' or 'phase', got '" + *name + "'");
-  return *name == "local" ? les::BornForm::Local : les::BornForm::Phase;
-}
-
 std::optional<std::array<double, 9>> epsilon_of(const std::optional<Tensor> &tensor)
 {
   if (!tensor) return {};
-  const Tensor e = tensor->to(torch::kCPU, torch::kFloat64).contiguous();
-  TORCH_CHECK(e.numel() == 9, "epsilon_inf: expected a tensor [3, 3]");
+  const Tensor e = les::checked("epsilon_inf", *tensor, {torch::kFloat64}, {3, 3}, torch::kCPU).contiguous();
   std::array<double, 9> out{};
   std::copy_n(e.data_ptr<double>(), 9, out.begin());
+  if (!torch::equal(e, e.t()) || !les::is_dielectric(out))
+    throw std::invalid_argument("epsilon_inf: expected a symmetric matrix with eigenvalues from 0.1 to 1000");
   return out;
 }
 
-// Atoms of one system; edges of those that are not owned are there for networks of one uncut piece.
-les::Graph graph_of(const Tensor &positions, int64_t n_owned, const Tensor &species, const Tensor &edge_vectors,
-                    const Tensor &edge_index, const std::optional<Tensor> &cell)
+torch::Device device_of(const std::string &name)
 {
-  const auto own = [](const Tensor &t) {
-    return t.is_inference() ? t.clone() : t;
-  };    // they may become leaves of a graph
+  std::optional<torch::Device> device;
+  try {
+    device = torch::Device(name);
+  } catch (const c10::Error &) {
+  }
+  if (!device || !(device->is_cpu() || device->is_cuda())) les::refuse("device", "cpu, cuda or cuda:N", name);
+  const int gpus = torch::cuda::is_available() ? static_cast<int>(torch::cuda::device_count()) : 0;
+  if (device->is_cuda() && std::max<int>(0, device->index()) >= gpus)
+    les::refuse("device", "one that is there, and torch sees " + std::to_string(gpus) + " CUDA GPU(s)", name);
+  return *device;
+}
+
+// Atoms of one system; edges of those that are not owned are there for networks of one uncut piece.
+les::Graph graph_of(const les::Network &network, const Tensor &positions, int64_t n_owned, const Tensor &species,
+                    const Tensor &edge_vectors, const Tensor &edge_index, const std::optional<Tensor> &cell)
+{
+  const auto &about = network.metadata().network;
+  const torch::Device device = network.device();
   les::Graph graph;
+  graph.positions = les::checked("positions", positions, {torch::kFloat64}, {-1, 3}, device);
+  const int64_t n = graph.positions.size(0);
+  graph.species = les::checked("species", species, {torch::kInt64}, {n}, device);
+  graph.edge_index = les::checked("edge_index", edge_index, {torch::kInt64}, {2, -1}, device);
+  graph.edge_vectors =
+      les::checked("edge_vectors", edge_vectors, {torch::kFloat64}, {graph.edge_index.size(1), 3}, device);
+  if (n_owned < 0 || n_owned > n || (n_owned < n && about.pieces() > 1))
+    les::refuse("n_owned",
+                "the number of atoms, or fewer for a network of one piece; of " + std::to_string(n) + " atoms",
+                n_owned);
   graph.n_owned = n_owned;
-  graph.positions = own(positions);
-  graph.species = own(species);
-  graph.edge_vectors = own(edge_vectors);
-  graph.edge_index = own(edge_index);
-  TORCH_CHECK((edge_index[0].diff() >= 0).all().item<bool>(), "edge_index: expected edges sorted by center");
-  const Tensor count = torch::bincount(edge_index[0], {}, positions.size(0));
-  const Tensor ends = count.cumsum(0).to(torch::kCPU);
+  les::check_indices("species", graph.species, static_cast<int64_t>(about.species.size()));
+  const Tensor center = graph.edge_index[0];
+  les::check_indices("edge_index: centers", center, about.cut() ? n_owned : n);
+  les::check_indices("edge_index: neighbors", graph.edge_index[1], n);
+  if (!(center.diff() >= 0).all().item<bool>())
+    throw std::invalid_argument("edge_index: expected edges sorted by center");
+  const Tensor ends = torch::bincount(center, {}, n).cumsum(0).to(torch::kCPU);
   graph.first.assign(ends.data_ptr<int64_t>(), ends.data_ptr<int64_t>() + ends.size(0));
   graph.first.insert(graph.first.begin(), 0);
   graph.rings = {n_owned};
   graph.periodic.fill(cell.has_value());
-  graph.cell = cell ? cell->to(torch::kCPU, torch::kFloat64) : torch::eye(3, torch::kFloat64);
+  graph.cell = cell ? les::checked_cell("cell", *cell) : torch::eye(3, torch::kFloat64);
   return graph;
 }
 
@@ -59,9 +77,10 @@ class SystemEvaluator {
                   const std::optional<Tensor> &epsilon_inf, const std::string &kspace, double store)
   {
     const c10::InferenceMode off(false);
+    const les::EvaluatorSettings chosen = settings(bec, epsilon_inf, kspace, store);
+    const torch::Device where = device_of(device);
     evaluator_ =
-        std::make_unique<les::Evaluator>(les::load_network(path, les::read_model_file(path), torch::Device(device)),
-                                         settings(bec, epsilon_inf, kspace, store), serial);
+        std::make_unique<les::Evaluator>(les::load_network(path, les::read_model_file(path), where), chosen, serial);
   }
 
   py::dict evaluate(const Tensor &positions, int64_t n_owned, const Tensor &species, const Tensor &edge_vectors,
@@ -69,13 +88,13 @@ class SystemEvaluator {
                     const std::optional<Tensor> &reference_cell, bool bec, bool atom_virial, bool centroid_virial)
   {
     const c10::InferenceMode off(false);    // which the caller may have switched on
-    les::Graph graph = graph_of(positions, n_owned, species, edge_vectors, edge_index, cell);
+    les::Graph graph = graph_of(evaluator_->network(), positions, n_owned, species, edge_vectors, edge_index, cell);
+    const Tensor box = cell && reference_cell ? les::checked_cell("reference_cell", *reference_cell) : graph.cell;
     const les::Want want{bec, atom_virial, centroid_virial};
     les::Result result;
     Tensor born;
     {
       py::gil_scoped_release free;
-      const Tensor box = reference_cell ? *reference_cell : graph.cell;
       evaluator_->begin_run(graph.periodic, box, static_cast<double>(n_owned));
       if (evaluator_->long_range()) evaluator_->long_range()->set_up_from(box);
       result = evaluator_->evaluate(std::move(graph), want, times_);
@@ -102,13 +121,10 @@ class SystemEvaluator {
                                          double store)
   {
     les::EvaluatorSettings s;
-    s.bec = form_of(bec);
+    if (bec) s.bec = les::choice_of<les::BornForm>("bec", *bec, les::BORN_FORMS);
     s.epsilon_inf = epsilon_of(epsilon_inf);
-    if (kspace != "auto" && kspace != "direct" && kspace != "mesh")
-      throw std::invalid_argument("kspace must be 'auto', 'direct' or 'mesh', got '" + kspace + "'");
-    s.kspace.method = kspace == "mesh"     ? les::KspaceChoice::Mesh
-                      : kspace == "direct" ? les::KspaceChoice::Direct
-                                           : les::KspaceChoice::Auto;
+    s.kspace.method = les::choice_of<les::KspaceChoice>("kspace", kspace, les::KSPACE_CHOICES);
+    les::check_number("store", store, 0.0, 1e6);
     s.store_bytes = 1e9 * store;
     return s;
   }
@@ -124,7 +140,7 @@ void bind_evaluator(py::module_ &m)
   py::class_<SystemEvaluator>(m, "Evaluator", R"(A model file, evaluated as in LAMMPS, for whole systems in one process.
 
 Args:
-    path: the model file; RuntimeError where it cannot be used.
+    path: the model file; RuntimeError where it cannot be used. ValueError where another argument is none of these.
     device: "cpu", "cuda", "cuda:N".
     bec: form of the Born effective charges, "local" or "phase"; None for that of the file.
     epsilon_inf: [3, 3] in place of that of the file.
@@ -152,5 +168,9 @@ Args:
 Returns:
     dict of "energies" [N, 2] eV (short range without atomic energies, long range), "forces" [M, 3] eV/A, "virial" [3, 3] eV =
     -dE/d(strain), "charges" and "potentials" [N, C] (file units; eV per file unit), "bec" [M, 3, 3] e, indices
-    [atom, P, r], "atom_virial" and "centroid_virial" [M, 3, 3] eV. Rows of ghosts are to be added to their owners.)");
+    [atom, P, r], "atom_virial" and "centroid_virial" [M, 3, 3] eV. Rows of ghosts are to be added to their owners.
+
+Raises:
+    ValueError: an argument is not as said here; the text names it.
+    RuntimeError: the network raised, or broke its contract, or the long-range sum would be too large to hold.)");
 }

@@ -1,5 +1,6 @@
 // The long-range solvers, on torch tensors, in one process.
 
+#include "checks.h"
 #include "long_range.h"
 
 #include <pybind11/stl.h>
@@ -12,25 +13,55 @@ namespace {
 
 const les::SerialCommunicator serial;
 
+les::LongRangeParameters checked(const les::LongRangeParameters &p)
+{
+  les::check_positive("sigma", p.sigma);
+  les::check_positive("dl", p.dl);
+  les::check_number("norm", p.norm, -1e300, 1e300);
+  les::check_number("self_factor", p.self_factor, -1e300, 1e300);
+  les::check_number("open_shift", p.open_shift, 0.0, 1e300);
+  return p;
+}
+
+les::MeshSettings checked(const les::MeshSettings &mesh)
+{
+  les::check_number("accuracy of the mesh", mesh.accuracy, 1e-12, 1.0);
+  les::check_number("spacing of the mesh", mesh.spacing, 0.0, 1e300);
+  return mesh;
+}
+
+// Positions [n, 3] and sources [n, C] or [n, C, M] of the same atoms.
+struct Atoms {
+  Tensor positions, sources;
+
+  Atoms(const Tensor &r, const std::string &name, const Tensor &s, bool with_components)
+  {
+    positions = les::checked("positions", r, {torch::kFloat64}, {-1, 3}, les::checked_device("positions", r.device()));
+    std::vector<int64_t> shape{r.size(0), -1};
+    if (with_components) shape.push_back(-1);
+    sources = les::checked(name, s, les::FLOATS, shape, r.device());
+  }
+};
+
 py::dict long_range(const Tensor &positions, const Tensor &charges, const std::optional<Tensor> &cell, double sigma,
                     double dl, double norm, bool remove_self, double self_factor, double open_shift, bool atom_virial,
                     const std::optional<double> &mesh_accuracy, double mesh_spacing, int mesh_order, bool mesh_loops,
                     bool mesh_reference, const std::optional<Tensor> &setup_cell)
 {
-  TORCH_CHECK(positions.dim() == 2 && positions.size(1) == 3 && positions.scalar_type() == torch::kFloat64,
-              "long_range: expected positions [n, 3] in float64");
-  TORCH_CHECK(charges.dim() == 2 && charges.size(0) == positions.size(0), "long_range: expected charges [n, channels]");
-  const les::LongRangeParameters parameters{sigma, dl, norm, remove_self, self_factor, open_shift};
-  const auto solver =
-      !cell ? les::make_open_sum(parameters, serial)
-      : mesh_accuracy
-          ? les::make_mesh_sum(parameters, {*mesh_accuracy, mesh_spacing, mesh_order, 0.0, mesh_loops, mesh_reference},
-                               serial)
-          : les::make_direct_sum(parameters, serial);
-  const Tensor box = cell ? cell->to(torch::kCPU, torch::kFloat64) : torch::eye(3, torch::kFloat64);
-  solver->setup(setup_cell ? *setup_cell : box);
-  const les::LongRange out =
-      les::interact(*solver, parameters, cell.has_value(), positions, charges.unsqueeze(2), box, atom_virial, serial);
+  const Atoms atoms(positions, "charges", charges, false);
+  const auto parameters = checked(les::LongRangeParameters{sigma, dl, norm, remove_self, self_factor, open_shift});
+  const les::MeshSettings mesh{.accuracy = mesh_accuracy.value_or(1e-5),
+                               .spacing = mesh_spacing,
+                               .order = mesh_order,
+                               .loops = mesh_loops,
+                               .reference = mesh_reference};
+  const Tensor box = cell ? les::checked_cell("cell", *cell) : torch::eye(3, torch::kFloat64);
+  const auto solver = !cell           ? les::make_open_sum(parameters, serial)
+                      : mesh_accuracy ? les::make_mesh_sum(parameters, checked(mesh), serial)
+                                      : les::make_direct_sum(parameters, serial);
+  solver->setup(setup_cell ? les::checked_cell("setup_cell", *setup_cell) : box);
+  const les::LongRange out = les::interact(*solver, parameters, cell.has_value(), atoms.positions,
+                                           atoms.sources.unsqueeze(2), box, atom_virial, serial);
   py::dict result;
   result["energy"] = out.energy;
   result["potential"] = out.fields.squeeze(2);
@@ -40,29 +71,46 @@ py::dict long_range(const Tensor &positions, const Tensor &charges, const std::o
   return result;
 }
 
+// What a solver gave, which another one cannot use.
+struct SolverFields : les::Fields {
+  int64_t solver;
+};
+
 // A solver by itself, for tests.
 class Solver {
  public:
   Solver(const std::string &kind, const std::optional<Tensor> &cell, double sigma, double dl, double norm,
-         double mesh_accuracy) : box_(cell ? *cell : torch::eye(3, torch::kFloat64))
+         double mesh_accuracy) : box_(cell ? les::checked_cell("cell", *cell) : torch::eye(3, torch::kFloat64))
   {
-    const les::LongRangeParameters parameters{sigma, dl, norm};
-    solver_ = kind == "open"   ? les::make_open_sum(parameters, serial)
-              : kind == "mesh" ? les::make_mesh_sum(parameters, {.accuracy = mesh_accuracy}, serial)
-                               : les::make_direct_sum(parameters, serial);
+    enum Kind { DIRECT, MESH, OPEN };
+    const Kind which = les::choice_of<Kind>("kind", kind, {"direct", "mesh", "open"});
+    if ((which == OPEN) == cell.has_value())
+      les::refuse("cell", "three lattice vectors, and none for 'open'", cell ? "some" : "none");
+    const auto parameters = checked(les::LongRangeParameters{sigma, dl, norm});
+    solver_ = which == OPEN   ? les::make_open_sum(parameters, serial)
+              : which == MESH ? les::make_mesh_sum(parameters, checked(les::MeshSettings{mesh_accuracy}), serial)
+                              : les::make_direct_sum(parameters, serial);
     solver_->setup(box_);
   }
 
-  les::Fields apply(const Tensor &positions, const Tensor &sources, const les::Fields *earlier) const
+  SolverFields apply(const Tensor &positions, const Tensor &sources, const SolverFields *earlier) const
   {
-    return solver_->apply(positions, sources, box_, true, earlier);
+    const Atoms atoms(positions, "sources", sources, true);
+    if (earlier &&
+        (earlier->solver != number_ || earlier->values.sizes() != sources.sizes() ||
+         earlier->values.device() != sources.device() || earlier->values.scalar_type() != atoms.sources.scalar_type()))
+      throw std::invalid_argument("earlier: expected what this solver gave for sources of the same shape and type");
+    return {solver_->apply(atoms.positions, atoms.sources, box_, true, earlier), number_};
   }
   Tensor moments(const Tensor &positions, const Tensor &sources) const
   {
-    return solver_->moments(positions, sources, box_);
+    const Atoms atoms(positions, "sources", sources, true);
+    return solver_->moments(atoms.positions, atoms.sources, box_);
   }
 
  private:
+  static inline int64_t made_ = 0;
+  int64_t number_ = made_++;
   Tensor box_;
   std::unique_ptr<les::Solver> solver_;
 };
@@ -70,26 +118,29 @@ class Solver {
 // The long-range sum as a run has it, for tests.
 class Sum {
  public:
-  Sum(double sigma, double dl, double norm, bool remove_self, const std::string &method, const les::MeshSettings &mesh,
-      const std::string &mesh_error) :
-      sum_({sigma, dl, norm, remove_self},
-           {method == "direct" ? les::KspaceChoice::Direct
-            : method == "mesh" ? les::KspaceChoice::Mesh
-                               : les::KspaceChoice::Auto,
-            mesh,
-            mesh_error == "yes"  ? les::MeshCheck::Yes
-            : mesh_error == "no" ? les::MeshCheck::No
-                                 : les::MeshCheck::Auto},
+  Sum(double sigma, double dl, double norm, bool remove_self, const std::string &method, double accuracy,
+      double spacing, int order, const std::string &mesh_error) :
+      sum_(checked(les::LongRangeParameters{sigma, dl, norm, remove_self}),
+           {les::choice_of<les::KspaceChoice>("method", method, les::KSPACE_CHOICES),
+            checked(les::MeshSettings{accuracy, spacing, order}),
+            les::choice_of<les::MeshCheck>("mesh_error", mesh_error, les::MESH_CHECKS)},
            serial)
   {
   }
 
   les::LongRangeSum &operator*() { return sum_; }
 
+  std::string choose(const les::Boundary &boundary, const Tensor &cell, double n_atoms)
+  {
+    les::check_number("n_atoms", n_atoms, 0.0, 1e15);
+    return sum_.choose(boundary, les::checked_cell("cell", cell), n_atoms);
+  }
+
   py::dict compute(const Tensor &positions, const Tensor &sources, const Tensor &cell)
   {
-    const les::LongRange out = sum_.compute(positions, sources, cell, false);
-    const auto measured = sum_.take_mesh_errors(out, sources);
+    const Atoms atoms(positions, "sources", sources, true);
+    const les::LongRange out = sum_.compute(atoms.positions, atoms.sources, les::checked_cell("cell", cell), false);
+    const auto measured = sum_.take_mesh_errors(out, atoms.sources);
     py::dict result;
     result["energy"] = out.energy;
     result["fields"] = out.fields;
@@ -109,11 +160,11 @@ class Sum {
 
 void bind_kspace(py::module_ &m)
 {
-  py::class_<les::Fields>(m, "Fields", "What a solver gives, see cpp/kspace/solver.h.")
-      .def_readonly("values", &les::Fields::values)
-      .def_readonly("gradients", &les::Fields::gradients)
-      .def_readonly("virial", &les::Fields::virial)
-      .def_readonly("atom_virial", &les::Fields::atom_virial);
+  py::class_<SolverFields>(m, "Fields", "What a solver gives, see cpp/kspace/solver.h.")
+      .def_readonly("values", &SolverFields::values)
+      .def_readonly("gradients", &SolverFields::gradients)
+      .def_readonly("virial", &SolverFields::virial)
+      .def_readonly("atom_virial", &SolverFields::atom_virial);
   py::class_<Solver>(m, "Solver", "The operation K of one solver: 'direct', 'mesh' or 'open'; see cpp/kspace/solver.h.")
       .def(py::init<std::string, std::optional<Tensor>, double, double, double, double>(), py::arg("kind"),
            py::arg("cell"), py::kw_only(), py::arg("sigma"), py::arg("dl"), py::arg("norm"),
@@ -121,16 +172,10 @@ void bind_kspace(py::module_ &m)
       .def("apply", &Solver::apply, py::arg("positions"), py::arg("sources"), py::arg("earlier") = nullptr)
       .def("moments", &Solver::moments, py::arg("positions"), py::arg("sources"));
   py::class_<Sum>(m, "LongRangeSum", "The sum as a run has it, in one process; see cpp/kspace/long_range.h.")
-      .def(py::init([](double sigma, double dl, double norm, bool remove_self, const std::string &method,
-                       double accuracy, double spacing, int order, const std::string &mesh_error) {
-             return std::make_unique<Sum>(sigma, dl, norm, remove_self, method,
-                                          les::MeshSettings{accuracy, spacing, order}, mesh_error);
-           }),
-           py::kw_only(), py::arg("sigma"), py::arg("dl"), py::arg("norm"), py::arg("remove_self"),
-           py::arg("method") = "auto", py::arg("accuracy") = 1e-5, py::arg("spacing") = 0.0, py::arg("order") = 0,
-           py::arg("mesh_error") = "auto")
-      .def("choose", [](Sum &s, const les::Boundary &boundary, const Tensor &cell,
-                        double n_atoms) { return (*s).choose(boundary, cell, n_atoms); })
+      .def(py::init<double, double, double, bool, std::string, double, double, int, std::string>(), py::kw_only(),
+           py::arg("sigma"), py::arg("dl"), py::arg("norm"), py::arg("remove_self"), py::arg("method") = "auto",
+           py::arg("accuracy") = 1e-5, py::arg("spacing") = 0.0, py::arg("order") = 0, py::arg("mesh_error") = "auto")
+      .def("choose", &Sum::choose, py::arg("boundary"), py::arg("cell"), py::arg("n_atoms"))
       .def("is_set_up", [](Sum &s) { return (*s).is_set_up(); })
       .def("is_mesh", [](Sum &s) { return (*s).is_mesh(); })
       .def("description", [](Sum &s) { return (*s).description(); })
@@ -157,5 +202,9 @@ Args:
 
 Returns:
     dict of "energy" [n] eV (shares; their sum is the energy), "potential" [n, channels] = dE/dq, "forces" [n, 3] eV/A at fixed
-    charges, "virial" [3, 3] eV = -dE/d(strain) at fixed charges, "atom_virial" [n, 3, 3].)");
+    charges, "virial" [3, 3] eV = -dE/d(strain) at fixed charges, "atom_virial" [n, 3, 3].
+
+Raises:
+    ValueError: an argument is not as said here; the text names it.
+    RuntimeError: there is no such mesh, or the sum would be too large to hold.)");
 }

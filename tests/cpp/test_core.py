@@ -151,7 +151,9 @@ def test_calculator_through_core_agrees_with_forward(
 def test_wrong_input_is_refused() -> None:
     positions, charges, cell = system(CELLS["cubic"], 1)
     constants = {"sigma": 1.0, "dl": 2.0, "norm": 1.0, "remove_self": True}
-    with pytest.raises(RuntimeError, match="expected positions"):
+    got = r"positions: expected Double \[n, 3\] on cpu, got Float \[23, 3\] on cpu"
+    with pytest.raises(ValueError, match=got):
         _core.long_range(positions.float(), charges, cell, **constants)
-    with pytest.raises(RuntimeError, match="expected charges"):
+    got = r"charges: expected Double or Float \[23, n\] on cpu, got Double \[22, 1\] on cpu"
+    with pytest.raises(ValueError, match=got):
         _core.long_range(positions, charges[:-1], cell, **constants)

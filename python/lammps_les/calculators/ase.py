@@ -15,7 +15,7 @@ from ase.calculators.calculator import (
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from lammps_les.calculators.system import SystemEvaluator
-from lammps_les.model_file import checked_dielectric
+from lammps_les.model_file import ModelFileError, checked_dielectric
 
 
 class LesCalculator(Calculator):
@@ -49,9 +49,9 @@ class LesCalculator(Calculator):
 
     Raises:
         ModelFileError: the file is no model file of a known version.
-        CalculatorSetupError: wrong field, form or reference cell; an element that the model does
-            not know; mixed boundaries; Born effective charges of channels whose coupling no label
-            settled.
+        CalculatorSetupError: wrong field, form, device or reference cell; an element that the model
+            does not know; mixed boundaries; Born effective charges of channels whose coupling no
+            label settled.
         CalculationFailed: the model raised, or gave an energy or force that is not finite.
     """
 
@@ -80,11 +80,12 @@ class LesCalculator(Calculator):
         if "born" in kwargs:
             raise CalculatorSetupError("born is now bec")
         super().__init__(**kwargs)
-        if field is not None and np.shape(field) != (3,):
+        if field is not None and (np.shape(field) != (3,) or not np.isfinite(field).all()):
             raise CalculatorSetupError(f"field must be three numbers in V/A, got {field!r}")
         if reference_cell is not None:
             reference_cell = np.array(reference_cell, dtype=float)
-            if reference_cell.shape != (3, 3) or not np.linalg.det(reference_cell):
+            sound = reference_cell.shape == (3, 3) and np.isfinite(reference_cell).all()
+            if not sound or not np.linalg.det(reference_cell):
                 raise CalculatorSetupError(
                     f"reference_cell must be three lattice vectors in A, got {reference_cell}"
                 )
@@ -92,7 +93,13 @@ class LesCalculator(Calculator):
         self.model_file = Path(model)
         if bec not in (None, "local", "phase"):
             raise CalculatorSetupError(f"bec must be 'local' or 'phase', got {bec!r}")
-        self.evaluator = SystemEvaluator(model, bec, self._dielectric_tensor(epsilon_inf), device)
+        tensor = self._dielectric_tensor(epsilon_inf)
+        try:
+            self.evaluator = SystemEvaluator(model, bec, tensor, device)
+        except ModelFileError:
+            raise
+        except ValueError as error:  # of another argument
+            raise CalculatorSetupError(str(error)) from None
         self.metadata = self.evaluator.metadata
         self.bec = bec or self.metadata.response.bec_form
         self.epsilon_inf: Any = self.metadata.response.epsilon_inf
@@ -129,7 +136,7 @@ class LesCalculator(Calculator):
                 want_bec,
                 self.reference_cell,
             )
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:
             lines = str(error).strip().splitlines()
             reason = next((line for line in lines if "Error: " in line), lines[0])
             raise CalculationFailed(f"model file {self.model_file}: {reason}") from error
