@@ -6,6 +6,7 @@
 // read before it has arrived; nor what a GPU's libraries can and cannot do, nor speed.
 //
 //   FAKE_CUDA_DEVICES    how many there are; default 1
+//   FAKE_CUDA_FAILS      an operation and a rank, where it fails as if no memory were left: aten::mm@1
 //   FAKE_CUDA_REPORT, FAKE_CUDA_STAGE    see counts.h
 
 #include "counts.h"

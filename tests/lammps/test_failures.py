@@ -122,6 +122,35 @@ def test_one_rank_fails(
         assert reason in message
 
 
+@pytest.mark.parametrize(
+    ("style", "operation"),
+    [("kspace direct", "aten::round"), ("kspace mesh", "aten::_fft_r2c"), ("", "aten::erf")],
+)
+@pytest.mark.parametrize("ranks", [2, 4])
+def test_one_rank_fails_in_the_long_range_sum(
+    style: str,
+    operation: str,
+    ranks: int,
+    water: Water,
+    toy_model: Toy,
+    fake_cuda: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    """As where one GPU of several has no memory left."""
+    atoms = water(2, spacing=4.0)
+    atoms.pbc = bool(style)
+    message = error_of(
+        tmp_path,
+        atoms,
+        toy_model("linear"),
+        ranks=ranks,
+        style=f"{style} device cuda",
+        environment={"MPIEXEC_TIMEOUT": "60", "FAKE_CUDA_FAILS": f"{operation}@1", **fake_cuda},
+    )
+    assert "pair les: the long-range sum failed at step 0 on rank 1" in message
+    assert f"no memory is left for {operation}" in message
+
+
 def test_one_rank_fails_in_mid_run(water: Water, toy_model: Toy, tmp_path: Path) -> None:
     """Atoms of one rank come too close after some steps: all ranks end with its message."""
     atoms = water(2, spacing=4.0)
