@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -q -c constraints.txt
 CPP := $(shell find cpp tests -name '*.h' -o -name '*.cpp')
 
-.PHONY: setup demo test bench check-builds lint wheel clean
+.PHONY: setup demo test sanitize bench check-builds lint wheel clean
 
 setup: $(VENV)/.installed
 
@@ -26,6 +26,16 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest tests
+
+# _core and the plugin with address and undefined behavior sanitizers, built apart from the others; the tests that use _core
+SANITIZE := $(CURDIR)/build/sanitize
+SANITIZED ?= tests/cpp tests/unit
+sanitize: setup
+	$(BIN)/cmake -G Ninja -S . -B $(SANITIZE) -D LES_SANITIZE=ON -D LES_PYTHON_MODULE=ON -D Python_EXECUTABLE=$(CURDIR)/$(BIN)/python \
+	  -D CMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja -D CMAKE_PREFIX_PATH=$$($(BIN)/python -m pybind11 --cmakedir)
+	$(BIN)/cmake --build $(SANITIZE)
+	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" ASAN_OPTIONS=detect_leaks=0 \
+	  UBSAN_OPTIONS=print_stacktrace=1 PYTHONPATH=$(CURDIR)/tests/sanitize LES_BUILD=$(SANITIZE) $(BIN)/python -m pytest $(SANITIZED)
 
 # BENCH="--large --docs": 98,304 atoms as well; tables and plots into docs/
 bench: setup
