@@ -11,7 +11,7 @@ PACKAGES = {
 EXPORT = "lammps_les_export"
 
 ORDER = (
-    ("keys", "units", "plugin", "model_file"),
+    ("files", "keys", "units", "plugin", "model_file"),
     ("data", "electrostatics", "models"),
     ("benchmark", "calculators", "pretrained"),
     ("analysis", EXPORT),

@@ -1,0 +1,56 @@
+"""Files are whole, or what they were before."""
+
+import errno
+import resource
+
+import pytest
+
+from lammps_les.files import write_atomically
+
+
+@pytest.fixture
+def small_disk():
+    """No file may grow beyond 1000 bytes; Python ignores the signal, so it is an error."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_file_is_written_and_replaced(tmp_path):
+    for data in (b"before", b"", b"x" * 100_000):
+        write_atomically(tmp_path / "a", data)
+        assert (tmp_path / "a").read_bytes() == data
+        assert [file.name for file in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_full_disk_leaves_what_was_there(tmp_path, small_disk):
+    (tmp_path / "a").write_bytes(b"before")
+    for name in ("a", "b"):
+        with pytest.raises(OSError, match=rf"{name}'$") as caught:
+            write_atomically(tmp_path / name, b"x" * 2000)
+        assert caught.value.errno == errno.EFBIG
+    assert [file.name for file in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a").read_bytes() == b"before"
+
+
+def test_an_interruption_leaves_what_was_there(tmp_path, monkeypatch):
+    def interrupted(descriptor: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(tmp_path / "a", b"x")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_place_that_takes_no_file_is_named(tmp_path):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError, match="folder'$"):
+        write_atomically(tmp_path / "folder", b"x")
+    with pytest.raises(FileNotFoundError, match="nowhere/a'$"):
+        write_atomically(tmp_path / "nowhere" / "a", b"x")
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError, match="file/a'$"):
+        write_atomically(tmp_path / "file" / "a", b"x")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["file", "folder"]
