@@ -4,6 +4,7 @@
 #include "pair_les_impl.h"
 
 #include "keywords.h"
+#include "model_file.h"
 
 #include "atom.h"
 #include "comm.h"

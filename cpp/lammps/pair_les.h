@@ -78,7 +78,7 @@ class PairLES : public Pair {
   void check_heat_flux() const;
   void warn_of_heat_flux() const;
   void compare_masses() const;
-  bool add_to_lammps(const les::Result &result, const les::Want &want);
+  std::string add_to_lammps(const les::Result &result, const les::Want &want);
   int excluded_groups() const;    // bits of groups that a Monte Carlo fix has taken out; an error for other exclusions
   static bool several(class LAMMPS *);
   void evaluate_response(const double (*directions)[3], int count);

@@ -52,10 +52,11 @@ void PairLES::compute(int eflag, int vflag)
       warn_of_net_charge_in_vacuum();
     }
     times.doing = "checking the forces";
-    if (!add_to_lammps(result, want))
-      throw std::runtime_error(
-          "a force or an energy is not finite; atoms may have come too close, or the model was asked "
-          "about structures far from its training data");
+    const std::string wild = add_to_lammps(result, want);
+    if (!wild.empty())
+      throw std::runtime_error("a force or an energy is not finite (" + wild +
+                               "); atoms may have come too close, or the model was asked about structures far from "
+                               "its training data");
   });
   remember_atoms();
 }
@@ -165,8 +166,8 @@ void PairLES::finish()
   times = les::StepTimes();
 }
 
-// Energies, forces and virials of this step into LAMMPS's arrays, in its units. False if some are not finite.
-bool PairLES::add_to_lammps(const les::Result &result, const les::Want &want)
+// Energies, forces and virials of this step into LAMMPS's arrays, in its units. Says what is not finite, if anything is.
+std::string PairLES::add_to_lammps(const les::Result &result, const les::Want &want)
 {
   Impl &m = *impl;
   const les::LocalGraph &graph = m.local();
@@ -179,12 +180,16 @@ bool PairLES::add_to_lammps(const les::Result &result, const les::Want &want)
   if (vflag_global) add_virial(virial, result.virial.data_ptr<double>());
 
   const double *force_on = result.forces.data_ptr<double>(), *energy = result.energies.data_ptr<double>();
-  bool finite = true;
+  std::string wild;
+  const auto check = [&](double value, const char *what, int i) {
+    if (wild.empty() && !std::isfinite(value)) wild = fmt::format("{} atom {} is {}", what, atom->tag[i], value);
+  };
+  double total = 0.0;
   for (int a = 0; a < graph.n_all(); a++) {
     const int i = graph.lammps_index(a);
     const double *fa = force_on + 3 * static_cast<size_t>(a);
     for (int b = 0; b < 3; b++) f[i][b] += ev * fa[b];
-    finite = finite && std::isfinite(fa[0] + fa[1] + fa[2]);
+    check(fa[0] + fa[1] + fa[2], "the force on", i);
     if (want.centroid_virial) {    // xx yy zz xy xz yz yx zx zy, the direction of the flux first
       const double *w = result.centroid_virial.data_ptr<double>() + 9 * static_cast<size_t>(a);
       const int order[9] = {0, 4, 8, 1, 2, 5, 3, 6, 7};
@@ -196,14 +201,16 @@ bool PairLES::add_to_lammps(const les::Result &result, const les::Want &want)
     const int i = graph.lammps_index(a);
     const double e_short = energy[2 * a] + m.atomic_energy[m.species_of_type[atom->type[i]]],
                  e_long = energy[2 * a + 1];
-    finite = finite && std::isfinite(e_short + e_long);
+    check(e_short + e_long, "the energy of", i);
+    total += ev * (e_short + e_long);
     if (eflag_global) {
       eng_vdwl += ev * e_short;
       eng_coul += ev * e_long;
     }
     if (eflag_atom) eatom[i] += ev * (e_short + e_long);
   }
-  return finite;
+  if (wild.empty() && !std::isfinite(total)) wild = fmt::format("the energy of all atoms is {}", total);
+  return wild;
 }
 
 std::string PairLES::failure(const std::string &reason) const

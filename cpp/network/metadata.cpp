@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <set>
+#include <sstream>
 #include <type_traits>
 
 namespace les {
@@ -13,35 +15,75 @@ namespace {
 
 using Json = LES_JSON_NAMESPACE::json;
 
+constexpr size_t LONGEST = 1 << 20;    // bytes
+constexpr int DEEPEST = 32;
+
+[[noreturn]] void refuse(const std::string &path, const std::string &what)
+{
+  throw ModelFileError("model file " + path + " " + what +
+                       "; export the model again with 'lammps-les export' of this version");
+}
+
+// A value for a message.
+std::string shown(const Json &value)
+{
+  const std::string text = value.dump(-1, ' ', /*ensure_ascii=*/true);
+  return text.size() <= 100 ? text : text.substr(0, 100) + "...";
+}
+
+// JSON of bounded depth, for what reads it is recursive, and without keys that stand twice, of which readers take one or the other.
+Json parse(const std::string &text, const std::string &path)
+{
+  if (text.size() > LONGEST) refuse(path, "has metadata of more than 1 MB");
+  std::vector<std::set<std::string>> keys;
+  const auto look = [&](int depth, Json::parse_event_t event, const Json &value) {
+    if (depth > DEEPEST) refuse(path, "has metadata that are nested more than " + std::to_string(DEEPEST) + " deep");
+    if (event == Json::parse_event_t::object_start) keys.emplace_back();
+    if (event == Json::parse_event_t::object_end) keys.pop_back();
+    if (event == Json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second)
+      refuse(path, "has the metadata field " + shown(value) + " twice");
+    return true;
+  };
+  // a mark of byte order and what follows a zero byte would be passed over
+  const bool plain = text.find('\0') == std::string::npos && text.compare(0, 3, "\xEF\xBB\xBF") != 0;
+  const Json found = plain ? Json::parse(text, look, false) : Json();
+  if (!found.is_object()) refuse(path, "has unreadable metadata (lammps_les.json is not a JSON object)");
+  return found;
+}
+
+// What a number may be.
+struct Range {
+  double low, high;
+  const char *unit = "";
+
+  bool holds(double value) const { return value >= low && value <= high; }
+};
+
 // The fields of one object of the file, named with those that it lies in.
 class Reader {
  public:
   Reader(const Json &json, std::string path, std::string prefix = "") :
       json_(json), path_(std::move(path)), prefix_(std::move(prefix))
   {
-    require(json_.is_object(), prefix_.empty() ? "has unreadable metadata (lammps_les.json is not a JSON object)"
-                                               : "has a metadata field '" + prefix_.substr(0, prefix_.size() - 1) +
-                                                     "' of the wrong type: " + json_.dump());
   }
 
-  [[noreturn]] void refuse(const std::string &what) const
-  {
-    throw ModelFileError("model file " + path_ + " " + what +
-                         "; export the model again with 'lammps-les export' of this version");
-  }
   void require(bool holds, const std::string &what) const
   {
-    if (!holds) refuse(what);
+    if (!holds) refuse(path_, what);
   }
 
   bool contains(const char *field) const { return json_.contains(field); }
   bool has(const char *field) const { return json_.contains(field) && !json_.at(field).is_null(); }
   const Json &at(const char *field) const
   {
-    if (!json_.contains(field)) refuse("lacks the metadata field '" + prefix_ + field + "'");
+    require(json_.contains(field), "lacks the metadata field '" + prefix_ + field + "'");
     return json_.at(field);
   }
-  Reader group(const char *field) const { return {at(field), path_, prefix_ + field + "."}; }
+  Reader group(const char *field) const
+  {
+    if (!at(field).is_object()) wrong_type(field);
+    return {at(field), path_, prefix_ + field + "."};
+  }
 
   template <class T> void get(const char *field, T &value) const
   {
@@ -53,14 +95,33 @@ class Reader {
       wrong_type(field);
     }
   }
-  // left as it is where the file does not have the field
+  // A number, or numbers, all within the range.
+  template <class T> void get(const char *field, T &value, const Range &range) const
+  {
+    get(field, value);
+    const Json &found = at(field);
+    for (const Json &number : found.is_structured() ? found : Json::array({found}))
+      if (!range.holds(number.get<double>())) outside(field, number, range);
+  }
+  [[noreturn]] void outside(const char *field, const Json &number, const Range &range) const
+  {
+    std::ostringstream text;
+    text << "has a metadata field '" << prefix_ << field << "' of " << shown(number) << ", where " << range.low
+         << " to " << range.high << range.unit << " is expected";
+    refuse(path_, text.str());
+  }
+  // left as they are where the file does not have the field
   template <class T> void get_optional(const char *field, T &value) const
   {
     if (json_.contains(field)) get(field, value);
   }
+  template <class T> void get_optional(const char *field, T &value, const Range &range) const
+  {
+    if (json_.contains(field)) get(field, value, range);
+  }
   [[noreturn]] void wrong_type(const char *field) const
   {
-    refuse("has a metadata field '" + prefix_ + field + "' of the wrong type: " + json_.at(field).dump());
+    refuse(path_, "has a metadata field '" + prefix_ + field + "' of the wrong type: " + shown(json_.at(field)));
   }
 
  private:
@@ -86,13 +147,26 @@ class Reader {
   std::string path_, prefix_;
 };
 
+bool is_number(const std::string &text)
+{
+  char *end = nullptr;
+  const double value = std::strtod(text.c_str(), &end);
+  return !text.empty() && *end == '\0' && std::isfinite(value);
+}
+
+bool is_symbol(const std::string &text)
+{
+  return !text.empty() && text.size() <= 20 &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
+}
+
 void read_network(const Reader &reader, Metadata::Network &n)
 {
   reader.get("species", n.species);
-  reader.get("cutoff", n.cutoff);
-  reader.get("layers", n.layers);
-  reader.get("kept", n.kept);
-  reader.get("sent", n.sent);
+  reader.get("cutoff", n.cutoff, {0.5, 50.0, " A"});
+  reader.get("layers", n.layers, {1, 100});
+  reader.get("kept", n.kept, {0, 1e6});
+  reader.get("sent", n.sent, {0, 1e6});
   reader.get("dtype", n.dtype);
   reader.get_optional("kind", n.kind);
   if (reader.contains("config")) {
@@ -101,46 +175,40 @@ void read_network(const Reader &reader, Metadata::Network &n)
   }
 
   reader.require(!n.species.empty(), "names no species");
+  for (const std::string &symbol : n.species)
+    reader.require(is_symbol(symbol),
+                   "has a species " + shown(symbol) + ", where 1 to 20 printable characters are expected");
   reader.require(std::set<std::string>(n.species.begin(), n.species.end()).size() == n.species.size(),
                  "names a species twice");
-  reader.require(n.cutoff > 0.0, "has a cutoff that is not positive");
-  reader.require(n.layers >= 1, "has layers < 1");
   reader.require(n.dtype == "float32" || n.dtype == "float64",
-                 "has dtype '" + n.dtype + "' (float32 or float64 expected)");
+                 "has network.dtype " + shown(n.dtype) + " (float32 or float64 expected)");
   reader.require(n.kept.size() == n.sent.size() && (n.cut() || n.pieces() == 1),
                  "has " + std::to_string(n.kept.size()) + " widths network.kept and " + std::to_string(n.sent.size()) +
                      " widths network.sent (layers - 1 = " + std::to_string(n.layers - 1) +
                      " of either expected, or none)");
-  for (const auto &widths : {n.kept, n.sent})
-    for (const int64_t width : widths) reader.require(width >= 0, "has a negative width in network.kept or sent");
 }
 
 void read_long_range(const Reader &reader, Metadata::LongRange &l)
 {
-  reader.get("sigma", l.sigma);
-  reader.get("dl", l.dl);
-  reader.get("norm", l.norm);
+  reader.get("sigma", l.sigma, {0.1, 20.0, " A"});
+  reader.get("dl", l.dl, {0.1, 50.0, " A"});
+  reader.get("norm", l.norm, {1e-6, 1e6, " eV A per file unit squared"});
   reader.get("remove_self", l.remove_self);
-  reader.get("self_factor", l.self_factor);
-  reader.get_optional("open_shift", l.open_shift);
-  reader.require(l.sigma > 0.0 && l.dl > 0.0, "has sigma or dl that is not positive");
-  reader.require(l.open_shift >= 0.0, "has a negative open_shift");
+  reader.get("self_factor", l.self_factor, {0.0, 1000.0});
+  reader.get_optional("open_shift", l.open_shift, {0.0, 1.0, " A"});
 }
 
 void read_charges(const Reader &reader, Metadata::Charges &c)
 {
-  reader.get("channels", c.channels);
-  reader.get("unit", c.unit);
+  reader.get("channels", c.channels, {0, 1000});
+  reader.get("unit", c.unit, {1e-6, 1e6, " e"});
   reader.get("sign", c.sign);
-  if (reader.has("total")) reader.get("total", c.total.emplace());
-  reader.require(c.channels >= 0, "has a negative number of charge channels");
-  reader.require(c.unit > 0.0, "has a unit of charge that is not positive");
+  if (reader.has("total")) reader.get("total", c.total.emplace(), {-1e4, 1e4, " e"});
   for (const double sign : c.sign)
-    reader.require(sign == 1.0 || sign == -1.0, "has a charge sign that is neither +1 nor -1");
+    reader.require(sign == 1.0 || sign == -1.0, "has a charges.sign that is neither +1 nor -1");
   reader.require(static_cast<int>(c.sign.size()) == c.channels,
-                 "does not give one charge sign for each of its channels");
-  reader.require(!c.total || c.channels == 1,
-                 "fixes the total charge of a model that does not have one charge channel");
+                 "does not give one charges.sign for each of its channels");
+  reader.require(!c.total || c.channels == 1, "fixes charges.total of a model that does not have one charge channel");
 }
 
 void read_response(const Reader &reader, Metadata::Response &r)
@@ -164,10 +232,12 @@ void read_response(const Reader &reader, Metadata::Response &r)
   std::string form = BORN_FORMS[0];
   reader.get_optional("bec_form", form);
   reader.get_optional("bec_fitted", r.bec_fitted);
-  reader.require(is_dielectric(r.epsilon_inf),
-                 "has epsilon_inf that is not positive definite with eigenvalues from 0.1 to 1000");
+  if (!is_dielectric(r.epsilon_inf))
+    reader.outside("epsilon_inf", reader.at("epsilon_inf"),
+                   {Metadata::Response::SMALLEST_EPSILON, Metadata::Response::LARGEST_EPSILON});
   const auto known = std::find(BORN_FORMS.begin(), BORN_FORMS.end(), form);
-  reader.require(known != BORN_FORMS.end(), "has bec_form '" + form + "' (local or phase expected)");
+  reader.require(known != BORN_FORMS.end(),
+                 "has response.bec_form " + shown(form) + " (local or phase expected)");
   r.bec_form = static_cast<BornForm>(known - BORN_FORMS.begin());
 }
 
@@ -188,42 +258,62 @@ bool is_dielectric(const std::array<double, 9> &matrix)
 
 Metadata parse_metadata(const std::string &text, const std::string &path)
 {
-  const Json json = Json::parse(text, nullptr, false);
+  const Json json = parse(text, path);
   const Reader reader(json, path);
 
   int version = 0;
   reader.get("format_version", version);
-  if (version != Metadata::FORMAT_VERSION)
+  if (version != Metadata::FORMAT_VERSION) {
+    std::string source;    // of version 1, which says what it was made of
+    if (reader.contains("provenance") && json["provenance"].is_object() && json["provenance"].contains("source"))
+      source = " (this one was made of " + shown(json["provenance"]["source"]) + ")";
     throw ModelFileError("model file " + path + " has format version " + std::to_string(version) +
                          ", but this lammps-les reads version " + std::to_string(Metadata::FORMAT_VERSION) +
                          (version < Metadata::FORMAT_VERSION
-                              ? "; make a new file with 'lammps-les export' from what it was made of"
+                              ? "; make a new file with 'lammps-les export SOURCE -o FILE'" + source
                               : "; install the lammps-les that wrote it, or export the model again"));
+  }
 
   Metadata m;
+  m.text = text;
   read_network(reader.group("network"), m.network);
   reader.get("latents", m.latents);
   read_long_range(reader.group("long_range"), m.long_range);
   read_charges(reader.group("charges"), m.charges);
   read_response(reader.group("response"), m.response);
-  reader.get("atomic_energies", m.atomic_energies);
-  reader.get_optional("atomic_masses", m.atomic_masses);
+  reader.get("atomic_energies", m.atomic_energies, {-1e7, 1e7, " eV"});
+  reader.get_optional("atomic_masses", m.atomic_masses, {0.01, 1000.0, " g/mol"});
   reader.get("provenance", m.provenance);
 
   for (const auto &latent : m.latents)
     if (latent != "charge")
-      throw ModelFileError("model file " + path + " gives '" + latent +
-                           "', which this lammps-les cannot use; install a newer lammps-les");
+      throw ModelFileError("model file " + path + " gives " + shown(latent) +
+                           " as latents, which this lammps-les cannot use; install a newer lammps-les");
   reader.require(m.latents.size() == (m.charges.channels > 0 ? 1 : 0),
                  "has " + std::to_string(m.charges.channels) + " charge channels, but " +
                      std::to_string(m.latents.size()) + " latents");
-  for (const auto &[symbol, mass] : m.atomic_masses)
-    reader.require(mass > 0.0, "has an atomic mass that is not positive, of " + symbol);
   for (const char *key : {"source", "sha256", "program", "version", "date", "citation"})
     reader.require(m.provenance.count(key) == 1, std::string("gives no provenance.") + key);
+  const auto embedded = m.provenance.find("embedded_total_charge");
+  reader.require(embedded == m.provenance.end() || is_number(embedded->second),
+                 "has a provenance.embedded_total_charge that is no number");
   for (const auto &symbol : m.network.species)
-    reader.require(m.atomic_energies.count(symbol) == 1, "gives no atomic energy for species " + symbol);
+    reader.require(m.atomic_energies.count(symbol) == 1, "gives no atomic_energies for species " + symbol);
   return m;
+}
+
+void require_same_metadata(const std::string &held, const std::string &stated, const std::string &path)
+{
+  const Json of_module = parse(held, path), of_file = parse(stated, path);
+  const Json differences = Json::diff(of_file, of_module);
+  if (differences.empty()) return;
+  const std::string place = differences[0]["path"];
+  const Json::json_pointer pointer(place);
+  const auto value = [&](const Json &json) { return json.contains(pointer) ? shown(json[pointer]) : "nothing"; };
+  std::string field = place.substr(1);
+  std::replace(field.begin(), field.end(), '/', '.');
+  refuse(path, "says " + value(of_file) + " in its metadata field '" + field + "', but its network was written with " +
+                   value(of_module));
 }
 
 }    // namespace les

@@ -23,6 +23,8 @@ inline const std::vector<std::string> BORN_FORMS{"local", "phase"};    // their 
 struct Metadata {
   static constexpr int FORMAT_VERSION = 2;
 
+  std::string text;    // all of it, as it stands in the file
+
   struct Network {
     std::vector<std::string> species;
     double cutoff = 0.0;          // A, of one layer
@@ -82,5 +84,8 @@ bool is_dielectric(const std::array<double, 9> &matrix);
 
 // Throws ModelFileError where `text` is not a valid `lammps_les.json`; `path` is named in the message.
 Metadata parse_metadata(const std::string &text, const std::string &path);
+
+// Throws ModelFileError where the metadata that the module of the file carries are not those that the file states; names the field.
+void require_same_metadata(const std::string &held, const std::string &stated, const std::string &path);
 
 }    // namespace les

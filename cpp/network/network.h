@@ -78,10 +78,7 @@ class Network {
   torch::ScalarType dtype_;
 };
 
-// All bytes of a model file. Throws ModelFileError where there is none.
-std::string read_model_file(const std::string &path);
-
-// `bytes`: of the file `path`, which is read no more; it names the file in messages. Throws ModelFileError for a file that is truncated,
+// `bytes`: of the file `path`, which is read no more; it names the file in messages. Throws ModelFileError for a file that is damaged,
 // foreign or of another version.
 std::unique_ptr<Network> load_network(const std::string &path, const std::string &bytes, torch::Device device);
 

@@ -1,14 +1,13 @@
 // The network of a model file as TorchScript: the one file that names it.
 
+#include "archive.h"
+#include "model_file.h"
 #include "network.h"
-#include "reason.h"
 
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/script.h>
 
-#include <filesystem>
-#include <fstream>
 #include <sstream>
 
 namespace les {
@@ -17,7 +16,6 @@ using torch::Tensor;
 
 namespace {
 
-const char *const METADATA_FILE = "lammps_les.json";
 const char *const PIECE = "piece";
 const char *const STORE = "piece_store";
 const char *const BACKWARD = "piece_backward";
@@ -188,31 +186,17 @@ class ScriptedNetwork : public Network {
 
 }    // namespace
 
-std::string read_model_file(const std::string &path)
-{
-  std::ifstream file(path, std::ios::binary);
-  if (!std::filesystem::is_regular_file(path) || !file)
-    throw ModelFileError("model file " + path + " does not exist or is not a file; write one with 'lammps-les export'");
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
 std::unique_ptr<Network> load_network(const std::string &path, const std::string &bytes, torch::Device device)
 {
-  torch::jit::ExtraFilesMap extra{{METADATA_FILE, ""}};
+  const Metadata metadata = check_model_file(path, bytes);
   torch::jit::Module module;
   try {
     std::istringstream stream(bytes);
-    module = torch::jit::load(stream, device, extra);
+    module = torch::jit::load(stream, device);
   } catch (const std::exception &e) {
-    throw ModelFileError("model file " + path +
-                         " cannot be read as a TorchScript archive (truncated, or not written by "
-                         "'lammps-les export'): " +
-                         reason_of(e));
+    throw ModelFileError("model file " + path + " cannot be loaded by torch: " + one_line(e.what()) +
+                         "; export the model again with 'lammps-les export'");
   }
-  if (extra[METADATA_FILE].empty())
-    throw ModelFileError("model file " + path + " holds no " + METADATA_FILE +
-                         ": it was not written by 'lammps-les export'");
-  const Metadata metadata = parse_metadata(extra[METADATA_FILE], path);
   if (!module.find_method(PIECE))
     throw ModelFileError("model file " + path +
                          " has no method 'piece'; export the model again with 'lammps-les export'");

@@ -2,6 +2,7 @@
 
 #include "checks.h"
 #include "evaluator.h"
+#include "model_file.h"
 
 #include <torch/cuda.h>
 #include <torch/extension.h>
@@ -83,6 +84,8 @@ class SystemEvaluator {
         std::make_unique<les::Evaluator>(les::load_network(path, les::read_model_file(path), where), chosen, serial);
   }
 
+  const std::string &metadata() const { return evaluator_->network().metadata().text; }
+
   py::dict evaluate(const Tensor &positions, int64_t n_owned, const Tensor &species, const Tensor &edge_vectors,
                     const Tensor &edge_index, const std::optional<Tensor> &cell,
                     const std::optional<Tensor> &reference_cell, bool bec, bool atom_virial, bool centroid_virial)
@@ -134,13 +137,20 @@ class SystemEvaluator {
 
 void bind_evaluator(py::module_ &m)
 {
+  py::register_exception<les::ModelFileError>(m, "ModelFileError", PyExc_ValueError).attr("__doc__") =
+      "A model file, or metadata for one, that does not follow FORMAT.md.";
+  m.def(
+      "read_metadata",
+      [](const std::string &path) { return les::check_model_file(path, les::read_model_file(path)).text; },
+      py::arg("path"),
+      "Text of the metadata of a model file that is whole, its network not loaded; ModelFileError where it is not.");
   m.def(
       "check_metadata", [](const std::string &text) { les::parse_metadata(text, "model.pt"); }, py::arg("text"),
-      "Read the metadata of a model file as the plugin does; RuntimeError with the plugin's words where it refuses.");
+      "Read the metadata of a model file as the plugin does; ModelFileError with the plugin's words where it refuses.");
   py::class_<SystemEvaluator>(m, "Evaluator", R"(A model file, evaluated as in LAMMPS, for whole systems in one process.
 
 Args:
-    path: the model file; RuntimeError where it cannot be used. ValueError where another argument is none of these.
+    path: the model file; ModelFileError where it cannot be used. ValueError where another argument is none of these.
     device: "cpu", "cuda", "cuda:N".
     bec: form of the Born effective charges, "local" or "phase"; None for that of the file.
     epsilon_inf: [3, 3] in place of that of the file.
@@ -150,6 +160,7 @@ Args:
                     const std::optional<Tensor> &, const std::string &, double>(),
            py::arg("path"), py::kw_only(), py::arg("device") = "cpu", py::arg("bec") = py::none(),
            py::arg("epsilon_inf") = py::none(), py::arg("kspace") = "direct", py::arg("store") = 1.5)
+      .def_property_readonly("metadata", &SystemEvaluator::metadata, "Text of the metadata of the file.")
       .def("evaluate", &SystemEvaluator::evaluate, py::arg("positions"), py::arg("n_owned"), py::arg("species"),
            py::arg("edge_vectors"), py::arg("edge_index"), py::arg("cell"), py::kw_only(),
            py::arg("reference_cell") = py::none(), py::arg("bec") = false, py::arg("atom_virial") = false,

@@ -1,6 +1,7 @@
 """The module inside a model file (FORMAT.md)."""
 
 import inspect
+import zlib
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ from lammps_les.electrostatics.system import (
     system_born_charges,
 )
 from lammps_les.electrostatics.unfolding import unfold
-from lammps_les.model_file import Metadata
+from lammps_les.model_file import Metadata, metadata_text
 
 
 class ExportedModel(nn.Module):
@@ -27,7 +28,12 @@ class ExportedModel(nn.Module):
         network: scriptable; with ``piece``, and forward(edge_vectors, edge_index, species,
             n_centers) that is the method ``latents`` of FORMAT.md.
         metadata: of the model file; ``dtype`` must be the type of the network's parameters.
+
+    Attributes:
+        metadata, checksums: what a reader holds against the file ("What the module may carry").
     """
+
+    checksums: dict[str, int]
 
     atomic_energies: Tensor
     charge_sign: Tensor
@@ -36,6 +42,7 @@ class ExportedModel(nn.Module):
     def __init__(self, network: nn.Module, metadata: Metadata) -> None:
         super().__init__()
         self.network = network
+        self.metadata = metadata_text(metadata)
         self.dtype = metadata.network.torch_dtype
         self.layers = metadata.network.layers
         far = metadata.long_range
@@ -51,6 +58,8 @@ class ExportedModel(nn.Module):
         self.register_buffer("atomic_energies", torch.tensor(energies, dtype=torch.float64))
         self.register_buffer("charge_sign", torch.tensor(signs, dtype=torch.float64))
         self.register_buffer("dielectric_root", dielectric_root(metadata.response.epsilon_inf))
+        tensors = (*self.named_parameters(), *self.named_buffers())
+        self.checksums = {name: checksum(tensor) for name, tensor in tensors}
 
     @torch.jit.export
     def latents(
@@ -104,6 +113,13 @@ class ExportedModel(nn.Module):
                 latent["charge"].double(), nodes, graph.owner, cell, periodic, coupling, form
             )
         return result
+
+
+def checksum(tensor: Tensor) -> int:
+    """CRC-32 of type, shape and elements, as FORMAT.md has it."""
+    about = f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}\n"
+    elements = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
+    return zlib.crc32(elements.numpy().tobytes(), zlib.crc32(about.encode()))
 
 
 # A method of a scripted module is that of its class, so there is a class for each kind of network.

@@ -1,9 +1,8 @@
 """Writing a model file."""
 
 import copy
-import json
+import io
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,12 @@ from ase.data import atomic_masses, atomic_numbers
 from torch import nn
 from torch.jit.frontend import FrontendError
 
+from lammps_les.files import write_atomically
 from lammps_les.model_file import (
     METADATA_FILE,
     Metadata,
     ModelFileError,
+    metadata_text,
     network_section,
     parse_metadata,
 )
@@ -43,7 +44,7 @@ def write_model(
 
     Raises:
         ModelFileError: metadata that do not follow FORMAT.md, or that contradict the network; a
-            module that is no network.
+            module that is no network; a file that cannot be written, as on a full disk.
     """
     if not isinstance(metadata, Metadata):
         metadata = parse_metadata(dict(metadata), f"metadata for {path}")
@@ -73,12 +74,12 @@ def write_model(
             f"cannot write {path}: TorchScript does not take the network ({reason}). Write it in "
             "the part of Python that TorchScript knows, and in a file, not at a prompt"
         ) from error
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise ModelFileError(f"cannot write {path}: there is no folder {path.parent}")
-    unfinished = path.with_name(path.name + ".part")
-    torch.jit.save(module, str(unfinished), _extra_files={METADATA_FILE: _json(metadata)})
-    os.replace(unfinished, path)
+    content = io.BytesIO()
+    torch.jit.save(module, content, _extra_files={METADATA_FILE: metadata_text(metadata)})
+    try:
+        write_atomically(Path(path), content.getvalue())
+    except OSError as error:
+        raise ModelFileError(f"cannot write {path}: {error.strerror}") from None
     return metadata
 
 
@@ -103,7 +104,3 @@ def _check_network(network: nn.Module, metadata: Metadata, path: str | Path) -> 
                 f"metadata for {path}: field '{name}' is {stated!r}, "
                 f"but the network has {of_network!r}"
             )
-
-
-def _json(metadata: Metadata) -> str:
-    return json.dumps(metadata.model_dump(), indent=2, allow_nan=False) + "\n"

@@ -1,6 +1,9 @@
 from torch import Tensor
 
+class ModelFileError(ValueError): ...
+
 def check_metadata(text: str) -> None: ...
+def read_metadata(path: str) -> str: ...
 
 class Evaluator:
     def __init__(
@@ -13,6 +16,8 @@ class Evaluator:
         kspace: str = "direct",
         store: float = 1.5,
     ) -> None: ...
+    @property
+    def metadata(self) -> str: ...
     def evaluate(
         self,
         positions: Tensor,

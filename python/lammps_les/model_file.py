@@ -1,13 +1,27 @@
 """The model file: what its metadata must say, and reading it (FORMAT.md, format version 2)."""
 
 import json
-import zipfile
+import math
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import to_jsonable_python
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import CoreSchema, core_schema, to_jsonable_python
+
+from lammps_les import _core  # needs torch loaded before it
+from lammps_les._core import ModelFileError
 
 FORMAT_VERSION = 2
 METADATA_FILE = "lammps_les.json"
@@ -18,32 +32,59 @@ BecForm = Literal["local", "phase"]
 PROVENANCE_KEYS = ("source", "sha256", "program", "version", "date", "citation")
 
 
+DIELECTRIC_RANGE = (0.1, 1000.0)
+
+
 def checked_dielectric(value: Any) -> Any:
     """The value as it is, which should be a number > 0 or a symmetric positive definite matrix.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: it is neither, or beyond ``DIELECTRIC_RANGE``.
     """
+    low, high = DIELECTRIC_RANGE
     number = isinstance(value, int | float) and not isinstance(value, bool)
     try:
         matrix = torch.tensor([[value]] if number else value, dtype=torch.float64)
-        sound = bool(torch.isfinite(matrix).all()) and bool(torch.linalg.eigvalsh(matrix)[0] > 0.0)
+        sound = bool(matrix.abs().max() <= high) and bool(
+            torch.linalg.eigvalsh(matrix)[0] >= low * (1.0 - 1e-9)
+        )
         if sound and (number or (matrix.shape == (3, 3) and torch.equal(matrix, matrix.T))):
             return value
     except (TypeError, ValueError, RuntimeError):
         pass
-    raise ValueError("expected a number > 0 or a symmetric positive definite 3 x 3 matrix")
+    raise ValueError(
+        f"expected a number from {low:g} to {high:g} or a symmetric positive definite 3 x 3 matrix "
+        "with such eigenvalues"
+    )
 
 
-_Size = Annotated[int, Field(ge=0)]
-_Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
-_Finite = Annotated[float, Field(allow_inf_nan=False)]
+@dataclass(frozen=True)
+class _Range:
+    """What a number may be, in a text and in a JSON schema."""
+
+    low: float
+    high: float
+    unit: str = ""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._checked, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return handler(schema) | {"minimum": self.low, "maximum": self.high}
+
+    def _checked(self, value: float) -> float:
+        if not self.low <= value <= self.high:  # nor nan
+            raise ValueError(f"expected {self.low:g} to {self.high:g}{self.unit}")
+        return value
+
+
+_Width = Annotated[int, _Range(0, 1e6)]
 Dielectric = Annotated[float | list[list[float]], BeforeValidator(checked_dielectric)]
-"""epsilon_inf: a number > 0, or a symmetric positive definite matrix in rows."""
-
-
-class ModelFileError(ValueError):
-    """A model file, or metadata for one, that does not follow FORMAT.md."""
+"""epsilon_inf: a number, or a symmetric positive definite matrix in rows."""
 
 
 class Section(BaseModel):
@@ -56,10 +97,10 @@ class Network(Section):
     """``network`` of the metadata: what the network takes, and how it is cut."""
 
     species: Annotated[list[str], Field(min_length=1)]
-    cutoff: _Positive
-    layers: Annotated[int, Field(ge=1)]
-    kept: list[_Size]
-    sent: list[_Size]
+    cutoff: Annotated[float, _Range(0.5, 50.0, " A")]
+    layers: Annotated[int, _Range(1, 100)]
+    kept: list[_Width]
+    sent: list[_Width]
     dtype: Literal["float32", "float64"]
     kind: str = ""
     config: dict[str, Any] = Field(default_factory=dict)
@@ -78,21 +119,21 @@ class Network(Section):
 class LongRange(Section):
     """``long_range`` of the metadata: the long-range sum."""
 
-    sigma: _Positive
-    dl: _Positive
-    norm: _Finite
+    sigma: Annotated[float, _Range(0.1, 20.0, " A")]
+    dl: Annotated[float, _Range(0.1, 50.0, " A")]
+    norm: Annotated[float, _Range(1e-6, 1e6, " eV A per file unit squared")]
     remove_self: bool
-    self_factor: _Finite
-    open_shift: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 0.0
+    self_factor: Annotated[float, _Range(0.0, 1000.0)]
+    open_shift: Annotated[float, _Range(0.0, 1.0, " A")] = 0.0
 
 
 class Charges(Section):
     """``charges`` of the metadata: the latent charges."""
 
-    channels: _Size
-    unit: _Positive
-    sign: list[Annotated[float, Field(allow_inf_nan=False)]]
-    total: _Finite | None = None
+    channels: Annotated[int, _Range(0, 1000)]
+    unit: Annotated[float, _Range(1e-6, 1e6, " e")]
+    sign: list[float]
+    total: Annotated[float, _Range(-1e4, 1e4, " e")] | None = None
 
 
 class Response(Section):
@@ -113,8 +154,10 @@ class Metadata(Section):
     long_range: LongRange
     charges: Charges
     response: Response
-    atomic_energies: dict[str, _Finite]
-    atomic_masses: dict[str, _Positive] = Field(default_factory=dict)
+    atomic_energies: dict[str, Annotated[float, _Range(-1e7, 1e7, " eV")]]
+    atomic_masses: dict[str, Annotated[float, _Range(0.01, 1000.0, " g/mol")]] = Field(
+        default_factory=dict
+    )
     provenance: dict[str, str]
 
     @model_validator(mode="after")
@@ -122,6 +165,11 @@ class Metadata(Section):
         network, charges = self.network, self.charges
         if len(set(network.species)) != len(network.species):
             raise ValueError(f"network.species: a symbol stands twice in {network.species}")
+        if not all(re.fullmatch("[!-~]{1,20}", symbol) for symbol in network.species):
+            raise ValueError(
+                "network.species: expected symbols of 1 to 20 printable characters, "
+                f"got {network.species}"
+            )
         if len(network.kept) != len(network.sent):
             raise ValueError(
                 "network: kept and sent should be of one length, got "
@@ -162,6 +210,11 @@ class Metadata(Section):
         absent = [key for key in PROVENANCE_KEYS if key not in self.provenance]
         if absent:
             raise ValueError(f"provenance: no value for {', '.join(absent)}")
+        embedded = self.provenance.get("embedded_total_charge", "0")
+        if not _is_number(embedded):
+            raise ValueError(
+                f"provenance.embedded_total_charge: expected a number, got {embedded!r}"
+            )
         return self
 
     @property
@@ -180,6 +233,18 @@ class Metadata(Section):
             return self.charges.total
         embedded = self.provenance.get("embedded_total_charge")
         return None if embedded is None else float(embedded)
+
+
+def metadata_text(metadata: Metadata) -> str:
+    """The metadata as they stand in a model file."""
+    return json.dumps(metadata.model_dump(), indent=2, allow_nan=False) + "\n"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def network_section(network: torch.nn.Module, dtype: str) -> dict[str, Any]:
@@ -243,40 +308,18 @@ def _way_out(version: Any, fields: dict[str, Any]) -> str:
 
 
 def read_metadata(path: str | Path) -> Metadata:
-    """Read and check the metadata of a model file without loading its network.
+    """Read and check a model file without loading its network.
 
     Raises:
-        ModelFileError: the file is missing, truncated, of another kind, or not understood.
+        ModelFileError: the file cannot be read, is damaged, of another kind, or not understood;
+            its metadata contradict its network.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise ModelFileError(f"model file {path} does not exist")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            entries = [name for name in names if name.endswith(f"/extra/{METADATA_FILE}")]
-            if not entries:
-                if any(name.endswith("/data.pkl") for name in names):
-                    kind = "a PyTorch file, but not a lammps-les model file"
-                else:
-                    kind = "an archive, but not a lammps-les model file"
-                raise ModelFileError(
-                    f"{path} is {kind}: {METADATA_FILE} is not in it. "
-                    "Make a model file with `lammps-les export`"
-                )
-            text = archive.read(entries[0]).decode()
-    except (zipfile.BadZipFile, OSError, UnicodeDecodeError) as error:
-        raise ModelFileError(
-            f"{path} is no readable TorchScript archive, it may be truncated ({error}). "
-            "Copy it again, or make a model file with `lammps-les export`"
-        ) from None
-    try:
-        fields = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ModelFileError(f"{METADATA_FILE} in {path} is not JSON: {error}") from None
-    if not isinstance(fields, dict):
-        raise ModelFileError(f"{METADATA_FILE} in {path}: expected an object, got {fields!r}")
-    return parse_metadata(fields, f"model file {path}")
+    return metadata_of_text(_core.read_metadata(str(path)), path)
+
+
+def metadata_of_text(text: str, path: str | Path) -> Metadata:
+    """The metadata that ``_core`` has read from a model file and checked."""
+    return parse_metadata(json.loads(text), f"model file {path}")
 
 
 def load_model(
@@ -291,7 +334,7 @@ def load_model(
     metadata = read_metadata(path)
     try:
         module = torch.jit.load(str(path), map_location=device)
-    except RuntimeError as error:
+    except (RuntimeError, UnicodeDecodeError) as error:  # the latter of torch's own message
         reason = str(error).strip().splitlines()[0]
         raise ModelFileError(f"model file {path} cannot be loaded: {reason}") from None
     for method in ("piece", "latents"):

@@ -1,6 +1,8 @@
 """Both readers of a model file's metadata, C++ and Python, accept and refuse the same."""
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,6 +71,9 @@ BAD: list[dict[str, Any]] = [
     *({section: value} for section in SECTIONS for value in (1, [], "x")),
     {"species": []},
     {"species": ["H", "H"]},
+    {"species": ["H", ""]},
+    {"species": ["H", "an oxygen"]},
+    {"species": ["H", "O" * 21]},
     {"cutoff": 0.0},
     {"cutoff": "4.5"},
     {"layers": 0},
@@ -110,6 +115,8 @@ BAD: list[dict[str, Any]] = [
     {"epsilon_inf": TENSOR[:2]},
     {"epsilon_inf": [[1.9, 0.1, 0.0], [0.2, 1.7, 0.0], [0.0, 0.0, 1.6]]},
     {"epsilon_inf": [[1.0, 2.0, 0.0], [2.0, 1.0, 0.0], [0.0, 0.0, 1.6]]},
+    {"epsilon_inf": [[1.0, 0.95, 0.0], [0.95, 1.0, 0.0], [0.0, 0.0, 1.6]]},
+    {"epsilon_inf": [[1001.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.6]]},
     {"remove_mean": "yes"},
     {"bec_form": "finite"},
     {"bec_form": 1},
@@ -122,6 +129,8 @@ BAD: list[dict[str, Any]] = [
     {"atomic_masses": {"H": "1"}},
     {"atomic_masses": 1.0},
     {"provenance": {}},
+    {"provenance": {**VALID["provenance"], "embedded_total_charge": "some"}},
+    {"provenance": {**VALID["provenance"], "embedded_total_charge": "inf"}},
     *({name.rpartition(".")[2]: None} for name in FIELDS if name != "charges.total"),
 ]
 
@@ -159,16 +168,91 @@ def test_valid() -> None:
 @pytest.mark.parametrize("change", BAD, ids=lambda c: "-".join(f"{k}={v}" for k, v in c.items()))
 def test_refused_by_both(change: dict[str, Any]) -> None:
     fields = changed(VALID, **change)
-    with pytest.raises(RuntimeError, match="model file model.pt"):
+    with pytest.raises(ModelFileError, match="model file model.pt"):
         _core.check_metadata(json.dumps(fields))
     with pytest.raises(ModelFileError, match="model.pt"):
         parse_metadata(fields, "model.pt")
 
 
+def ranges() -> dict[str, tuple[float, float]]:
+    """Fields of the table in FORMAT.md that have a range."""
+    text = (Path(__file__).parents[2] / "export" / "FORMAT.md").read_text()
+    rows = re.findall(r"^\| `([\w.]+)` \| [^|]*?, (\S+) to ([^\s,]+)[^|]* \|", text, re.MULTILINE)
+    return {name: (float(low), float(high)) for name, low, high in rows}
+
+
+def test_numbers_have_a_range() -> None:
+    free = {"format_version", "charges.sign"}
+    numbers = {f for f in FIELDS if isinstance(valid_value(f), int | float)} - free
+    numbers = {f for f in numbers if not isinstance(valid_value(f), bool)}
+    lists = {"network.kept", "network.sent", "atomic_energies", "atomic_masses"}
+    assert ranges().keys() == numbers | lists
+
+
+def valid_value(field: str) -> Any:
+    section, _, inner = field.rpartition(".")
+    return (VALID[section] if section else VALID)[inner]
+
+
+@pytest.mark.parametrize(("field", "low", "high"), [(f, *r) for f, r in ranges().items()])
+def test_both_read_the_ranges_of_format_md(field: str, low: float, high: float) -> None:
+    valid = valid_value(field)
+    for value, inside in (
+        *((low, True), (high, True)),
+        *((low - 0.01 * abs(low) - 1e-9, False), (1.01 * high, False), (1e300, False)),
+    ):
+        number = int(value) if float(value).is_integer() else value
+        if isinstance(valid, list):
+            wrapped: Any = [number]
+        elif isinstance(valid, dict):
+            wrapped = dict.fromkeys("HO", number)
+        else:
+            wrapped = number
+        changes = {field.rpartition(".")[2]: wrapped}
+        if field == "network.layers":
+            changes |= {"kept": [], "sent": []}
+        if field == "charges.channels":
+            signs = [1.0] * int(min(max(value, 0), 2000))
+            changes |= {"sign": signs, "latents": ["charge"] if signs else [], "total": None}
+        fields = changed(VALID, **changes)
+        if inside:
+            _core.check_metadata(json.dumps(fields))
+            parse_metadata(fields, "model.pt")
+            continue
+        name = re.escape(field)
+        with pytest.raises(ModelFileError, match=f"metadata field '{name}' of"):
+            _core.check_metadata(json.dumps(fields))
+        with pytest.raises(ModelFileError, match=f"field '{name}"):
+            parse_metadata(fields, "model.pt")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "not a JSON object"),
+        ("[]", "not a JSON object"),
+        ("\xff", "not a JSON object"),
+        (json.dumps(VALID) + "\0\0", "not a JSON object"),
+        ("\ufeff" + json.dumps(VALID), "not a JSON object"),
+        ("[" * 100_000, "nested more than 32 deep"),
+        ('{"a":' * 100_000, "nested more than 32 deep"),
+        ('{"a": "' + "x" * (1 << 20) + '"}', "more than 1 MB"),
+        (json.dumps(VALID).replace('"cutoff"', '"layers": 1, "cutoff"'), '"layers" twice'),
+        (json.dumps(VALID)[:-1] + ', "latents": ["charge"]}', '"latents" twice'),
+        (json.dumps(VALID).replace("4.5", "1e999"), "not a JSON object"),
+        (json.dumps(VALID).replace("4.5", "NaN"), "not a JSON object"),
+    ],
+    ids=lambda text: text[:20],
+)
+def test_text_that_is_no_metadata(text: str, message: str) -> None:
+    with pytest.raises(ModelFileError, match=message):
+        _core.check_metadata(text)
+
+
 @pytest.mark.parametrize("field", [name for name in (*FIELDS, *SECTIONS) if name not in OPTIONAL])
 def test_missing_field_is_named_by_both(field: str) -> None:
     fields = without(field)
-    with pytest.raises(RuntimeError, match=f"lacks the metadata field '{field}'"):
+    with pytest.raises(ModelFileError, match=f"lacks the metadata field '{field}'"):
         _core.check_metadata(json.dumps(fields))
     with pytest.raises(ModelFileError, match=f"field '{field}' is missing"):
         parse_metadata(fields, "model.pt")

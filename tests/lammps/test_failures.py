@@ -3,9 +3,12 @@
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from damages import records_of, rewritten
+from generate import changed
 from test_errors import Toy, Water, error_of
 
 
@@ -48,19 +51,41 @@ def test_model_file(kind: str, water: Water, toy_model: Toy, tmp_path: Path) -> 
             metadata["network"]["cutoff"] = "four"
         torch.jit.save(module, str(model), _extra_files={"lammps_les.json": json.dumps(metadata)})
     expected = {
-        "missing": "does not exist or is not a file",
-        "truncated": "cannot be read as a TorchScript archive",
-        "text": "cannot be read as a TorchScript archive",
+        "missing": "does not exist",
+        "truncated": "is no TorchScript archive, or was cut off",
+        "text": "is no TorchScript archive, or was cut off",
         "foreign": "holds no lammps_les.json",
         "version": "has format version 99, but this lammps-les reads version 2",
         "field": "lacks the metadata field 'long_range.sigma'",
         "type": "metadata field 'network.cutoff' of the wrong type",
-        "old": "reads version 2; make a new file with 'lammps-les export' from what it was made of",
-        "unknown_latent": "gives 'dipole', which this lammps-les cannot use",
+        "old": "reads version 2; make a new file with 'lammps-les export SOURCE -o FILE'",
+        "unknown_latent": 'gives "dipole" as latents, which this lammps-les cannot use',
     }[kind]
     for ranks in (1, 2):
         assert expected in error_of(tmp_path / "run", water(2, spacing=4.0), model, ranks=ranks)
     assert kind != "truncated" or not zipfile.is_zipfile(model)
+
+
+@pytest.mark.parametrize(
+    ("record", "data", "text"),
+    [
+        ("data/0", bytes(16), "its weights 'atomic_energies' are not those that it was written"),
+        ("data/0", b"", "its record 'data/0' has 0 bytes, where its tensors need 16"),
+        ("lammps_les.json", {"cutoff": 4.1}, "says 4.1 in its metadata field 'network.cutoff'"),
+        ("lammps_les.json", {"sigma": 1e-6}, "'long_range.sigma' of 1e-06, where 0.1 to 20 A is"),
+    ],
+    ids=["weights", "emptied", "contradiction", "range"],
+)
+def test_damaged_model_file(
+    record: str, data: Any, text: str, water: Water, toy_model: Toy, tmp_path: Path
+) -> None:
+    records = records_of(toy_model("constant").read_bytes())
+    name = next(name for name in records if name.endswith(record))
+    if isinstance(data, dict):
+        data = json.dumps(changed(json.loads(records[name]), **data)).encode()
+    model = tmp_path / "model.pt"
+    model.write_bytes(rewritten(records | {name: data}))
+    assert text in error_of(tmp_path / "run", water(2, spacing=4.0), model)
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
@@ -68,7 +93,7 @@ def test_model_file(kind: str, water: Water, toy_model: Toy, tmp_path: Path) -> 
     ("name", "text"),
     [
         ("raises", "evaluating the model failed at step 0 on rank"),
-        ("non_finite", "a force or an energy is not finite"),
+        ("non_finite", "a force or an energy is not finite (the force on atom"),
         ("wrong_backward", "'piece_backward' does not give the gradients by kept"),
     ],
 )

@@ -1,5 +1,7 @@
 """The ASE calculator: against the exported module, differences, and closed forms."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -167,7 +169,7 @@ def test_mixed_boundaries_are_refused(toy_model, pbc):
         ({"bec": "finite"}, "'local' or 'phase', got 'finite'"),
         ({"born": "phase"}, "born is now bec"),
         ({"field": [0.1]}, "three numbers in V/A"),
-        ({"epsilon_inf": 0.0}, "expected a number > 0 or a symmetric"),
+        ({"epsilon_inf": 0.0}, "expected a number from 0.1 to 1000 or a symmetric"),
     ],
 )
 def test_wrong_argument_is_refused(toy_model, arguments, message):
@@ -197,5 +199,14 @@ def test_raising_model_fails(toy_model):
 def test_non_finite_energy_fails(toy_model):
     structure = atoms()
     structure.calc = LesCalculator(toy_model("non_finite"))
-    with pytest.raises(CalculationFailed, match="not finite"):
+    with pytest.raises(CalculationFailed, match=r"not finite \(the energy of atom 0 is nan\)"):
         structure.get_forces()
+
+
+def test_a_sum_that_is_not_finite_fails(toy_model):
+    calculator = LesCalculator(toy_model("linear"))
+    energies, forces = torch.tensor([1e308, 1e308], dtype=torch.float64), torch.zeros(2, 3)
+    evaluation = SimpleNamespace(energies=energies, forces=forces)
+    calculator.evaluator = SimpleNamespace(evaluate=lambda *_: evaluation)
+    with pytest.raises(CalculationFailed, match="the energy of all atoms is inf"):
+        calculator.calculate(Atoms("HO", [[0, 0, 0], [1, 0, 0]]))

@@ -49,6 +49,7 @@ def test_info_of_no_model_is_one_line(tmp_path):
     (tmp_path / "x.pt").write_text("hello")
     code, text = run("info", tmp_path / "x.pt")
     assert code == 1
-    assert text.startswith(f"error: {tmp_path}/x.pt is no readable TorchScript archive")
+    assert text.startswith(f"error: model file {tmp_path}/x.pt is no TorchScript archive")
     code, text = run("info", tmp_path / "[y].pt")
-    assert (code, text) == (1, f"error: model file {tmp_path}/[y].pt does not exist")
+    missing = "does not exist; write one with 'lammps-les export'"
+    assert (code, text) == (1, f"error: model file {tmp_path}/[y].pt {missing}")

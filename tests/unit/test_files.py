@@ -4,8 +4,11 @@ import errno
 import resource
 
 import pytest
+from generate import toy_metadata, toy_models
 
 from lammps_les.files import write_atomically
+from lammps_les.model_file import ModelFileError
+from lammps_les_export import write_model
 
 
 @pytest.fixture
@@ -32,6 +35,15 @@ def test_a_full_disk_leaves_what_was_there(tmp_path, small_disk):
         assert caught.value.errno == errno.EFBIG
     assert [file.name for file in tmp_path.iterdir()] == ["a"]
     assert (tmp_path / "a").read_bytes() == b"before"
+
+
+def test_a_model_file_on_a_full_disk(tmp_path, small_disk):
+    network = toy_models()["linear"][0]
+    (tmp_path / "m.pt").write_bytes(b"before")
+    with pytest.raises(ModelFileError, match=r"cannot write .*m\.pt: File too large$"):
+        write_model(tmp_path / "m.pt", network, toy_metadata(network, "float64"))
+    assert [file.name for file in tmp_path.iterdir()] == ["m.pt"]
+    assert (tmp_path / "m.pt").read_bytes() == b"before"
 
 
 def test_an_interruption_leaves_what_was_there(tmp_path, monkeypatch):

@@ -48,7 +48,7 @@ class LesCalculator(Calculator):
             vectors crosses the cutoff of the model.
 
     Raises:
-        ModelFileError: the file is no model file of a known version.
+        ModelFileError: the file cannot be read, is damaged or not understood.
         CalculatorSetupError: wrong field, form, device or reference cell; an element that the model
             does not know; mixed boundaries; Born effective charges of channels whose coupling no
             label settled.
@@ -136,17 +136,13 @@ class LesCalculator(Calculator):
                 want_bec,
                 self.reference_cell,
             )
-        except (RuntimeError, ValueError) as error:
-            lines = str(error).strip().splitlines()
+        except (RuntimeError, ValueError, MemoryError) as error:
+            lines = str(error).strip().splitlines() or ["out of memory"]
             reason = next((line for line in lines if "Error: " in line), lines[0])
             raise CalculationFailed(f"model file {self.model_file}: {reason}") from error
         energies = result.energies.numpy()
         forces = result.forces.numpy()
-        if not (np.isfinite(energies).all() and np.isfinite(forces).all()):
-            raise CalculationFailed(
-                f"model file {self.model_file}: energy or forces are not finite; "
-                "are atoms too close, or far from the training data?"
-            )
+        self._check_finite(energies, forces)
         results: dict[str, Any] = {
             "energy": float(energies.sum()),
             "free_energy": float(energies.sum()),
@@ -166,6 +162,19 @@ class LesCalculator(Calculator):
                 field_forces = field_forces - field_forces.mean(axis=0)
             results["forces"] = forces + field_forces
         self.results = results
+
+    def _check_finite(self, energies: np.ndarray, forces: np.ndarray) -> None:
+        wild = ""
+        for what, values in (("force on", forces.sum(axis=1)), ("energy of", energies)):
+            for atom in np.flatnonzero(~np.isfinite(values))[:1]:
+                wild = f"the {what} atom {atom} is {values[atom]}"
+        if not wild and not np.isfinite(energies.sum()):
+            wild = f"the energy of all atoms is {energies.sum()}"
+        if wild:
+            raise CalculationFailed(
+                f"model file {self.model_file}: energy or forces are not finite ({wild}); "
+                "are atoms too close, or far from the training data?"
+            )
 
     @staticmethod
     def _dielectric_tensor(epsilon_inf: Any) -> np.ndarray | None:

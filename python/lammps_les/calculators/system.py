@@ -10,7 +10,7 @@ from torch import Tensor
 from lammps_les import _core  # needs torch loaded before it
 from lammps_les.data.neighbors import neighbor_list
 from lammps_les.electrostatics import coupling_charges, unfold
-from lammps_les.model_file import ModelFileError, read_metadata
+from lammps_les.model_file import ModelFileError, metadata_of_text
 
 
 class Evaluation(NamedTuple):
@@ -44,7 +44,8 @@ class SystemEvaluator:
         device: ``cpu``, ``cuda``, ``cuda:N``.
 
     Raises:
-        ModelFileError: the file is no model file of a known version.
+        ModelFileError: the file cannot be read, is damaged or not understood; there is no such
+            device.
     """
 
     def __init__(
@@ -54,13 +55,16 @@ class SystemEvaluator:
         epsilon_inf: np.ndarray | None = None,
         device: str = "cpu",
     ) -> None:
-        self.metadata = read_metadata(path)
         self.device = device
         tensor = None if epsilon_inf is None else torch.from_numpy(epsilon_inf)
         try:
             self._core = _core.Evaluator(str(path), device=device, bec=bec, epsilon_inf=tensor)
         except RuntimeError as error:
-            raise ModelFileError(str(error)) from None
+            reason = str(error).strip().splitlines()[0]
+            raise ModelFileError(
+                f"model file {path} cannot be used on device {device!r}: {reason}"
+            ) from None
+        self.metadata = metadata_of_text(self._core.metadata, path)
         energies = [self.metadata.atomic_energies[s] for s in self.metadata.network.species]
         self._atomic_energies = torch.tensor(energies, dtype=torch.float64)
         self._sign = torch.tensor(self.metadata.charges.sign, dtype=torch.float64)

@@ -1,0 +1,75 @@
+#include "model_file.h"
+
+#include "pickle.h"
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+namespace les {
+
+namespace {
+
+const char *const METADATA_FILE = "extra/lammps_les.json";
+
+// What `checksums` of FORMAT.md has for a tensor.
+uint32_t checksum(const Pickle::Tensor &tensor, std::string_view elements)
+{
+  std::ostringstream about;
+  about << tensor.type << " [";
+  for (size_t n = 0; n < tensor.sizes.size(); n++) about << (n ? ", " : "") << tensor.sizes[n];
+  about << "]\n";
+  return crc32(elements, crc32(about.str()));
+}
+
+void check_weights(const Archive &archive, const Pickle &module)
+{
+  const auto checksums = module.numbers("checksums");
+  if (!checksums) return;
+  for (const auto &[name, expected] : *checksums) {
+    const Pickle::Tensor *const tensor = module.tensor(name);
+    if (!tensor) archive.refuse("is damaged: it lacks the weights '" + one_line(name) + "'");
+    const auto elements = tensor->contiguous();
+    if (!elements || checksum(*tensor, *elements) != expected)
+      archive.refuse("is damaged: its weights '" + one_line(name) + "' are not those that it was written with");
+  }
+}
+
+}    // namespace
+
+std::string read_model_file(const std::string &path)
+{
+  namespace fs = std::filesystem;
+  const auto refuse = [&](const std::string &what) { throw ModelFileError("model file " + path + " " + what); };
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  if (status.type() == fs::file_type::not_found) refuse("does not exist; write one with 'lammps-les export'");
+  if (error) refuse("cannot be read: " + error.message());
+  if (status.type() == fs::file_type::directory)
+    refuse("is a folder; give the file in it that 'lammps-les export' wrote");
+  if (status.type() != fs::file_type::regular) refuse("is not a file; write one with 'lammps-les export'");
+  errno = 0;
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream bytes;
+  if (file) bytes << file.rdbuf();
+  if (!file || file.bad()) refuse(std::string("cannot be read: ") + std::strerror(errno));
+  return bytes.str();
+}
+
+Metadata check_model_file(const std::string &path, std::string_view bytes)
+{
+  const Archive archive(path, bytes);
+  if (!archive.has(METADATA_FILE))
+    archive.refuse("holds no lammps_les.json: it is an archive, but not a model file of lammps-les");
+  // first what says most clearly what is wrong with another version, or with a value
+  const Metadata metadata = parse_metadata(std::string(archive.read(METADATA_FILE)), path);
+  const Pickle module(archive, "data");
+  const Pickle constants(archive, "constants");
+  if (const auto held = module.text("metadata")) require_same_metadata(*held, metadata.text, path);
+  check_weights(archive, module);
+  return metadata;
+}
+
+}    // namespace les
