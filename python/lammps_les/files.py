@@ -1,7 +1,8 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and why a file cannot be read."""
 
 import contextlib
 import os
+import stat
 from pathlib import Path
 
 
@@ -24,3 +25,40 @@ def write_atomically(path: Path, data: bytes) -> None:
     finally:
         with contextlib.suppress(OSError):
             unfinished.unlink()
+
+
+def unreadable(path: str | Path) -> str | None:
+    """Why a file cannot be read, in words that follow its name; None where it can be."""
+    try:
+        mode = os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return "does not exist"
+    except OSError as error:  # a folder that nobody may enter, a name too long
+        return f"cannot be read: {error.strerror}"
+    except ValueError as error:  # a zero byte in the name
+        return f"cannot be read: {error}"
+    if stat.S_ISDIR(mode):
+        return "is a folder; expected a file"
+    if not stat.S_ISREG(mode):
+        return "is no regular file"
+    return None if os.access(path, os.R_OK) else "cannot be read: no permission"
+
+
+def read_text(path: str | Path, at_most: int) -> str:
+    """Text of a file of at most so many bytes.
+
+    Raises:
+        ValueError: it cannot be read, is larger, or is no text in UTF-8; names the file.
+    """
+    problem = unreadable(path)
+    size = 0 if problem else os.path.getsize(path)
+    if size > at_most:
+        problem = f"has {size} bytes, more than the {at_most} that can be; is it another file?"
+    if problem:
+        raise ValueError(f"{path} {problem}")
+    content = Path(path).read_bytes()
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise ValueError(f"{path}, line {line}: expected text in UTF-8") from None

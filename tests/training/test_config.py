@@ -1,11 +1,14 @@
 """Configuration: what is refused, in which words; and the one that --init writes."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 from training_toys import waters
@@ -51,7 +54,7 @@ def refused(tmp_path: Path, text: str) -> str:
         ),
         (
             MINIMAL + "training:\n  epochs: 0\n",
-            "line 5: key 'training.epochs': Input should be greater than or equal to 1, got 0",
+            "line 5: key 'training.epochs': expected a whole number from 1 to 10000000, got 0",
         ),
         (MINIMAL + "loss:\n  weights: {energy: -1}\n", "line 5: key 'loss.weights.energy'"),
         (MINIMAL + "loss:\n  weights: {energi: 1}\n", "did you mean 'energy'?"),
@@ -85,34 +88,34 @@ def refused(tmp_path: Path, text: str) -> str:
         ("- 1\n", "expected sections"),
         (
             REPRESENTATION + "    average_neighbors: 0\n",
-            "line 6: key 'network.representation.average_neighbors': Input should be greater than "
-            "0, got 0",
+            "line 6: key 'network.representation.average_neighbors': expected a number from 0.001 "
+            "to 10000, got 0",
         ),
-        (REPRESENTATION + "    cutoff: -1\n", "cutoff': Input should be greater than 0, got -1"),
-        (REPRESENTATION + "    cutoff: .inf\n", "cutoff': Input should be a finite number"),
-        (REPRESENTATION + "    embedding_size: 0\n", "should be greater than or equal to 1, got 0"),
-        (REPRESENTATION + "    n_bessel: 0\n", "n_bessel': Input should be greater than or equal"),
-        (REPRESENTATION + "    n_radial: 0\n", "n_radial': Input should be greater than or equal"),
-        (REPRESENTATION + "    max_l: -1\n", "max_l': Input should be greater than or equal to 0"),
-        (REPRESENTATION + "    max_nu: 7\n", "max_nu': Input should be less than or equal to 4"),
-        (REPRESENTATION + "    max_nu: 0\n", "max_nu': Input should be greater than or equal to 1"),
-        (REPRESENTATION + "    layers: 0\n", "layers': Input should be greater than or equal to 1"),
+        (REPRESENTATION + "    cutoff: -1\n", "cutoff': expected a number from 0.5 to 50, got -1"),
         (
-            REPRESENTATION + "    cutoff_power: 0\n",
-            "cutoff_power': Input should be greater than or",
+            REPRESENTATION + "    cutoff: .inf\n",
+            "expected a number from 0.5 to 50, got inf",
         ),
+        (REPRESENTATION + "    embedding_size: 0\n", "expected a whole number from 1 to 64, got 0"),
+        (REPRESENTATION + "    n_bessel: 0\n", "n_bessel': expected a whole number from 1 to 100,"),
+        (REPRESENTATION + "    n_radial: 0\n", "n_radial': expected a whole number from 1 to 100,"),
+        (REPRESENTATION + "    max_l: -1\n", "max_l': expected a whole number from 0 to 10, got"),
+        (REPRESENTATION + "    max_nu: 7\n", "max_nu': expected a whole number from 1 to 4,"),
+        (REPRESENTATION + "    max_nu: 0\n", "max_nu': expected a whole number from 1 to 4,"),
+        (REPRESENTATION + "    layers: 0\n", "layers': expected a whole number from 1 to 10,"),
+        (REPRESENTATION + "    cutoff_power: 0\n", "cutoff_power': expected a whole number from"),
         (
             REPRESENTATION + "    messages: [{invariant_hidden: [4, 0]}]\n",
-            "key 'network.representation.messages[0].invariant_hidden[1]': Input should be greater",
+            "key 'network.representation.messages[0].invariant_hidden[1]': expected a whole number",
         ),
         (
             MINIMAL + "network: {charge_representation: {cutoff: 0}}\n",
-            "line 4: key 'network.charge_representation.cutoff': Input should be greater than 0",
+            "line 4: key 'network.charge_representation.cutoff': expected a number from 0.5 to 50",
         ),
         (MINIMAL + "network: {energy: {hidden: [0]}}\n", "key 'network.energy.hidden[0]'"),
         (
             MINIMAL + "network: {charge: {scale: 0}}\n",
-            "key 'network.charge.scale': expected a number other than 0, got 0",
+            "key 'network.charge.scale': expected a number from -1e+06 to 1e+06, not 0, got 0",
         ),
         (
             MINIMAL + "network: {species: [H, O, H]}\n",
@@ -128,6 +131,108 @@ def refused(tmp_path: Path, text: str) -> str:
 )
 def test_what_is_wrong_is_named_with_line_and_remedy(tmp_path, text, expected):
     assert expected in refused(tmp_path, text)
+
+
+BOMB = "a: &a [1, 1]\n" + "".join(
+    f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]\n" for a, b in zip("abcdef", "bcdefg", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (MINIMAL + "seed: 1\nseed: 2\n", ", line 5: key 'seed' stands in line 4 already; keep one"),
+        (MINIMAL + "training: {epochs: 3, epochs: 4}\n", ", line 4: key 'epochs' stands in line 4"),
+        ("data:\n\tfiles: []\n", ", line 2: is not YAML: it has a tab; write spaces"),
+        (MINIMAL + "citation: \xff\n", ", line 4: expected text in UTF-8"),
+        (MINIMAL + "citation: \x00\n", "is not YAML: it has the character #x0000"),
+        (BOMB, "line 6: more than 100000 values, be it by anchors"),
+        ("data: &a [*a]\n", "line 1: an alias stands inside of what it stands for"),
+        ("[" * 5000, "is nested too deeply"),
+        ("#" * 3_000_000, "has 3000000 bytes, more than the 2000000 that can be"),
+        (MINIMAL + f"seed: {'9' * 5000}\n", ", line 4: is not YAML: Exceeds the limit"),
+        (MINIMAL + "---\nseed: 1\n", "but found another document"),
+        (MINIMAL + "training: [1]\n", "line 4: key 'training': expected keys with values, got [1]"),
+        (
+            MINIMAL + "network: {energy: {hidden: 3}}\n",
+            "energy.hidden': expected a list, got 3",
+        ),
+        ("data: {files: [{path: 5}]}\n", "key 'data.files[0].path': expected a text, got 5"),
+        ("data: {files: [{path: ''}]}\n", "expected a text that is not empty, got ''"),
+        (MINIMAL + "1: 2\n", "line 4: key '[1]': expected a word as key, got 1"),
+        (MINIMAL + "training: {epochs: true}\n", "a whole number from 1 to 10000000, got True"),
+        (MINIMAL + "training: {epochs: 1:30}\n", "a whole number from 1 to 10000000, got '1:30'"),
+        (MINIMAL + f"seed: [{'1, ' * 99}]\n", "4294967295, got [1, 1, 1"),
+        (
+            MINIMAL + "loss: {weights: {energy: [1, -1]}}\n",
+            "line 4: key 'loss.weights.energy[1]': expected a number from 1e-12 to 1e+12, got -1",
+        ),
+        (
+            "data: {files: [{path: a}], split: {validation: 1.5}}\n",
+            "key 'data.split.validation': expected a share below 1 or a whole number of structures",
+        ),
+        (
+            "data: {files: [{path: a}], atomic_energies: {H: .inf}}\n",
+            "key 'data.atomic_energies.H': expected a number from -1e+07 to 1e+07, got inf",
+        ),
+        (
+            MINIMAL + "training: {epochs: 10}\n"
+            "loss: {stages: [{from_epoch: 10, weights: {energy: 1}}]}\n",
+            "loss.stages[0].from_epoch: epochs are counted from 0, and the last of training.epochs "
+            "is 9; got 10",
+        ),
+        (
+            REPRESENTATION + "    embedding_size: 40\n",
+            "line 5: key 'network.representation': embedding_size 40, n_radial 12, max_l 3 and "
+            "max_nu 3 make 115200 features of an atom, at most 20000 can be; lower one of them",
+        ),
+    ],
+)
+def test_what_nobody_can_mean_is_one_line(tmp_path, text, expected):
+    (tmp_path / "c.yaml").write_bytes(text.encode("latin-1"))
+    with pytest.raises(ValueError, match=r"c\.yaml") as error:
+        read_config(tmp_path / "c.yaml")
+    assert expected in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+    assert len(str(error.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("network.representation.max_l", 40),
+        ("network.representation.cutoff", 0.001),
+        ("network.energy.hidden", [10**9]),
+        ("network.channels", 10**6),
+        ("long_range.sigma", 1e-6),
+        ("long_range.dl", 1e-300),
+        ("long_range.norm", -1.0),
+        ("training.epochs", 10**12),
+        ("training.batch_size", 0),
+        ("training.devices", 10**6),
+        ("training.learning_rate", 1e6),
+        ("training.ema_decay", 0.99999999999),
+        ("training.weight_decay", 1e308),
+        ("loss.weights.forces", 1e300),
+        ("loss.huber_delta", 0.0),
+        ("seed", -1),
+        ("data.max_force", 0.0),
+        ("data.min_distance", 0.0),
+        ("data.split.seed", 2**64),
+        ("data.files[0].weight", 1e300),
+    ],
+)
+def test_a_number_without_meaning_is_refused_with_the_range(tmp_path, key, value):
+    content: dict = {"data": {"files": [{"path": "water.xyz"}]}}
+    *sections, last = key.replace("files[0]", "files.0").split(".")
+    inner: Any = content
+    for name in sections:
+        inner = inner[int(name)] if isinstance(inner, list) else inner.setdefault(name, {})
+    inner[last] = value
+    text = refused(tmp_path, yaml.safe_dump(content))
+    assert re.search(
+        rf"key '{re.escape(key)}.*': expected a \w*\s?number from \S+ to \S+, got", text
+    )
 
 
 def test_all_problems_are_listed_at_once(tmp_path):

@@ -4,20 +4,46 @@ The limits on the values are checked where they are read from a file, as ``netwo
 or as the configuration of a trained network.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Any
 
 from ase.data import chemical_symbols
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationError, WrapValidator
 
-Size = Annotated[int, Field(ge=1)]
-Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+from lammps_les.models.angular import invariant_labels
+
+_MOST_FEATURES = 20_000
+"""Of an atom and a layer; published networks have some thousand at most."""
 
 
-def _not_zero(value: float) -> float:
-    if value == 0.0:
-        raise ValueError("expected a number other than 0")
-    return value
+def within(low: float, high: float, zero: bool = True) -> WrapValidator:
+    """Validator of a number that has a meaning from ``low`` to ``high`` only, ends included.
+
+    Args:
+        low: least value; where it is a whole number, so is what is expected.
+        high: largest value.
+        zero: whether 0 is among what may be.
+    """
+    if isinstance(low, int):
+        expected = f"expected a whole number from {low} to {high}"
+    else:
+        expected = f"expected a number from {low:g} to {high:g}" + ", not 0" * (not zero)
+
+    def check(value: Any, handler: Callable[[Any], float]) -> float:
+        try:
+            number = float("nan") if isinstance(value, bool) else handler(value)
+        except ValidationError:
+            number = float("nan")
+        if not low <= number <= high or (number == 0.0 and not zero):
+            raise ValueError(expected)
+        return number
+
+    return WrapValidator(check)
+
+
+Widths = Annotated[tuple[Annotated[int, within(1, 1024)], ...], Field(max_length=8)]
+"""Of the hidden layers of a perceptron."""
 
 
 def _elements(symbols: list[str]) -> list[str]:
@@ -48,7 +74,7 @@ class MessageConfig:
     memory: bool = True
     attenuated: bool = False
     invariant: bool = True
-    invariant_hidden: tuple[Size, ...] = ()
+    invariant_hidden: Widths = ()
     per_l: bool = False
     per_channel: bool = False
 
@@ -75,18 +101,27 @@ class RepresentationConfig:
             system.
     """
 
-    cutoff: Positive = 4.5
-    embedding_size: Size = 2
-    n_bessel: Size = 6
-    n_radial: Size = 12
-    max_l: Annotated[int, Field(ge=0)] = 3
-    max_nu: Annotated[int, Field(ge=1, le=4)] = 3
-    cutoff_power: Size = 6
+    cutoff: Annotated[float, within(0.5, 50.0)] = 4.5
+    embedding_size: Annotated[int, within(1, 64)] = 2
+    n_bessel: Annotated[int, within(1, 100)] = 6
+    n_radial: Annotated[int, within(1, 100)] = 12
+    max_l: Annotated[int, within(0, 10)] = 3
+    max_nu: Annotated[int, within(1, 4)] = 3
+    cutoff_power: Annotated[int, within(1, 100)] = 6
     mixing_per_channel: bool = True
-    average_neighbors: Positive = 10.0
-    layers: Size = 1
+    average_neighbors: Annotated[float, within(1e-3, 1e4)] = 10.0
+    layers: Annotated[int, within(1, 10)] = 1
     messages: tuple[MessageConfig, ...] = (MessageConfig(),)
     embed_total_charge: bool = False
+
+    def __post_init__(self) -> None:
+        n = len(invariant_labels(self.max_l, self.max_nu)) * self.n_radial * self.embedding_size**2
+        if n > _MOST_FEATURES:
+            raise ValueError(
+                f"embedding_size {self.embedding_size}, n_radial {self.n_radial}, max_l "
+                f"{self.max_l} and max_nu {self.max_nu} make {n} features of an atom, at most "
+                f"{_MOST_FEATURES} can be; lower one of them"
+            )
 
 
 @dataclass(frozen=True)
@@ -100,10 +135,10 @@ class ReadoutConfig:
         scale: factor on the result.
     """
 
-    hidden: tuple[Size, ...] = (32, 16)
+    hidden: Widths = (32, 16)
     bias: bool = True
     linear: bool = True
-    scale: Annotated[float, Field(allow_inf_nan=False), AfterValidator(_not_zero)] = 1.0
+    scale: Annotated[float, within(-1e6, 1e6, zero=False)] = 1.0
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,21 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from lammps_les.model_file import Dielectric
 from lammps_les.models import ReadoutConfig, RepresentationConfig
-from lammps_les.models.config import Elements, Positive, Size
+from lammps_les.models.config import Elements, within
 from lammps_les.units import NORM_COULOMB
 
-NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Weight = NotNegative | tuple[Positive, Positive]
+Share = Annotated[float, within(0.0, 1.0)]
+Factor = Annotated[float, within(1e-12, 1e12)]
+Weight = Annotated[float, within(0.0, 1e12)] | tuple[Factor, Factor]
+Seed = Annotated[int, within(0, 2**32 - 1)]
+Epochs = Annotated[int, within(1, 10_000_000)]
+Index = Annotated[int, within(0, 10**9)]
+AtomicEnergy = Annotated[float, within(-1e7, 1e7)]
+Name = Annotated[str, Field(min_length=1)]
 NO_CITATION = "not given"
 BecOrder = Literal["P-first", "r-first"]
 
@@ -24,6 +29,15 @@ RENAMED = {
     "training.warm_up": "training.warmup",
 }
 """Keys of development versions by what they are called now."""
+
+
+def _share_or_number(value: float) -> float:
+    if value > 1.0 and not value.is_integer():
+        raise ValueError("expected a share below 1 or a whole number of structures")
+    return value
+
+
+HeldOut = Annotated[float, within(0.0, 1e9), AfterValidator(_share_or_number)] | list[Index]
 
 
 class Section(BaseModel):
@@ -43,10 +57,10 @@ class FileConfig(Section):
         bec_order: of this file; default: that of ``data``.
     """
 
-    path: str
-    weight: Positive = 1.0
+    path: Name
+    weight: Factor = 1.0
     part: Literal["split", "training", "validation", "test"] = "split"
-    frames: str = ":"
+    frames: Name = ":"
     bec_order: BecOrder | None = None
 
 
@@ -60,10 +74,10 @@ class SplitConfig(Section):
         seed: of the shuffle.
     """
 
-    validation: NotNegative | list[int] = 0.1
-    test: NotNegative | list[int] = 0.1
-    training: list[int] | None = None
-    seed: int = 1
+    validation: HeldOut = 0.1
+    test: HeldOut = 0.1
+    training: list[Index] | None = None
+    seed: Seed = 1
 
     @model_validator(mode="after")
     def _of_one_kind(self) -> "SplitConfig":
@@ -81,14 +95,14 @@ class LabelsConfig(Section):
     The virial stands for the stress, with its own sign and unit.
     """
 
-    energy: str | None = None
-    forces: str | None = None
-    stress: str | None = None
-    virial: str | None = None
-    born_effective_charges: str | None = None
-    dipole: str | None = None
-    quadrupole: str | None = None
-    total_charge: str | None = None
+    energy: Name | None = None
+    forces: Name | None = None
+    stress: Name | None = None
+    virial: Name | None = None
+    born_effective_charges: Name | None = None
+    dipole: Name | None = None
+    quadrupole: Name | None = None
+    total_charge: Name | None = None
 
 
 class DataConfig(Section):
@@ -103,6 +117,8 @@ class DataConfig(Section):
             training structures), ``isolated`` (structures of one atom without neighbors, in any
             part), or values by symbol.
         max_force: eV/A; a structure with a larger force component is refused.
+        min_distance: sums of the covalent radii of two atoms; a structure in which two are nearer
+            is refused.
         check_stress: whether stresses are compared with what forces make of them.
     """
 
@@ -110,8 +126,11 @@ class DataConfig(Section):
     labels: LabelsConfig = LabelsConfig()
     bec_order: BecOrder = "P-first"
     split: SplitConfig = SplitConfig()
-    atomic_energies: Literal["fit", "isolated"] | dict[str, float] = "fit"
-    max_force: Positive = 100.0
+    atomic_energies: Literal["fit", "isolated"] | dict[str, Annotated[float, within(-1e7, 1e7)]] = (
+        "fit"
+    )
+    max_force: Annotated[float, within(1e-6, 1e9)] = 100.0
+    min_distance: Annotated[float, within(0.1, 1.0)] = 0.4
     check_stress: bool = True
 
 
@@ -128,7 +147,7 @@ class NetworkSection(Section):
     """
 
     species: Elements | None = None
-    channels: Annotated[int, Field(ge=0)] = 1
+    channels: Annotated[int, within(0, 64)] = 1
     representation: RepresentationConfig = RepresentationConfig()
     energy: ReadoutConfig = ReadoutConfig()
     charge: ReadoutConfig = ReadoutConfig(hidden=(24, 12), scale=0.1)
@@ -145,9 +164,9 @@ class LongRangeSection(Section):
         remove_self: whether the self-interaction is left out.
     """
 
-    sigma: Positive = 1.0
-    dl: Positive = 2.0
-    norm: Positive = NORM_COULOMB
+    sigma: Annotated[float, within(0.1, 20.0)] = 1.0
+    dl: Annotated[float, within(0.1, 20.0)] = 2.0
+    norm: Annotated[float, within(1e-6, 1e6)] = NORM_COULOMB
     remove_self: bool = True
 
 
@@ -209,7 +228,7 @@ class StageConfig(Section):
         weights: what changes.
     """
 
-    from_epoch: Size
+    from_epoch: Epochs
     weights: StageWeights
 
 
@@ -224,7 +243,7 @@ class LossConfig(Section):
     """
 
     kind: Literal["mse", "huber"] = "mse"
-    huber_delta: Positive = 0.1
+    huber_delta: Factor = 0.1
     weights: Weights = Weights()
     stages: list[StageConfig] = []
 
@@ -255,18 +274,18 @@ class TrainingConfig(Section):
         devices: how many.
     """
 
-    epochs: Size = 600
-    batch_size: Size = 1
-    learning_rate: Positive = 1e-2
+    epochs: Epochs = 600
+    batch_size: Annotated[int, within(1, 100_000)] = 1
+    learning_rate: Annotated[float, within(1e-30, 1.0)] = 1e-2
     final_rate: Share = 1e-3
     warmup: Share = 0.02
-    weight_decay: NotNegative = 0.02
-    gradient_clip: Positive = 1.0
-    ema_decay: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.998
-    validate_every: Size = 1
-    patience: Size | None = None
+    weight_decay: Annotated[float, within(0.0, 100.0)] = 0.02
+    gradient_clip: Factor = 1.0
+    ema_decay: Annotated[float, within(0.0, 0.99999)] = 0.998
+    validate_every: Epochs = 1
+    patience: Epochs | None = None
     accelerator: Literal["cpu", "gpu", "auto"] = "cpu"
-    devices: Size = 1
+    devices: Annotated[int, within(1, 1024)] = 1
 
     @model_validator(mode="after")
     def _ends_with_a_validation(self) -> "TrainingConfig":
@@ -296,7 +315,7 @@ class RunConfig(Section):
     """
 
     data: DataConfig
-    seed: int = 1
+    seed: Seed = 1
     dtype: Literal["float32", "float64"] = "float32"
     init_from: str | None = None
     freeze: list[str] = []
@@ -315,6 +334,12 @@ class RunConfig(Section):
                     raise ValueError(f"{name} comes from init_from; leave the section out")
         elif self.freeze:
             raise ValueError("freeze needs init_from: fresh weights must be trained")
+        for n, stage in enumerate(self.loss.stages):
+            if stage.from_epoch >= self.training.epochs:
+                raise ValueError(
+                    f"loss.stages[{n}].from_epoch: epochs are counted from 0, and the last of "
+                    f"training.epochs is {self.training.epochs - 1}; got {stage.from_epoch}"
+                )
         sign = self.charges.sign
         if self.init_from is None and isinstance(sign, list) and len(sign) != self.network.channels:
             raise ValueError(

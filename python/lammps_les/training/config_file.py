@@ -2,7 +2,6 @@
 
 import dataclasses
 import difflib
-import re
 import types
 import typing
 from pathlib import Path
@@ -12,18 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from lammps_les.training.config import RENAMED, RunConfig
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which only true and false are booleans (as in YAML 1.2): ``off`` is a word."""
-
-
-_BOOLEAN = "tag:yaml.org,2002:bool"
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != _BOOLEAN]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver(_BOOLEAN, re.compile("true|false|True|False"), list("tfTF"))
+from lammps_les.training.yaml_file import read_yaml
 
 
 def read_config(path: str | Path) -> RunConfig:
@@ -34,16 +22,9 @@ def read_config(path: str | Path) -> RunConfig:
             what is allowed and the nearest valid name.
     """
     path = Path(path)
-    if not path.is_file():
-        raise ValueError(f"configuration {path} does not exist")
-    text = path.read_text()
-    try:
-        content = yaml.load(text, Loader=_Loader)  # safe: a SafeLoader
-        tree = yaml.compose(text, Loader=_Loader)
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path} is not YAML: {error}") from None
+    content, tree = read_yaml(path)
     if not isinstance(content, dict):
-        raise ValueError(f"{path}: expected sections such as 'data:', got {content!r}")
+        raise ValueError(f"{path}: expected sections such as 'data:', got {_quoted(content)}")
     try:
         return RunConfig.model_validate(content)
     except ValidationError as error:
@@ -55,12 +36,17 @@ def _problems(error: ValidationError, content: Any) -> list[tuple[tuple[Any, ...
     """Place and text of every problem; the members of a union count as one."""
     found: dict[tuple[Any, ...], list[str]] = {}
     for detail in error.errors():
-        loc = _in_content(detail["loc"], content)
+        loc = _in_content(detail["loc"], content, detail["type"] == "missing")
         found.setdefault(loc, []).append(_describe(detail, loc))
-    return [(loc, "; or ".join(dict.fromkeys(texts))) for loc, texts in found.items()]
+    inside = {loc[:n] for loc in found for n in range(len(loc))}  # said of a part of it already
+    return [
+        (loc, "; or ".join(dict.fromkeys(texts)))
+        for loc, texts in found.items()
+        if loc not in inside
+    ]
 
 
-def _in_content(loc: tuple[Any, ...], content: Any) -> tuple[Any, ...]:
+def _in_content(loc: tuple[Any, ...], content: Any, missing: bool) -> tuple[Any, ...]:
     """The part of a location that is in the file; pydantic adds names of union members."""
     path: list[Any] = []
     for part in loc:
@@ -70,7 +56,7 @@ def _in_content(loc: tuple[Any, ...], content: Any) -> tuple[Any, ...]:
         if inside:
             content = content[part]
             path.append(part)
-        elif isinstance(content, dict) and part == loc[-1]:
+        elif missing and isinstance(content, dict) and part == loc[-1]:
             path.append(part)
     return tuple(path)
 
@@ -89,6 +75,16 @@ def nearest(name: Any, allowed: list[str]) -> str:
     return f"; did you mean '{close[0]}'?" if close else ""
 
 
+_WORDS = {
+    **dict.fromkeys(("model_type", "dataclass_type", "dict_type"), "expected keys with values"),
+    **dict.fromkeys(("list_type", "tuple_type"), "expected a list"),
+    "string_type": "expected a text",
+    "string_too_short": "expected a text that is not empty",
+    "invalid_key": "expected a word as key",
+}
+"""What pydantic says in its own words, by its name of the problem."""
+
+
 def _describe(detail: Any, loc: tuple[Any, ...]) -> str:
     key, kind = key_path(loc), detail["type"]
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
@@ -99,13 +95,20 @@ def _describe(detail: Any, loc: tuple[Any, ...]) -> str:
     if kind == "missing":
         return f"key '{key}' is missing"
     message = detail["msg"].removeprefix("Value error, ")
+    message = _WORDS.get(kind, message)
     if not key:
         return message
     close = ""
     if kind == "literal_error":
         allowed = [part.strip("' ") for part in _split_expected(detail["ctx"]["expected"])]
         close = nearest(detail["input"], allowed)
-    return f"key '{key}': {message}, got {detail['input']!r}{close}"
+    return f"key '{key}': {message}, got {_quoted(detail['input'])}{close}"
+
+
+def _quoted(value: Any) -> str:
+    """A value in the message: in one line, and not at any length."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _split_expected(text: str) -> list[str]:
