@@ -33,6 +33,31 @@ def broken(name: str) -> Atoms:
             return labelled(atoms, energy=float("nan"))
         case "position":
             atoms.positions[0, 0] = np.nan
+        case "far":
+            atoms.positions[0, 0] = 1e20
+        case "apart":
+            atoms.cell, atoms.pbc = None, False
+            atoms.positions[0, 0] = 1e5
+        case "one place":
+            atoms.positions[1] = atoms.positions[0]
+        case "near":
+            atoms.positions[1] = atoms.positions[0] + [0.0, 0.0, 0.3]
+        case "own image":
+            atoms = labelled(Atoms("Fe", cell=[0.5, 8.0, 8.0], pbc=True))
+        case "dense":
+            atoms.cell = np.eye(3) * 0.5
+        case "flat":
+            atoms.cell = np.diag([1e-3, 9.0, 9.0])
+        case "large":
+            atoms.cell = np.eye(3) * 1e6
+        case "cell of nan":
+            atoms.cell = np.diag([np.nan, 9.0, 9.0])
+        case "energy":
+            return labelled(atoms, energy=1e300)
+        case "charge":
+            atoms.info["charge"] = 11.0
+        case "stress":
+            atoms.info["stress"] = np.full(6, 1e30)
         case "slab":
             atoms.pbc = [True, True, False]
         case "cell":
@@ -50,7 +75,23 @@ def broken(name: str) -> Atoms:
     [
         ("force", r"a force component is 1e\+04 eV/A, more than data.max_force \(100\)"),
         ("nan", "energy holds a value that is not finite"),
-        ("position", "a position is not finite"),
+        ("position", "the position of atom 0 is nan .* A; expected finite numbers up to"),
+        ("far", r"the position of atom 0 is 1e\+20 .* A; expected finite numbers up to 1e\+06"),
+        ("apart", r"the atoms of an open structure reach over 1e\+05 A; expected up to 10000 A"),
+        (
+            "one place",
+            r"atom 0 \(O\) and atom 1 \(H\) are 0 A apart; expected at least 0.388 A, 0.4 times "
+            "the sum of their covalent radii; take the frame out, or lower data.min_distance if",
+        ),
+        ("near", r"atom 0 \(O\) and atom 1 \(H\) are 0.3 A apart"),
+        ("own image", r"atom 0 \(Fe\) and its own image are 0.5 A apart; expected at least 1.06 A"),
+        ("dense", r"a cell of 0.125 A\^3 for 3 atoms; expected at least 0.2 A\^3 an atom"),
+        ("flat", "opposite faces of the cell are 0.001 9 9 A apart; expected at least 0.1 A"),
+        ("large", r"cell vectors of 1e\+06 1e\+06 1e\+06 A; expected lengths up to 10000 A"),
+        ("cell of nan", "the cell is nan 0 0 .* A; expected finite numbers"),
+        ("energy", r"energy of 1e\+300 eV; expected at most 3e\+07: take the frame out, or"),
+        ("charge", "total charge of 11 e; expected at most 10: take the frame out"),
+        ("stress", r"stress of 1e\+30 eV/A\^3; expected at most 1e\+06"),
         ("slab", "expected all periodic or all open"),
         ("cell", "no cell of three lattice vectors"),
         ("shape", "label 'BEC': expected born_effective_charges of shape"),
@@ -58,10 +99,20 @@ def broken(name: str) -> Atoms:
     ],
 )
 def test_a_broken_structure_is_refused_with_file_and_frame(tmp_path, name, message):
-    path = tmp_path / "data.traj" if name == "cell" else tmp_path / "data.xyz"
+    path = tmp_path / ("data.traj" if name in ("cell", "cell of nan") else "data.xyz")
     write(path, [labelled(waters("triclinic", 1, 2)), broken(name)])
     with pytest.raises(ValueError, match=rf"data\.\w+, frame 1: .*{message}"):
         read_labelled(path)
+
+
+def test_atoms_that_are_meant_to_be_near_may_be(tmp_path):
+    """Hydrogen under pressure; what a repulsive wall is learned from, where that is asked for."""
+    dense = Atoms("H2", [[0, 0, 0], [0, 0, 0.3]], cell=[1.4, 1.4, 1.4], pbc=True)
+    wall = Atoms("Si2", [[0, 0, 0], [0, 0, 0.5]])
+    write(tmp_path / "data.xyz", [labelled(dense), labelled(wall)])
+    assert len(read_labelled(tmp_path / "data.xyz", min_distance=0.2)) == 2
+    with pytest.raises(ValueError, match=r"frame 1: atom 0 \(Si\) and .* are 0.5 A apart"):
+        read_labelled(tmp_path / "data.xyz")
 
 
 def test_the_frame_that_is_named_is_that_of_the_file(tmp_path):

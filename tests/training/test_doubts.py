@@ -112,6 +112,40 @@ def test_each_file_has_its_own_convention(tmp_path):
     assert said.startswith("stresses of vasp.xyz look like kbar of the opposite sign")
 
 
+def with_one(n: int, **changes: float) -> list[Atoms]:
+    """Crystals; energy, forces or stress of the one in place 3 are changed."""
+    crystals = [alloy(seed) for seed in range(n)]
+    results = crystals[3].calc.results
+    for name, value in changes.items():
+        results[name] = results[name] * value if name != "energy" else results[name] + value
+    return crystals
+
+
+def test_an_energy_that_cannot_be_meant_is_refused_with_file_and_frame(tmp_path):
+    """Also beside a structure of another size, and where it is beyond all bounds."""
+    small = bulk("NiAl", "cesiumchloride", a=2.9)
+    small.calc = SinglePointCalculator(small, energy=-3.0, forces=np.zeros((2, 3)))
+    for energy, told in ((16 * 450.0, r"\+450"), (-16 * 25.0, "-2[45]"), (1e8, r"\+6.25e\+06")):
+        write(tmp_path / "data.xyz", [*with_one(8, energy=energy), small])
+        expected = rf"data.xyz, frame 3: the energy is {told}\S* eV per atom from what the others"
+        with pytest.raises(ValueError, match=expected):
+            notes(tmp_path)
+    write(tmp_path / "data.xyz", [*with_one(8, energy=16 * 3.0), small])
+    assert any("1 of 9 structures are apart" in note for note in notes(tmp_path))
+
+
+@pytest.mark.parametrize(("name", "times"), [("forces", 30.0), ("stress", 1000.0)])
+def test_forces_and_stresses_far_larger_than_those_of_the_others_are_remarked_on(
+    tmp_path, name, times
+):
+    write(tmp_path / "data.xyz", with_one(8, **{name: times}))
+    said = [note for note in notes(tmp_path, max_force=1e4) if "those of most structures" in note]
+    assert len(said) == 1
+    assert said[0].startswith(f"RMS {name} of data.xyz, frame 3 (")
+    write(tmp_path / "data.xyz", with_one(8))
+    assert not any("those of most structures" in note for note in notes(tmp_path))
+
+
 def test_evaluate_compares_with_the_model(tmp_path, toy_model):
     model, structures = toy_model("two_layers"), []
     for seed in range(5):

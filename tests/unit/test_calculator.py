@@ -164,6 +164,25 @@ def test_mixed_boundaries_are_refused(toy_model, pbc):
 
 
 @pytest.mark.parametrize(
+    ("positions", "cell", "message"),
+    [
+        ([[0, 0, 0], [0, 0, 1e20]], None, r"the position of atom 1 is 0 0 1e\+20 A"),
+        ([[0, 0, 0], [0, 0, 1e20]], [8, 8, 8], r"the position of atom 1 is 0 0 1e\+20 A"),
+        ([[0, 0, 0], [0, 0, 1e5]], None, r"the atoms of an open structure reach over 1e\+05 A"),
+        ([[0, 0, 0], [0, 0, 0]], [8, 8, 8], r"atom 0 \(H\) and atom 1 \(O\) are 0 A apart"),
+        ([[0, 0, 0], [0, 0, 1]], [0.5, 0.5, 0.5], r"a cell of 0.125 A\^3 for 2 atoms"),
+        ([[0, 0, 0], [0, 0, 1]], [1e-4, 99, 99], "opposite faces of the cell are 0.0001 99 99 A"),
+        ([[0, 0, 0], [0, 0, 1]], [0.05, 99, 99], "opposite faces of the cell"),
+    ],
+)
+def test_structures_that_cannot_be_meant_are_refused(toy_model, positions, cell, message):
+    structure = Atoms("HO", positions, cell=cell, pbc=cell is not None)
+    structure.calc = LesCalculator(toy_model("linear"))
+    with pytest.raises(CalculatorSetupError, match=message):
+        structure.get_forces()
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"bec": "finite"}, "'local' or 'phase', got 'finite'"),

@@ -333,13 +333,20 @@ def test_wrong_input_is_one_line(tmp_path, toy_model):
     helium = tmp_path / "helium.xyz"
     ase.io.write(helium, Atoms("He"), format="extxyz")
     fine, broken = Atoms("H", info={"energy": 1.0}), Atoms("H", info={"energy": float("nan")})
-    nan = tmp_path / "nan.xyz"
+    nan, far, one_place = (tmp_path / f"{name}.xyz" for name in ("nan", "far", "one_place"))
+    ase.io.write(far, [fine, Atoms("H2", [[0, 0, 0], [1e20, 0, 0]])], format="extxyz")
+    ase.io.write(one_place, [fine, Atoms("H2")], format="extxyz")
     ase.io.write(nan, [fine, broken], format="extxyz")
     cases = {
         (toy_model("linear"), tmp_path / "none.xyz"): "cannot be read as structures",
         (toy_model("linear"), tmp_path / "broken.xyz"): "cannot be read as structures",
         (tmp_path / "none.pt", helium): "none.pt does not exist",
         (toy_model("linear"), nan): "structure 1 of those compared: label 'energy': energy holds a",
+        (toy_model("linear"), far): "far.xyz, frame 1: the position of atom 1 is 1e+20 0 0 A",
+        (
+            toy_model("linear"),
+            one_place,
+        ): "one_place.xyz, frame 1: atom 0 (H) and atom 1 (H) are 0 A",
         (toy_model("linear"), helium): "has species H O; the structure has He",
         (toy_model("linear"), helium, "--epsilon-inf", "-1"): "epsilon_inf: expected a number > 0",
     }

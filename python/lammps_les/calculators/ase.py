@@ -50,8 +50,8 @@ class LesCalculator(Calculator):
     Raises:
         ModelFileError: the file cannot be read, is damaged or not understood.
         CalculatorSetupError: wrong field, form, device or reference cell; an element that the model
-            does not know; mixed boundaries; Born effective charges of channels whose coupling no
-            label settled.
+            does not know; mixed boundaries; positions or a cell that cannot be meant; Born
+            effective charges of channels whose coupling no label settled.
         CalculationFailed: the model raised, or gave an energy or force that is not finite.
     """
 
@@ -136,10 +136,12 @@ class LesCalculator(Calculator):
                 want_bec,
                 self.reference_cell,
             )
-        except (RuntimeError, ValueError, MemoryError) as error:
+        except (RuntimeError, ModelFileError, MemoryError) as error:
             lines = str(error).strip().splitlines() or ["out of memory"]
             reason = next((line for line in lines if "Error: " in line), lines[0])
             raise CalculationFailed(f"model file {self.model_file}: {reason}") from error
+        except ValueError as error:
+            raise CalculatorSetupError(f"LES: {error}") from None
         energies = result.energies.numpy()
         forces = result.forces.numpy()
         self._check_finite(energies, forces)

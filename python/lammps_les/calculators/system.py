@@ -5,9 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from ase.data import atomic_numbers
 from torch import Tensor
 
 from lammps_les import _core  # needs torch loaded before it
+from lammps_les.data.geometry import check_distances
 from lammps_les.data.neighbors import neighbor_list
 from lammps_les.electrostatics import coupling_charges, unfold
 from lammps_les.model_file import ModelFileError, metadata_of_text
@@ -65,8 +67,10 @@ class SystemEvaluator:
                 f"model file {path} cannot be used on device {device!r}: {reason}"
             ) from None
         self.metadata = metadata_of_text(self._core.metadata, path)
-        energies = [self.metadata.atomic_energies[s] for s in self.metadata.network.species]
+        species = self.metadata.network.species
+        energies = [self.metadata.atomic_energies[s] for s in species]
         self._atomic_energies = torch.tensor(energies, dtype=torch.float64)
+        self._numbers = np.array([atomic_numbers.get(symbol, 0) for symbol in species])
         self._sign = torch.tensor(self.metadata.charges.sign, dtype=torch.float64)
 
     def evaluate(
@@ -89,6 +93,7 @@ class SystemEvaluator:
             reference_cell: [3, 3], from which wave vectors are chosen; default: ``cell``.
 
         Raises:
+            ValueError: a size or a distance that cannot be meant (``data.geometry``).
             RuntimeError: the network raised, or broke its contract.
         """
         network = self.metadata.network
@@ -97,6 +102,8 @@ class SystemEvaluator:
         lattice = torch.as_tensor(cell, dtype=torch.float64)
         kinds = torch.as_tensor(species, dtype=torch.int64)
         n = len(r)
+        vectors = r[edge_index[1]] - r[edge_index[0]] + shifts @ lattice
+        check_distances(self._numbers[species], edge_index, vectors)
         owner = torch.arange(n)
         if network.layers > 1 and network.pieces == 1:  # it needs the edges of ghosts
             graph = unfold(edge_index, shifts, n, network.layers)
@@ -105,7 +112,6 @@ class SystemEvaluator:
             vectors = nodes[edge_index[1]] - nodes[edge_index[0]]
         else:
             nodes = r
-            vectors = r[edge_index[1]] - r[edge_index[0]] + shifts @ lattice
         device = self.device
         result = self._core.evaluate(
             nodes.to(device),

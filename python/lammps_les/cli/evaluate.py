@@ -98,7 +98,7 @@ def evaluate(
     from lammps_les.analysis.parity import plot_parity
     from lammps_les.calculators import LesCalculator
     from lammps_les.data.inventory import described, inventory, passed_over
-    from lammps_les.data.reading import read_frames
+    from lammps_les.data.structures import read_structures
 
     keys = {
         ENERGY.name: energy_key,
@@ -124,7 +124,7 @@ def evaluate(
         multichannel_bec=True,
         device=device,
     )
-    structures = [atoms for _, atoms in read_frames(data, f"::{every}")]
+    structures = read_structures(data, f"::{every}")
     quiet = not errors.is_terminal
     with Progress(console=errors, transient=True, disable=quiet) as progress:
         comparison = compare(

@@ -37,9 +37,9 @@ def parse_charge_sign(text: str) -> list[float] | None:
 
 def read_structures(path: Path, at_most: int = 20) -> list[Atoms]:
     """Read structures with ASE, evenly chosen where there are more than ``at_most``."""
-    from lammps_les.data.reading import read_frames
+    from lammps_les.data.structures import read_structures
 
-    frames = [atoms for _, atoms in read_frames(path)]
+    frames = read_structures(path)
     return frames[:: -(-len(frames) // at_most)]
 
 

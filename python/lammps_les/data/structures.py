@@ -6,11 +6,30 @@ from typing import NamedTuple
 
 import numpy as np
 from ase import Atoms
-from ase.data import chemical_symbols
 
+from lammps_les.data.geometry import check_structure
 from lammps_les.data.labels import read_labels
 from lammps_les.data.reading import read_frames
-from lammps_les.keys import FORCES, TOTAL_CHARGE
+from lammps_les.keys import (
+    BORN_EFFECTIVE_CHARGES,
+    DIPOLE,
+    ENERGY,
+    FORCES,
+    QUADRUPOLE,
+    STRESS,
+    TOTAL_CHARGE,
+)
+
+_IF_REAL = "; take the frame out, or {} if that is real"
+_LIMITS = {
+    ENERGY: 1e7,
+    STRESS: 1e6,
+    BORN_EFFECTIVE_CHARGES: 1e4,
+    DIPOLE: 1e6,
+    QUADRUPOLE: 1e9,
+}
+"""Largest value of a component, of the energy per atom: far beyond all electrons of uranium, and
+beyond stresses in other units, which have a remark of their own."""
 
 
 class Labelled(NamedTuple):
@@ -49,12 +68,34 @@ class Labelled(NamedTuple):
         return round(float(self.labels.get(TOTAL_CHARGE.name, 0.0)), 6)
 
 
+def read_structures(path: str | Path, index: str = ":") -> list[Atoms]:
+    """Read structures with ASE, whatever labels they have, and check atoms and cells.
+
+    Args:
+        path: any format that ASE reads.
+        index: which frames, as ASE writes it.
+
+    Raises:
+        ValueError: the file cannot be read or holds nothing, or a structure cannot be meant
+            (``check_structure``). The message names file and frame.
+    """
+    found = []
+    for n, atoms in read_frames(path, index):
+        try:
+            check_structure(atoms)
+        except ValueError as error:
+            raise ValueError(f"{path}, frame {n}: {error}") from None
+        found.append(atoms)
+    return found
+
+
 def read_labelled(
     path: str | Path,
     keys: Mapping[str, str] | None = None,
     r_first: bool = False,
     weight: float = 1.0,
     max_force: float = 100.0,
+    min_distance: float = 0.4,
     index: str = ":",
     name: str | None = None,
 ) -> list[Labelled]:
@@ -66,6 +107,7 @@ def read_labelled(
         r_first: the file gives Born effective charges as [atom, r component, P component].
         weight: of these structures.
         max_force: eV/A; a force component beyond it is taken for a broken calculation.
+        min_distance: sums of the covalent radii of two atoms, below which they are too near.
         index: which frames, as ASE writes it.
         name: of the file in messages about its frames; default: the path.
 
@@ -78,43 +120,33 @@ def read_labelled(
     for n, atoms in read_frames(path, index):
         where = f"{name or path}, frame {n}"
         try:
+            check_structure(atoms, min_distance, _IF_REAL.format("lower data.min_distance"))
             labels = read_labels(atoms, keys, r_first)
+            _check_sizes(atoms, labels, max_force)
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from None
-        problem = _problem(atoms, labels, max_force)
-        if problem:
-            raise ValueError(f"{where}: {problem}")
         found.append(Labelled(atoms, labels, weight, where))
     return found
 
 
-def _problem(atoms: Atoms, labels: Mapping[str, np.ndarray], max_force: float) -> str | None:
-    """What is wrong with a structure, or None."""
-    if len(atoms) == 0:
-        return "it has no atoms"
-    unknown = sorted({chemical_symbols[z] for z in atoms.numbers if z == 0})
-    if unknown:
-        return "an atom has no known element (symbol X)"
-    if not np.isfinite(atoms.positions).all():
-        return "a position is not finite"
-    if atoms.pbc.any() and not atoms.pbc.all():
-        return (
-            f"boundary flags are {atoms.pbc.tolist()}, expected all periodic or all open; "
-            "use a cell with vacuum, periodic in all directions"
-        )
-    if atoms.pbc.all():
-        if atoms.cell.rank < 3:
-            return "it is periodic but has no cell of three lattice vectors"
-        if not np.isfinite(atoms.cell.array).all():
-            return "the cell is not finite"
+def _check_sizes(atoms: Atoms, labels: Mapping[str, np.ndarray], max_force: float) -> None:
+    """Refuse labels of a size that no calculation gives."""
     if FORCES.name in labels:
         largest = float(np.abs(labels[FORCES.name]).max())
         if largest > max_force:
-            return (
+            raise ValueError(
                 f"a force component is {largest:.4g} eV/A, more than data.max_force "
-                f"({max_force:g}); take the frame out, or raise max_force if that is real"
+                f"({max_force:g}){_IF_REAL.format('raise max_force')}"
             )
-    return None
+    electrons = float(atoms.numbers.sum())
+    limits = {**_LIMITS, ENERGY: _LIMITS[ENERGY] * len(atoms), TOTAL_CHARGE: electrons}
+    for quantity, limit in limits.items():
+        largest = float(np.abs(labels.get(quantity.name, 0.0)).max())
+        if largest > limit:
+            raise ValueError(
+                f"{quantity.name.replace('_', ' ')} of {largest:.4g} {quantity.unit}; expected at "
+                f"most {limit:.4g}: take the frame out, or correct the label or its unit"
+            )
 
 
 def check_species(structures: list[Labelled], species: list[str]) -> None:

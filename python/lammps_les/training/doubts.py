@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from lammps_les.data.atomic_energies import fit_atomic_energies
+from lammps_les.data.outliers import energy_outliers, remarkable
 from lammps_les.data.stress_convention import convention_by_forces
 from lammps_les.data.structures import Labelled
 from lammps_les.keys import ENERGY, FORCES, STRESS
@@ -18,13 +19,21 @@ def data_doubts(config: RunConfig, parts: Mapping[str, Sequence[Labelled]]) -> l
     """Sentences on stresses of another convention, energies that do not go together, repetitions.
 
     Raises:
-        ValueError: stresses that are in the loss have another sign or unit.
+        ValueError: an energy cannot be meant, or stresses in the loss have another sign or unit.
     """
     everything = [structure for part in parts.values() for structure in part]
+    wild = energy_outliers(everything)
+    if wild:
+        more = f" (and {len(wild) - 1} more structures)" if len(wild) > 1 else ""
+        raise ValueError(
+            f"{wild[0]}{more}; take it out, or correct it: another code, another unit, or a "
+            "calculation that failed?"
+        )
     in_loss = STRESS.name in used_quantities(config.loss)
     return [
         *(stress_doubts(everything, in_loss) if config.data.check_stress else []),
         *energy_doubts(everything),
+        *remarkable(everything, _LISTED),
         *_repetitions(parts),
     ]
 

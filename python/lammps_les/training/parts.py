@@ -32,6 +32,7 @@ def read_data(config: RunConfig, folder: Path) -> dict[str, list[Labelled]]:
             (file.bec_order or data.bec_order) == "r-first",
             file.weight,
             data.max_force,
+            data.min_distance,
             file.frames,
             file.path,
         )
