@@ -12,6 +12,7 @@ import yaml
 from ase import Atoms
 
 from lammps_les import __version__, pretrained
+from lammps_les.files import read_text, unreadable
 from lammps_les.model_file import (
     FORMAT_VERSION,
     METADATA_FILE,
@@ -70,10 +71,11 @@ def import_model(path: str | Path) -> ImportedModel:
         return _from_folder(path)
     if not path.exists() and str(path) in pretrained.names():
         return _from_folder(pretrained.folder(str(path)))
-    if not path.is_file():
+    problem = unreadable(path)
+    if problem:
         known = ", ".join(pretrained.names())
         raise ModelFileError(
-            f"model {path} does not exist; those that come with lammps-les are: {known}"
+            f"model {path} {problem}; those that come with lammps-les are: {known}"
         )
     if path.suffix == ".ckpt":
         raise ModelFileError(
@@ -115,8 +117,11 @@ def _from_folder(folder: Path) -> ImportedModel:
 def _form_of_training(folder: Path) -> str:
     """Form of the Born effective charges in the configuration of the training beside a network."""
     path = folder / "config.yaml"
-    content = yaml.safe_load(path.read_text()) if path.is_file() else {}
-    return content.get("charges", {}).get("born", "local")
+    try:
+        content = yaml.safe_load(read_text(path, 10_000_000)) if path.exists() else {}
+        return content.get("charges", {}).get("born", "local")
+    except (yaml.YAMLError, AttributeError) as error:
+        raise ModelFileError(f"{path} is no configuration: {str(error).splitlines()[0]}") from None
 
 
 def export_model(

@@ -1,9 +1,11 @@
 """Files that are written whole or not at all, and why a file cannot be read."""
 
 import contextlib
+import json
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -62,3 +64,19 @@ def read_text(path: str | Path, at_most: int) -> str:
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise ValueError(f"{path}, line {line}: expected text in UTF-8") from None
+
+
+def read_json(path: str | Path) -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Raises:
+        ValueError: it cannot be read or holds no object; names the file.
+    """
+    text = read_text(path, 100_000_000)
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is no JSON, perhaps cut short: {error}") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: expected an object of JSON, got {type(content).__name__}")
+    return content

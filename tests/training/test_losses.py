@@ -140,7 +140,7 @@ def test_energy_counts_per_atom_and_frames_by_their_weight():
 
 def test_huber_is_square_inside_and_linear_outside():
     def value(d: float) -> float:
-        deviation = Deviation(torch.tensor([d]), torch.ones(1))
+        deviation = Deviation(torch.tensor([d]), torch.ones(1), torch.zeros(1).long())
         return weighted_mean(deviation, "huber", 0.5).item()
 
     assert value(0.3) == pytest.approx(0.09)
@@ -160,7 +160,7 @@ def test_penalty_takes_frames_without_total_charge_for_neutral():
 
 
 def test_the_loss_of_a_batch_without_anything_to_learn_is_zero():
-    deviation = Deviation(torch.ones(1), torch.ones(1))
+    deviation = Deviation(torch.ones(1), torch.ones(1), torch.zeros(1).long())
     value = loss_of({"energy": deviation}, dict.fromkeys(QUANTITIES, 0.0), "mse", 1.0)
     assert value.item() == 0.0
     assert not value.requires_grad

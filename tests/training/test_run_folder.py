@@ -1,6 +1,7 @@
 """The run folder: when it may be used, when it is gone on with, and what it says of its data."""
 
 import json
+import re
 from pathlib import Path
 
 import ase.io
@@ -64,8 +65,11 @@ def stopped(folder: Path, epoch: int) -> None:
 def test_after_a_failure_without_checkpoint_the_folder_can_be_used_with_another_configuration(
     folder,
 ):
-    wild = write(folder, epochs=4, learning_rate=1e30, warmup=0.0, validate_every=4)
-    assert "the loss is not finite" in refused(wild)
+    wild = {"learning_rate": 1.0, "weight_decay": 100.0, "warmup": 0.0, "gradient_clip": 1e12}
+    message = refused(write(folder, epochs=60, validate_every=60, **wild))
+    assert "the loss is not finite in epoch" in message
+    assert re.search(r"the \w+ of data.xyz, frame \d is predicted", message)
+    assert "lower training.learning_rate" in message
     assert {path.name for path in (folder / "run").glob("*.*")} >= {"config.yaml"}
     command(write(folder, epochs=2))
     assert [row["epoch"] for row in metrics(folder / "run")] == [1, 2]
@@ -127,5 +131,5 @@ def test_a_run_can_be_gone_on_with_by_the_configuration_in_its_folder(folder):
 
 
 def test_gpus_that_are_not_there(folder):
-    message = refused(write(folder, accelerator="gpu", devices=1000))
+    message = refused(write(folder, accelerator="gpu", devices=2))
     assert "error: training.accelerator, training.devices: " in message

@@ -1,12 +1,15 @@
 """Parity plots."""
 
+import io
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
 
 from lammps_les.analysis.comparison import Comparison
 from lammps_les.analysis.errors import errors_of
+from lammps_les.files import write_atomically
 from lammps_les.keys import ENERGY, LABELS
 
 
@@ -43,8 +46,17 @@ def plot_parity(comparison: Comparison, path: str | Path, shift_energies: bool =
         axis.set_xlabel(f"reference [{unit}]")
         axis.set_ylabel(f"predicted [{unit}]")
         axis.set_box_aspect(1)
-    figure.savefig(path, dpi=150)
+    save_figure(figure, Path(path))
+
+
+def save_figure(figure: Any, path: Path) -> None:
+    """Write a figure of pyplot, whole or not at all, and close it."""
+    from matplotlib import pyplot
+
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=150, format=path.suffix.removeprefix(".") or None)
     pyplot.close(figure)
+    write_atomically(path, drawn.getvalue())
 
 
 def _scatter(axis, reference: np.ndarray, predicted: np.ndarray, element: str | None) -> None:

@@ -1,6 +1,7 @@
 """``lammps-les evaluate``."""
 
 import enum
+import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from rich.table import Table
 
 from lammps_les.cli.arguments import check_outputs, dielectric
 from lammps_les.cli.console import BecForm, errors, note, output, renamed, short_errors
+from lammps_les.files import write_atomically
 from lammps_les.keys import (
     BORN_EFFECTIVE_CHARGES,
     DIPOLE,
@@ -134,7 +136,9 @@ def evaluate(
             bec_order is BecOrder.r_first,
         )
     prefix.parent.mkdir(parents=True, exist_ok=True)
-    ase.io.write(predictions, list(comparison.predictions()), format="extxyz")
+    frames = io.StringIO()
+    ase.io.write(frames, list(comparison.predictions()), format="extxyz")
+    write_atomically(predictions, frames.getvalue().encode())
     entries = inventory(structures, {n: key for n, key in keys.items() if key is not None})
     for text in (described(entries, len(structures)), *passed_over(entries)):
         note(text)

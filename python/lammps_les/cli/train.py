@@ -11,6 +11,7 @@ from rich.table import Table
 
 from lammps_les.cli.arguments import check_folder_of, check_outputs
 from lammps_les.cli.console import errors, note, output, short_errors
+from lammps_les.files import write_atomically
 
 
 @short_errors
@@ -50,7 +51,7 @@ def train(
         else:
             check_folder_of(folder)
             check_outputs(folder)
-            folder.write_text(template(config, folder.parent))
+            write_atomically(folder, template(config, folder.parent).encode())
         return
     from lammps_les.training.interruption import Interrupted, Interruptions
 

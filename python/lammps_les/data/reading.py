@@ -13,6 +13,8 @@ from ase.data import atomic_numbers
 from ase.io.extxyz import key_val_str_to_dict, parse_properties
 from ase.io.formats import filetype, open_with_compression, string2index
 
+from lammps_les.files import unreadable
+
 
 def read_frames(path: str | Path, index: str = ":") -> list[tuple[int, Atoms]]:
     """Frames of a file that an index of ASE chooses, each with its number in the file from 0 on.
@@ -26,8 +28,9 @@ def read_frames(path: str | Path, index: str = ":") -> list[tuple[int, Atoms]]:
             and line where they are known.
     """
     path = Path(path)
-    if not path.is_file():
-        raise ValueError(f"{path} cannot be read as structures: the file does not exist")
+    problem = unreadable(path)
+    if problem:
+        raise ValueError(f"{path} cannot be read as structures: the file {problem}")
     chosen = string2index(index)
     try:
         is_xyz = filetype(str(path)) == "extxyz"

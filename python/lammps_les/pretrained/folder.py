@@ -8,17 +8,18 @@ member of its own, and flat metadata.
 """
 
 import hashlib
+import io
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
-from lammps_les.model_file import Metadata, network_section, parse_metadata
+from lammps_les.files import read_json, unreadable, write_atomically
+from lammps_les.model_file import Metadata, ModelFileError, network_section, parse_metadata
 from lammps_les.models import LesNetwork, NetworkConfig
 
 WEIGHTS = "weights.pt"
@@ -48,9 +49,9 @@ def save_folder(
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    unfinished = directory / f"{WEIGHTS}.part"
-    torch.save(dict(weights), unfinished)
-    sha256 = hashlib.sha256(unfinished.read_bytes()).hexdigest()
+    saved = io.BytesIO()
+    torch.save(dict(weights), saved)
+    sha256 = hashlib.sha256(saved.getvalue()).hexdigest()
     provenance = {**metadata["provenance"], "sha256": sha256}
     checked = parse_metadata({**metadata, "provenance": provenance}, f"metadata for {directory}")
     content = {
@@ -58,8 +59,9 @@ def save_folder(
         "total_charges": list(total_charges),
         "training": training,
     }
-    os.replace(unfinished, directory / WEIGHTS)
-    (directory / CONFIG).write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
+    write_atomically(directory / WEIGHTS, saved.getvalue())
+    write_atomically(directory / CONFIG, text.encode())
 
 
 def load_folder(directory: str | Path) -> tuple[LesNetwork, Metadata]:
@@ -67,27 +69,64 @@ def load_folder(directory: str | Path) -> tuple[LesNetwork, Metadata]:
 
     Raises:
         ModelFileError: metadata that do not follow FORMAT.md.
-        ValueError: the weights are not those that the metadata speak of.
+        ValueError: a file cannot be read, the configuration is that of no network, or the weights
+            are not those that the metadata speak of.
     """
     directory = Path(directory)
-    content = json.loads((directory / CONFIG).read_text())
-    fields = content["metadata"]
+    where = str(directory / CONFIG)
+    content = read_json(where)
+    fields = _section(content, "metadata", where)
     of_version_1 = fields.get("format_version") == 1
-    config = content["network"] if of_version_1 else fields["network"]["config"]
-    network = LesNetwork(_NETWORK_CONFIG.validate_python(config))
     if of_version_1:
-        fields = _from_version_1(fields, network)
-    metadata = parse_metadata(fields, str(directory / CONFIG))
+        config = _section(content, "network", where)
+    else:
+        config = _section(_section(fields, "network", where), "config", where)
+    network = _network(config, where)
+    if of_version_1:
+        try:
+            fields = _from_version_1(fields, network)
+        except KeyError as error:
+            raise ModelFileError(f"{where}: the metadata have no {error}") from None
+    metadata = parse_metadata(fields, where)
     weights = directory / WEIGHTS
+    problem = unreadable(weights)
+    if problem:
+        raise ValueError(f"{weights} {problem}")
     sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
     if sha256 != metadata.provenance["sha256"]:
         raise ValueError(
             f"{weights} has SHA-256 {sha256}, but {CONFIG} beside it names "
             f"{metadata.provenance['sha256']}; take both from one source"
         )
-    state = torch.load(weights, weights_only=True, map_location="cpu")
-    network.to(next(iter(state.values())).dtype).load_state_dict(state)
+    try:
+        state = torch.load(weights, weights_only=True, map_location="cpu")
+        network.to(next(iter(state.values())).dtype).load_state_dict(state)
+    except Exception as error:  # torch raises anything
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"{weights} does not fit the network of {where}: {reason}") from None
     return network.eval(), metadata
+
+
+def _section(content: Mapping[str, Any], name: str, where: str) -> dict[str, Any]:
+    section = content.get(name)
+    if not isinstance(section, dict):
+        raise ModelFileError(
+            f"{where}: expected an object as member '{name}', got {str(section)[:40]}; it is "
+            "written by a training"
+        )
+    return section
+
+
+def _network(config: Mapping[str, Any], where: str) -> LesNetwork:
+    try:
+        return LesNetwork(_NETWORK_CONFIG.validate_python(config))
+    except ValidationError as error:
+        detail = error.errors()[0]
+        key = ".".join(str(part) for part in detail["loc"])
+        text = f"{key}: {detail['msg'].removeprefix('Value error, ')}"
+    except ValueError as error:
+        text = str(error)
+    raise ModelFileError(f"{where}: not the configuration of a network: {text}")
 
 
 def _from_version_1(fields: Mapping[str, Any], network: LesNetwork) -> dict[str, Any]:
@@ -114,4 +153,4 @@ def _from_version_1(fields: Mapping[str, Any], network: LesNetwork) -> dict[str,
 
 def trained_total_charges(directory: str | Path) -> list[float]:
     """Total charges [e] of the structures trained on; empty where the model depends on none."""
-    return list(json.loads((Path(directory) / CONFIG).read_text()).get("total_charges", []))
+    return list(read_json(Path(directory) / CONFIG).get("total_charges", []))

@@ -1,6 +1,7 @@
 """What is written and shown while a training runs."""
 
 import csv
+import io
 import os
 import signal
 import time
@@ -8,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from lammps_les.files import read_text, write_atomically
 from lammps_les.keys import BORN_EFFECTIVE_CHARGES, DIPOLE, ENERGY, FORCES, STRESS, TOTAL_CHARGE
 from lammps_les.training.interruption import Interrupted, Interruptions
 from lammps_les.training.module import SCORE
@@ -70,6 +74,18 @@ class Checkpoint(ModelCheckpoint):
         super().load_state_dict({**state_dict, **moved, **place})
 
 
+class CheckpointFiles(TorchCheckpointIO):
+    """Checkpoints that are on disk whole or not at all."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
+    ) -> None:
+        """Write a checkpoint; called by Lightning."""
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        write_atomically(Path(path), content.getvalue())
+
+
 class MetricsFile(Callback):
     """One row for each validation.
 
@@ -115,23 +131,29 @@ class MetricsFile(Callback):
             self.path.unlink(missing_ok=True)
             return
         columns = list(dict.fromkeys(name for row in rows for name in row))
-        unfinished = self.path.with_suffix(".part")
-        with unfinished.open("w", newline="") as file:
-            writer = csv.DictWriter(file, columns, restval="")
-            writer.writeheader()
-            writer.writerows({**row, "epoch": int(row["epoch"])} for row in rows)
-        os.replace(unfinished, self.path)
+        table = io.StringIO(newline="")
+        writer = csv.DictWriter(table, columns, restval="")
+        writer.writeheader()
+        writer.writerows({**row, "epoch": int(row["epoch"])} for row in rows)
+        write_atomically(self.path, table.getvalue().encode())
 
 
 def read_metrics(path: Path) -> list[dict[str, float]]:
-    """Rows of a metrics file; none where there is no file."""
-    if not path.is_file():
+    """Rows of a metrics file; none where there is no file.
+
+    Raises:
+        ValueError: it cannot be read, or is no table of numbers with a column ``epoch``.
+    """
+    if not path.exists():
         return []
-    with path.open(newline="") as file:
-        return [
-            {name: float(value) for name, value in row.items() if value}
-            for row in csv.DictReader(file)
-        ]
+    table = csv.DictReader(io.StringIO(read_text(path, 1_000_000_000), newline=""))
+    try:
+        rows = [{name: float(value) for name, value in row.items() if value} for row in table]
+    except (ValueError, TypeError, csv.Error) as error:
+        raise ValueError(f"{path}, line {table.line_num}: {error}; remove the file") from None
+    if any("epoch" not in row for row in rows):
+        raise ValueError(f"{path}: a row has no epoch; remove the file")
+    return rows
 
 
 class LiveErrors(Callback):

@@ -14,6 +14,9 @@ from lammps_les.data.structures import Labelled
 from lammps_les.electrostatics import wave_vector_triples
 from lammps_les.keys import DIPOLE, ENERGY, LABELS, QUADRUPOLE, TOTAL_CHARGE, Quantity
 
+_MOST_WAVE_VECTORS = 1e7
+"""Candidates of a cell, of which the sum takes a quarter or less."""
+
 
 def _rows(quantity: Quantity) -> tuple[bool, tuple[int, ...]]:
     per_atom, shape = quantity.shape.startswith("[N"), label_shape(quantity, 1)
@@ -41,6 +44,7 @@ class Frame:
         weight: factor on its part of the loss.
         labels: reference values by name, rows as ``LABEL_SHAPES`` says; the energy [eV] without
             the energies of atoms, the dipole about the mean position.
+        where: file and frame in it, for messages.
     """
 
     positions: Tensor
@@ -53,6 +57,7 @@ class Frame:
     triples: Tensor
     weight: float
     labels: dict[str, Tensor]
+    where: str
 
 
 def make_frame(
@@ -71,6 +76,9 @@ def make_frame(
         cutoff: A, of the network.
         dl: A, real-space resolution of the long-range sum.
         dtype: of all floating-point tensors; everything is computed in float64 before.
+
+    Raises:
+        ValueError: the cell has more wave vectors than can be, or too many neighbors.
     """
     atoms, periodic = structure.atoms, structure.periodic
     positions = atoms.get_positions(wrap=periodic)
@@ -78,6 +86,13 @@ def make_frame(
     edge_index, shifts = neighbor_list(positions, cell.numpy(), periodic, cutoff)
     r = torch.from_numpy(positions)
     vectors = r[edge_index[1]] - r[edge_index[0]] + shifts @ cell
+    candidates = 4.0 * float(torch.linalg.vector_norm(cell, dim=1).prod()) / dl**3
+    if candidates > _MOST_WAVE_VECTORS:
+        raise ValueError(
+            f"{structure.where}: with long_range.dl {dl:g} A the cell has {candidates:.1e} wave "
+            f"vectors to choose from, at most {_MOST_WAVE_VECTORS:.0e} can be; raise dl, or take "
+            "the frame out"
+        )
     triples = wave_vector_triples(cell, dl) if periodic else cell[:0]
     symbols = list(energies_of_atoms)
     values = {
@@ -101,6 +116,7 @@ def make_frame(
         triples=triples.to(dtype),
         weight=structure.weight,
         labels={name: torch.as_tensor(value).to(dtype) for name, value in values.items()},
+        where=structure.where,
     )
 
 
@@ -120,6 +136,7 @@ class Batch:
         frame_of_atom: [N].
         labels: by name; rows of frames that lack the label are zero.
         labelled: [B] by the same names, whether the frame has the label.
+        where: of each frame.
     """
 
     positions: Tensor
@@ -136,6 +153,7 @@ class Batch:
     frame_of_atom: Tensor
     labels: dict[str, Tensor]
     labelled: dict[str, Tensor]
+    where: list[str]
 
     @property
     def atoms_per_frame(self) -> Tensor:
@@ -196,4 +214,5 @@ def join(frames: Sequence[Frame]) -> Batch:
         frame_of_atom=torch.repeat_interleave(torch.arange(len(frames)), torch.tensor(sizes)),
         labels=labels,
         labelled={name: torch.tensor([name in frame.labels for frame in frames]) for name in names},
+        where=[frame.where for frame in frames],
     )

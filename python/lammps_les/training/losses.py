@@ -21,10 +21,12 @@ class Deviation(NamedTuple):
     Attributes:
         values: [M, ...]; energy and total charge per atom.
         weights: [M], weight of the frame of each row.
+        frames: [M], the frame of each row.
     """
 
     values: Tensor
     weights: Tensor
+    frames: Tensor
 
 
 def deviations(
@@ -54,11 +56,21 @@ def deviations(
         difference = predicted[name] - label
         if name in (ENERGY.name, TOTAL_CHARGE.name):
             difference = difference / batch.atoms_per_frame
-        weights = batch.weights
+        frames = torch.arange(len(batch.sizes), device=has.device)
         if per_atom:
-            has, weights = has[batch.frame_of_atom], weights[batch.frame_of_atom]
-        found[name] = Deviation(difference[has], weights[has])
+            has, frames = has[batch.frame_of_atom], batch.frame_of_atom
+        found[name] = Deviation(difference[has], batch.weights[frames[has]], frames[has])
     return found
+
+
+def not_finite(found: Mapping[str, Deviation], batch: Batch) -> str | None:
+    """Quantity, file and frame of the first deviation that is not finite, or None."""
+    for name, deviation in found.items():
+        rows = ~torch.isfinite(deviation.values).reshape(len(deviation.values), -1).all(1)
+        if bool(rows.any()):
+            where = batch.where[int(deviation.frames[rows][0])]
+            return f"the {name.replace('_', ' ')} of {where} is predicted as a number not finite"
+    return None
 
 
 def weighted_mean(deviation: Deviation, kind: str, huber_delta: float) -> Tensor:
@@ -67,7 +79,7 @@ def weighted_mean(deviation: Deviation, kind: str, huber_delta: float) -> Tensor
     The penalty is d^2, or with ``huber`` d^2 up to |d| = delta and 2 delta |d| - delta^2 beyond,
     so that both agree for small deviations.
     """
-    values, weights = deviation
+    values, weights, _ = deviation
     rows = values.reshape(len(values), -1)
     if kind == "huber":
         zero = torch.zeros_like(rows)

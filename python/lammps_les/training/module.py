@@ -19,6 +19,7 @@ from lammps_les.training.losses import (
     Deviation,
     deviations,
     loss_of,
+    not_finite,
     used_quantities,
     weights_at,
 )
@@ -138,15 +139,23 @@ class LesTraining(lightning.LightningModule):
         epoch = self.global_step / self.steps * config.epochs
         weights = weights_at(loss, epoch, config.epochs)
         value = loss_of(found, weights, loss.kind, loss.huber_delta)
-        if not bool(torch.isfinite(value)):
-            raise ValueError(
-                f"the loss is not finite in epoch {self.current_epoch}; lower "
-                "training.learning_rate, or look for broken structures in the data"
-            )
+        self._check_finite("loss", value, found, batch)
         self._idle = not value.requires_grad
         if self._idle:  # no label of the batch counts at present; steps go on
             value = sum((0.0 * p.sum() for p in self.network.parameters()), value.to(self.device))
         return value
+
+    def _check_finite(
+        self, what: str, value: Tensor, found: dict[str, Deviation], batch: Batch
+    ) -> None:
+        """End the training where a number is not finite, with the structure that made it so."""
+        if bool(torch.isfinite(value)):
+            return
+        cause = not_finite(found, batch) or f"of {', '.join(batch.where)} together"
+        raise ValueError(
+            f"the {what} is not finite in epoch {self.current_epoch + 1}: {cause}; lower "
+            "training.learning_rate, or look at the structure in the data"
+        )
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Parameters stay where nothing asks them to move, whatever momentum and decay say."""
@@ -173,6 +182,9 @@ class LesTraining(lightning.LightningModule):
         with torch.enable_grad():
             found = self._deviations(self.average, batch, False)
         self.validation_errors.add(found)
+        squares = [part[0] for part in self.validation_errors.sums.values()]
+        total = torch.stack(squares).sum() if squares else torch.zeros(())
+        self._check_finite("validation score", total, found, batch)
 
     def on_validation_epoch_end(self) -> None:
         """Log errors, and the score by which the best parameters are chosen.

@@ -1,7 +1,7 @@
 """Whether a run may be gone on with: the same configuration, the same data, whole checkpoints."""
 
-import json
 import os
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lammps_les.files import read_json, unreadable
 from lammps_les.training import run_folder as folder_of
 from lammps_les.training.config import RunConfig
 from lammps_les.training.config_file import read_config
@@ -117,7 +118,7 @@ def check_data(config: RunConfig, origin: dict[str, Any], run_folder: Path) -> d
     path = run_folder / folder_of.PROVENANCE
     if not path.is_file():
         return origin
-    earlier = json.loads(path.read_text())
+    earlier = {**read_json(path), "data": _digests(path)}
     before, now = list(earlier["data"].values()), list(origin["data"].values())
     for n, (file, found) in enumerate(origin["data"].items()):
         if found != before[n] if len(before) == len(now) else found not in before:
@@ -129,15 +130,30 @@ def check_data(config: RunConfig, origin: dict[str, Any], run_folder: Path) -> d
 
 def _known_digests(run_folder: Path) -> set[str]:
     path = run_folder / folder_of.PROVENANCE
-    return set(json.loads(path.read_text())["data"].values()) if path.is_file() else set()
+    return set(_digests(path).values()) if path.is_file() else set()
 
 
-def check_checkpoints(run_folder: Path, parameters: Mapping[str, Tensor]) -> int:
+def _digests(provenance: Path) -> dict[str, str]:
+    """SHA-256 of data files by their names."""
+    data = read_json(provenance).get("data")
+    if not isinstance(data, dict) or not all(isinstance(value, str) for value in data.values()):
+        raise ValueError(
+            f"{provenance}: expected an object 'data' with a hash for each file; without the file "
+            "--resume does not look whether the data are still the same"
+        )
+    return data
+
+
+def check_checkpoints(
+    run_folder: Path, parameters: Mapping[str, Tensor], first_look: int = 1
+) -> int:
     """Epochs that the last checkpoint has behind it; 0 where there is none yet.
 
     Args:
         run_folder: of the run.
         parameters: state of the training that is to go on (``LesTraining.state_dict``).
+        first_look: epochs before the first validation: a run that ended between the two files that
+            it writes then begins anew.
 
     Raises:
         ValueError: a checkpoint is damaged or of another network; says what is left to do.
@@ -154,16 +170,19 @@ def check_checkpoints(run_folder: Path, parameters: Mapping[str, Tensor]) -> int
                 else f"{best} is of no use either; train anew in another folder"
             )
             raise ValueError(f"{last} {problem}; {way_out}")
-    elif best.exists() and sound:
+    elif sound and _epoch(best) > first_look:
         raise ValueError(f"{last} is missing; go on from the best weights by `cp {best} {last}`")
     if best.exists() and not sound:
         raise ValueError(
             f"{best} {problem_of(best, parameters)}; remove it to go on from {last.name}: the best "
             "weights are then chosen among those to come"
         )
-    if not last.exists():
-        return 0
-    return int(torch.load(last, map_location="cpu", weights_only=True)["epoch"]) + 1
+    return _epoch(last) if last.exists() else 0
+
+
+def _epoch(checkpoint: Path) -> int:
+    """Epochs that a checkpoint has behind it."""
+    return int(torch.load(checkpoint, map_location="cpu", weights_only=True)["epoch"]) + 1
 
 
 def problem_of(checkpoint: Path, parameters: Mapping[str, Tensor] | None = None) -> str | None:
@@ -173,10 +192,17 @@ def problem_of(checkpoint: Path, parameters: Mapping[str, Tensor] | None = None)
         checkpoint: file.
         parameters: that it should hold, by name; without them only the file is looked at.
     """
+    problem = unreadable(checkpoint)
+    if problem is not None:
+        return problem
     size = os.path.getsize(checkpoint)
     if size == 0:
         return "is empty"
     try:
+        with zipfile.ZipFile(checkpoint) as archive:
+            spoiled = archive.testzip()  # which torch does not look at
+        if spoiled is not None:
+            return f"is damaged ({spoiled} has another checksum than when it was written)"
         content = torch.load(checkpoint, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises anything
         reason = str(error).split("\n")[0].split(". ")[0]
@@ -186,10 +212,12 @@ def problem_of(checkpoint: Path, parameters: Mapping[str, Tensor] | None = None)
     if parameters is None:
         return None
     found = content["state_dict"]
+    if not isinstance(found, dict) or not isinstance(content["epoch"], int):
+        return "is no checkpoint of a training"
     for name in {**parameters, **found}:
         if name not in found or name not in parameters:
             return f"is of another network ({name} is in one of them only)"
-        ours, theirs = tuple(parameters[name].shape), tuple(found[name].shape)
+        ours, theirs = tuple(parameters[name].shape), tuple(getattr(found[name], "shape", ()))
         if ours != theirs:
             return f"is of another network ({name} has shape {theirs}, expected {ours})"
     return None

@@ -1,14 +1,16 @@
 """One training from beginning to end."""
 
-import contextlib
 import logging
+import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import lightning
+from ase.calculators.calculator import CalculatorError
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
@@ -17,10 +19,17 @@ from rich.console import Console
 from torch.utils.data import DataLoader
 
 from lammps_les.training import run_folder as folder_of
-from lammps_les.training.callbacks import Checkpoint, LiveErrors, MetricsFile, StopWhereAsked
+from lammps_les.training.callbacks import (
+    Checkpoint,
+    CheckpointFiles,
+    LiveErrors,
+    MetricsFile,
+    StopWhereAsked,
+)
 from lammps_les.training.config import RunConfig
 from lammps_les.training.frames import Frame, join
 from lammps_les.training.interruption import Interrupted, Interruptions
+from lammps_les.training.lock import locked
 from lammps_les.training.module import SCORE, EpochOrder, LesTraining
 from lammps_les.training.preparation import Prepared, prepare
 from lammps_les.training.resumption import (
@@ -78,11 +87,14 @@ def train(
 
     Raises:
         ValueError: the data are refused; the folder has a run already, or, with ``resume``, none or
-            another one; the loss is not finite.
+            another one; another process trains in it; the loss is not finite; model and weights are
+            written, but plots or report could not be.
+        OSError: a file could not be written; those of before are whole.
         Interrupted: SIGINT or SIGTERM came in before there were weights to make a model of. Later
             ones end the training in order; a second one ends the process.
     """
-    with Interruptions() as interruptions:
+    first = getattr(rank_zero_only, "rank", 0) == 0
+    with Interruptions() as interruptions, locked(run_folder) if first else nullcontext():
         return _train(
             config,
             config_folder,
@@ -92,6 +104,7 @@ def train(
             callbacks,
             note or (lambda text: None),
             interruptions,
+            first,
         )
 
 
@@ -104,8 +117,8 @@ def _train(
     callbacks: Sequence[Callback],
     note: Callable[[str], None],
     interruptions: Interruptions,
+    first: bool,
 ) -> Outcome | None:
-    first = getattr(rank_zero_only, "rank", 0) == 0
     with interruptions.at_once("before the training began"):
         if resume:
             config = with_data_found(config, config_folder, run_folder)
@@ -115,6 +128,7 @@ def _train(
         elif first:
             check_unused(run_folder)
         prepared = prepare(config, config_folder)
+        _check_devices(config, len(prepared.frames["training"]))
     if first:
         for text in prepared.notes:
             note(text)
@@ -159,10 +173,28 @@ def _train(
     for text in later:
         note(text)
     notes += later
-    folder_of.plot_learning_curves(run_folder)
-    errors = folder_of.evaluate_parts(run_folder, config, prepared)
-    folder_of.write_report(run_folder, prepared, origin, errors, notes)
+    try:
+        folder_of.plot_learning_curves(run_folder)
+        errors = folder_of.evaluate_parts(run_folder, config, prepared)
+        folder_of.write_report(run_folder, prepared, origin, errors, notes)
+    except (OSError, ValueError, CalculatorError) as error:
+        raise ValueError(
+            f"weights and model in {run_folder} are written, but not all plots and the report: "
+            f"{error}; --resume makes them anew"
+        ) from None
     return Outcome(run_folder, errors, notes, stopped.signal if stopped else None)
+
+
+def _check_devices(config: RunConfig, n_training: int) -> None:
+    """Refuse more processes than could do anything."""
+    n, cores = config.training.devices, os.cpu_count() or 1
+    if config.training.accelerator != "gpu" and n > cores:
+        raise ValueError(f"training.devices: {n} processes, but this machine has {cores} cores")
+    if n > n_training:
+        raise ValueError(
+            f"training.devices: {n} processes share the structures of an epoch, but there are "
+            f"{n_training} for training"
+        )
 
 
 def _fit(
@@ -185,7 +217,9 @@ def _fit(
     module = LesTraining(prepared.network, prepared.physics, config, options.epochs * per_epoch)
     last = run_folder / folder_of.LAST
     # a run that ended before its first checkpoint goes on from the beginning
-    done = check_checkpoints(run_folder, module.state_dict()) if resume else 0
+    done = 0
+    if resume:
+        done = check_checkpoints(run_folder, module.state_dict(), options.validate_every)
     if done >= options.epochs:
         return done
     with warnings.catch_warnings(), _errors_of_hardware():
@@ -208,6 +242,7 @@ def _fit(
             enable_model_summary=False,
             log_every_n_steps=1,
             logger=TensorBoardLogger(run_folder, name="tensorboard", version=""),
+            plugins=[CheckpointFiles()],
             callbacks=[
                 *callbacks,
                 *_early_stopping(options.patience),
@@ -220,7 +255,7 @@ def _fit(
     return done
 
 
-@contextlib.contextmanager
+@contextmanager
 def _errors_of_hardware() -> Iterator[None]:
     """What Lightning says of devices that are not there, as an error in the configuration."""
     try:

@@ -17,9 +17,10 @@ from torch import Tensor
 
 from lammps_les import __version__
 from lammps_les.analysis.comparison import Comparison, compare
-from lammps_les.analysis.parity import plot_parity
+from lammps_les.analysis.parity import plot_parity, save_figure
 from lammps_les.calculators import LesCalculator
 from lammps_les.data.structures import Labelled
+from lammps_les.files import write_atomically
 from lammps_les.model_file import FORMAT_VERSION, network_section
 from lammps_les.pretrained import WEIGHTS, save_folder
 from lammps_les.training.callbacks import UNITS, read_metrics
@@ -53,7 +54,7 @@ def resolved(config: RunConfig, folder: Path) -> dict[str, Any]:
 
 def write_config(content: Mapping[str, Any], folder: Path) -> None:
     """Write the resolved configuration; ``lammps-les train`` reads it."""
-    (folder / CONFIG).write_text(yaml.safe_dump(dict(content), sort_keys=False))
+    write_atomically(folder / CONFIG, yaml.safe_dump(dict(content), sort_keys=False).encode())
 
 
 def provenance(config: RunConfig, folder: Path, prepared: Prepared) -> dict[str, Any]:
@@ -187,8 +188,7 @@ def plot_learning_curves(folder: Path) -> None:
         axis.set_ylabel(f"RMSE [{unit}]")
         axis.set_title(name.replace("_", " "))
         axis.legend(frameon=False)
-    figure.savefig(folder / "learning-curves.png", dpi=150)
-    pyplot.close(figure)
+    save_figure(figure, folder / "learning-curves.png")
 
 
 def evaluate_parts(
@@ -271,9 +271,9 @@ def write_report(
     if notes:
         remarks = [f"- {note}" for note in notes if not note.startswith(WARNING)]
         lines += ["", "## Notes", "", *remarks]
-    (folder / REPORT).write_text("\n".join(lines) + "\n")
+    write_atomically(folder / REPORT, ("\n".join(lines) + "\n").encode())
 
 
 def write_provenance(origin: Mapping[str, Any], folder: Path) -> None:
     """Write provenance.json."""
-    (folder / PROVENANCE).write_text(json.dumps(origin, indent=2) + "\n")
+    write_atomically(folder / PROVENANCE, (json.dumps(origin, indent=2) + "\n").encode())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from lammps_les.pretrained import WEIGHTS
+from lammps_les.pretrained import WEIGHTS, load_folder
 from lammps_les.training import run_folder as folder_of
 from lammps_les.training.config_file import read_config
 from lammps_les.training.preparation import prepare
@@ -74,6 +74,12 @@ def _is_unfinished(path: Path) -> bool:
         return True
     if not best.is_file() or problem_of(best) is not None:
         return False
-    written = torch.load(weights, map_location="cpu", weights_only=True)
+    try:
+        written = load_folder(path)[0].state_dict()
+    except ValueError:  # ended between the two files that are written then
+        return True
     reached = folder_of.averages(best)
-    return any(not torch.equal(reached[name], value) for name, value in written.items())
+    return any(
+        name not in reached or not torch.equal(reached[name], value)
+        for name, value in written.items()
+    )
