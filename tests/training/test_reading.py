@@ -1,6 +1,7 @@
 """Files of structures that are damaged: the message names frame and line."""
 
 import gzip
+import os
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,10 @@ def joined(lines: list[str], case: str) -> str:
             return "".join([*lines[:8], lines[8].replace("1.00000000", "**********"), *lines[9:]])
         case "element":
             return "".join([*lines[:8], lines[8].replace("H ", "Hx"), *lines[9:]])
+        case "bytes":
+            return "".join([*lines[:7], "\udcff", *lines[7:]])
+        case "digits":
+            return "".join([*lines[:15], "9" * 5000 + "\n", *lines[16:]])
         case "header":
             return "".join([*lines[:15], "3.0\n", *lines[16:]])
     raise AssertionError(case)
@@ -72,15 +77,18 @@ def joined(lines: list[str], case: str) -> str:
         ("empty line", "frame 2, line 11 is empty, but line 12 is not"),
         ("overflow", r"frame 1, line 9: '\*+' is no value of forces"),
         ("element", "frame 1, line 9: 'Hx' is no element"),
+        ("bytes", "line 8: expected text in UTF-8"),
+        ("digits", "frame 3, line 16: expected the number of atoms, got '9{40}'"),
         ("header", r"frame 3, line 16: expected the number of atoms, got '3\.0'"),
     ],
 )
 def test_a_damaged_file_is_refused_with_frame_and_line(tmp_path, lines, case, message):
     path = tmp_path / "data.xyz"
-    path.write_text(joined(lines, case))
+    path.write_text(joined(lines, case), errors="surrogateescape")
     with pytest.raises(ValueError, match=rf"data\.xyz cannot be read as structures: {message}"):
         read_frames(path)
-    assert [n for n, _ in read_frames(path, ":1")] == [0]  # what is asked for is whole
+    if case != "bytes":
+        assert [n for n, _ in read_frames(path, ":1")] == [0]  # what is asked for is whole
 
 
 def test_quotation_marks_inside_others_are_text(tmp_path, lines):
@@ -96,6 +104,28 @@ def test_files_that_end_in_empty_lines_or_are_compressed(tmp_path, lines):
         file.write("".join(lines[:8]))
     with pytest.raises(ValueError, match="frame 1, line 6: it has 3 atoms"):
         read_frames(tmp_path / "data.xyz.gz")
+
+
+def test_files_that_are_none(tmp_path, lines):
+    """Whatever may be behind a name; frames that no file has."""
+    (tmp_path / "data.xyz").write_text("".join(lines))
+    (tmp_path / "folder.xyz").mkdir()
+    os.mkfifo(tmp_path / "pipe.xyz")
+    (tmp_path / "cut.xyz.gz").write_bytes(gzip.compress("".join(lines).encode())[:-40])
+    for name, index, message in (
+        ("none.xyz", ":", "does not exist"),
+        ("folder.xyz", ":", "is a folder; expected a file"),
+        ("pipe.xyz", ":", "is no regular file"),
+        ("data.xyz/inside.xyz", ":", "does not exist"),
+        ("a\0b", ":", "cannot be read: embedded null byte"),
+        ("cut.xyz.gz", ":", "EOFError"),
+        ("data.xyz", "::0", "frames '::0' are none; expected a number or begin:end:step"),
+        ("data.xyz", "a:b", "frames 'a:b' are none"),
+        ("data.xyz", "7:", "holds no structures"),
+    ):
+        with pytest.raises(ValueError, match=name.split(".")[0]) as error:
+            read_frames(tmp_path / name, index)
+        assert message in str(error.value)
 
 
 def test_another_format_names_the_frame(tmp_path):

@@ -31,15 +31,21 @@ def read_frames(path: str | Path, index: str = ":") -> list[tuple[int, Atoms]]:
     problem = unreadable(path)
     if problem:
         raise ValueError(f"{path} cannot be read as structures: the file {problem}")
-    chosen = string2index(index)
+    try:
+        chosen = string2index(index)
+        if isinstance(chosen, slice):
+            chosen.indices(1)
+    except ValueError as error:
+        raise ValueError(
+            f"{path}: frames '{index}' are none; expected a number or begin:end:step ({error})"
+        ) from None
     try:
         is_xyz = filetype(str(path)) == "extxyz"
     except Exception:  # of an unknown format; reading says so better
         is_xyz = False
     if is_xyz:
         end = chosen.stop if isinstance(chosen, slice) else None
-        for _ in _blocks(path, end if end is not None and end > 0 else None):
-            pass  # it has the lines that it promises
+        _check_lines(path, end if end is not None and end > 0 else None)
     try:
         frames = list(_numbered(path, chosen))
     except Exception as error:  # ASE's readers raise anything
@@ -49,6 +55,31 @@ def read_frames(path: str | Path, index: str = ":") -> list[tuple[int, Atoms]]:
     if not frames:
         raise ValueError(f"{path} holds no structures (asked for frames {index})")
     return frames
+
+
+def _check_lines(path: Path, end: int | None) -> None:
+    """Refuse an XYZ file that has not the lines that it promises, or other bytes than text."""
+    try:
+        for _ in _blocks(path, end):
+            pass
+    except UnicodeDecodeError:
+        with open_with_compression(str(path), "rb") as file:
+            at = next(n for n, line in enumerate(file, start=1) if _is_no_text(line))
+        raise ValueError(
+            f"{path} cannot be read as structures: line {at}: expected text in UTF-8"
+        ) from None
+    except ValueError:
+        raise
+    except Exception as error:  # a compressed file that is damaged
+        raise ValueError(f"{path} cannot be read as structures: {_said(error)}") from None
+
+
+def _is_no_text(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return True
+    return False
 
 
 def _numbered(path: Path, chosen: int | slice | str) -> Iterator[tuple[int, Atoms]]:
@@ -96,7 +127,7 @@ def _blocks(path: Path, end: int | None = None) -> Iterator[_Block]:
                 if rest is not None:
                     raise ValueError(f"{where} is empty, but line {rest[0]} is not; take it out")
                 return
-            if not header.strip().isdecimal():
+            if not header.strip().isdecimal() or len(header.strip()) > 12:
                 raise ValueError(
                     f"{where}: expected the number of atoms, got '{header.strip()[:40]}'"
                 )

@@ -91,7 +91,8 @@ def _describe(detail: Any, loc: tuple[Any, ...]) -> str:
         if key in RENAMED:
             return f"key '{key}' is now '{RENAMED[key]}'"
         allowed = _keys_at(RunConfig, loc[:-1])
-        return f"unknown key '{key}'{nearest(loc[-1], allowed)} Allowed: {', '.join(allowed)}"
+        known = f"{nearest(loc[-1], allowed)} Allowed: {', '.join(allowed)}"
+        return f"unknown key {_quoted(key)}{known}"
     if kind == "missing":
         return f"key '{key}' is missing"
     message = detail["msg"].removeprefix("Value error, ")
@@ -108,7 +109,7 @@ def _describe(detail: Any, loc: tuple[Any, ...]) -> str:
 def _quoted(value: Any) -> str:
     """A value in the message: in one line, and not at any length."""
     text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _split_expected(text: str) -> list[str]:
