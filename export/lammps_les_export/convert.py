@@ -23,7 +23,7 @@ from lammps_les.model_file import (
     checked_dielectric,
     network_section,
 )
-from lammps_les_export.adapters import ImportedModel, read_cace
+from lammps_les_export.adapters import ImportedModel, UnsupportedModelError, read_cace
 from lammps_les_export.charge_sign import (
     ADVICE,
     UndecidedError,
@@ -82,14 +82,23 @@ def import_model(path: str | Path) -> ImportedModel:
             f"{path} is a checkpoint of a training; export its run folder, {path.parent}: the best "
             "weights are taken, whether the training has ended or not"
         )
-    if zipfile.is_zipfile(path):
+    if _is_model_file(path):
+        raise ModelFileError(
+            f"{path} is a model file already (`lammps-les info` shows it); to make a new one, "
+            "export what it was made of"
+        )
+    try:
+        return read_cace(path)
+    except UnsupportedModelError as error:
+        raise UnsupportedModelError(f"{path}: {error}") from None
+
+
+def _is_model_file(path: Path) -> bool:
+    try:
         with zipfile.ZipFile(path) as archive:
-            if any(name.endswith(f"/extra/{METADATA_FILE}") for name in archive.namelist()):
-                raise ModelFileError(
-                    f"{path} is a model file already (`lammps-les info` shows it); to make a new "
-                    "one, export what it was made of"
-                )
-    return read_cace(path)
+            return any(name.endswith(f"/extra/{METADATA_FILE}") for name in archive.namelist())
+    except Exception:  # of what is no archive, or a damaged one
+        return False
 
 
 def _from_folder(folder: Path) -> ImportedModel:

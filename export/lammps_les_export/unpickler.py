@@ -7,6 +7,7 @@ packages, made for this one reading, and stand-ins for what a stored model refer
 them. Any other name ends the reading before it begins. None of these packages is imported.
 """
 
+import contextlib
 import pickle
 import pickletools
 import re
@@ -180,11 +181,12 @@ def load_pickle(path: str | Path) -> Any:
             nothing was run. Or it is damaged.
         ValueError: not a zip archive.
     """
-    if not zipfile.is_zipfile(path):
-        raise ValueError(
-            f"{path} is not a zip archive as torch.save writes it since version 1.6; load it with "
-            "the program that wrote it, if you trust the file, and save it again"
-        )
+    with contextlib.suppress(zipfile.BadZipFile):  # of a damaged one, as is said below
+        if not zipfile.is_zipfile(path):
+            raise ValueError(
+                f"{path} is not a zip archive as torch.save writes it since version 1.6; load it "
+                "with the program that wrote it, if you trust the file, and save it again"
+            )
     others = torch.serialization.get_safe_globals()  # another package's would shadow a stub
     torch.serialization.clear_safe_globals()
     try:

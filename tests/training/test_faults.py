@@ -223,11 +223,15 @@ def test_what_would_take_too_much_is_refused(config, monkeypatch, changes, messa
         ("metrics.csv", b"epoch,a\n1,x\n", "metrics.csv, line 2: could not convert string to"),
         ("metrics.csv", b"a\n1\n", "metrics.csv: a row has no epoch; remove the file"),
         ("config.yaml", b"data: [", "config.yaml, line 1: is not YAML"),
+        ("best.ckpt", None, "best.ckpt is missing, and there is nothing left to train: `cp "),
+        ("config.yaml", None, "holds no run that could be resumed: config.yaml does not exist"),
         ("last.ckpt", b"", "last.ckpt is empty; go on from the best weights by `cp "),
     ],
 )
 def test_a_damaged_file_of_a_run_is_named(ended, name, content, message):
-    (ended / "run" / name).write_bytes(content)
+    (ended / "run" / name).unlink()
+    if content is not None:
+        (ended / "run" / name).write_bytes(content)
     assert message in refused(ended / "run.yaml", "--resume")
 
 

@@ -165,7 +165,7 @@ class LongRangeSection(Section):
     """
 
     sigma: Annotated[float, within(0.1, 20.0)] = 1.0
-    dl: Annotated[float, within(0.1, 20.0)] = 2.0
+    dl: Annotated[float, within(0.1, 50.0)] = 2.0
     norm: Annotated[float, within(1e-6, 1e6)] = NORM_COULOMB
     remove_self: bool = True
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lammps_les.files import read_json, unreadable
 from lammps_les.training import run_folder as folder_of
+from lammps_les.training.callbacks import read_metrics
 from lammps_les.training.config import RunConfig
 from lammps_les.training.config_file import read_config
 
@@ -65,10 +66,9 @@ def check_same(content: Mapping[str, Any], run_folder: Path) -> None:
         ValueError: no run there, or a key that differs; says which, and from what to what.
     """
     path = run_folder / folder_of.CONFIG
-    if not path.is_file():
-        raise ValueError(
-            f"{run_folder} holds no run that could be resumed ({path.name} is missing)"
-        )
+    problem = unreadable(path)
+    if problem:
+        raise ValueError(f"{run_folder} holds no run that could be resumed: {path.name} {problem}")
     earlier = _flat(_placeless(folder_of.resolved(read_config(path), run_folder)))
     now = _flat(_placeless(content))
     keys = [key for key in {**earlier, **now} if earlier.get(key) != now.get(key)]
@@ -116,7 +116,7 @@ def check_data(config: RunConfig, origin: dict[str, Any], run_folder: Path) -> d
         ValueError: data, or what the run started from, were others.
     """
     path = run_folder / folder_of.PROVENANCE
-    if not path.is_file():
+    if not path.exists():
         return origin
     earlier = {**read_json(path), "data": _digests(path)}
     before, now = list(earlier["data"].values()), list(origin["data"].values())
@@ -130,7 +130,7 @@ def check_data(config: RunConfig, origin: dict[str, Any], run_folder: Path) -> d
 
 def _known_digests(run_folder: Path) -> set[str]:
     path = run_folder / folder_of.PROVENANCE
-    return set(_digests(path).values()) if path.is_file() else set()
+    return set(_digests(path).values()) if path.exists() else set()
 
 
 def _digests(provenance: Path) -> dict[str, str]:
@@ -170,7 +170,7 @@ def check_checkpoints(
                 else f"{best} is of no use either; train anew in another folder"
             )
             raise ValueError(f"{last} {problem}; {way_out}")
-    elif sound and _epoch(best) > first_look:
+    elif sound and max(_epoch(best), *_epochs_written(run_folder)) > first_look:
         raise ValueError(f"{last} is missing; go on from the best weights by `cp {best} {last}`")
     if best.exists() and not sound:
         raise ValueError(
@@ -178,6 +178,10 @@ def check_checkpoints(
             "weights are then chosen among those to come"
         )
     return _epoch(last) if last.exists() else 0
+
+
+def _epochs_written(run_folder: Path) -> list[int]:
+    return [0, *(int(row["epoch"]) for row in read_metrics(run_folder / folder_of.METRICS))]
 
 
 def _epoch(checkpoint: Path) -> int:

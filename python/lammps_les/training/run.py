@@ -221,6 +221,12 @@ def _fit(
     if resume:
         done = check_checkpoints(run_folder, module.state_dict(), options.validate_every)
     if done >= options.epochs:
+        best = run_folder / folder_of.BEST
+        if not best.exists():
+            raise ValueError(
+                f"{best} is missing, and there is nothing left to train: `cp {last} {best}` takes "
+                "the last weights, more training.epochs choose among those to come"
+            )
         return done
     with warnings.catch_warnings(), _errors_of_hardware():
         warnings.filterwarnings("ignore", module="lightning")
