@@ -73,14 +73,14 @@ Directory find_directory(const Archive &archive, std::string_view bytes)
 uint32_t crc32(std::string_view bytes, uint32_t before)
 {
   uint32_t crc = ~before;
-  const char *at = bytes.data(), *const end = at + bytes.size();
-  for (; end - at >= 8; at += 8) {
-    uint32_t byte[8];
-    for (int n = 0; n < 8; n++) byte[n] = static_cast<unsigned char>(at[n]) ^ (n < 4 ? (crc >> (8 * n)) & 255 : 0);
+  size_t at = 0;
+  for (; bytes.size() - at >= 8; at += 8) {
+    const uint32_t low = number<uint32_t>(bytes, at) ^ crc, high = number<uint32_t>(bytes, at + 4);
     crc = 0;
-    for (int n = 0; n < 8; n++) crc ^= CRC_TABLES[7 - n][byte[n]];
+    for (int n = 0; n < 4; n++)
+      crc ^= CRC_TABLES[7 - n][(low >> (8 * n)) & 255] ^ CRC_TABLES[3 - n][(high >> (8 * n)) & 255];
   }
-  for (; at < end; at++) crc = (crc >> 8) ^ CRC_TABLES[0][(crc ^ static_cast<unsigned char>(*at)) & 255];
+  for (; at < bytes.size(); at++) crc = (crc >> 8) ^ CRC_TABLES[0][(crc ^ static_cast<unsigned char>(bytes[at])) & 255];
   return ~crc;
 }
 
