@@ -333,7 +333,9 @@ def test_wrong_input_is_one_line(tmp_path, toy_model):
     helium = tmp_path / "helium.xyz"
     ase.io.write(helium, Atoms("He"), format="extxyz")
     fine, broken = Atoms("H", info={"energy": 1.0}), Atoms("H", info={"energy": float("nan")})
-    nan, far, one_place = (tmp_path / f"{name}.xyz" for name in ("nan", "far", "one_place"))
+    names = ("nan", "far", "one_place", "huge")
+    nan, far, one_place, huge = (tmp_path / f"{name}.xyz" for name in names)
+    ase.io.write(huge, Atoms("H", info={"energy": 1e300}), format="extxyz")
     ase.io.write(far, [fine, Atoms("H2", [[0, 0, 0], [1e20, 0, 0]])], format="extxyz")
     ase.io.write(one_place, [fine, Atoms("H2")], format="extxyz")
     ase.io.write(nan, [fine, broken], format="extxyz")
@@ -342,6 +344,7 @@ def test_wrong_input_is_one_line(tmp_path, toy_model):
         (toy_model("linear"), tmp_path / "broken.xyz"): "cannot be read as structures",
         (tmp_path / "none.pt", helium): "none.pt does not exist",
         (toy_model("linear"), nan): "structure 1 of those compared: label 'energy': energy holds a",
+        (toy_model("linear"), huge): "energy of 1e+300 eV; expected at most 1e+07",
         (toy_model("linear"), far): "far.xyz, frame 1: the position of atom 1 is 1e+20 0 0 A",
         (
             toy_model("linear"),

@@ -10,12 +10,26 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from lammps_les.keys import (
     BORN_EFFECTIVE_CHARGES,
     DIPOLE,
+    ENERGY,
+    FORCES,
     LABELS,
     QUADRUPOLE,
     STRESS,
+    TOTAL_CHARGE,
     VIRIAL,
     Quantity,
 )
+
+_LIMITS = {
+    ENERGY: 1e7,
+    FORCES: 1e9,
+    STRESS: 1e6,
+    BORN_EFFECTIVE_CHARGES: 1e4,
+    DIPOLE: 1e6,
+    QUADRUPOLE: 1e9,
+}
+"""Largest value of a component, of the energy per atom: far beyond all electrons of uranium, and
+beyond stresses in other units, which have a remark of their own."""
 
 
 def label(
@@ -78,7 +92,7 @@ def read_labels(
         r_first: as for :func:`label`.
 
     Raises:
-        ValueError: as of :func:`label`.
+        ValueError: as of :func:`label`; or a value that is larger than any calculation gives.
     """
     keys, without = keys or {}, without_meaning(atoms)
     values = {
@@ -90,7 +104,22 @@ def read_labels(
         virial = label(atoms, VIRIAL, keys.get(VIRIAL.name))
         if virial is not None:
             values[STRESS.name] = -virial / atoms.get_volume()
-    return {name: value for name, value in values.items() if value is not None}
+    found = {name: value for name, value in values.items() if value is not None}
+    _check_sizes(atoms, found)
+    return found
+
+
+def _check_sizes(atoms: Atoms, labels: Mapping[str, np.ndarray]) -> None:
+    """Refuse labels of a size that no calculation gives."""
+    electrons = float(atoms.numbers.sum())
+    limits = {**_LIMITS, ENERGY: _LIMITS[ENERGY] * len(atoms), TOTAL_CHARGE: electrons}
+    for quantity, limit in limits.items():
+        largest = float(np.abs(labels.get(quantity.name, 0.0)).max(initial=0.0))
+        if largest > limit:
+            raise ValueError(
+                f"{quantity.name.replace('_', ' ')} of {largest:.4g} {quantity.unit}; expected at "
+                f"most {limit:.4g}: take the frame out, or correct the label or its unit"
+            )
 
 
 def has_label(atoms: Atoms, key: str) -> bool:

@@ -10,26 +10,9 @@ from ase import Atoms
 from lammps_les.data.geometry import check_structure
 from lammps_les.data.labels import read_labels
 from lammps_les.data.reading import read_frames
-from lammps_les.keys import (
-    BORN_EFFECTIVE_CHARGES,
-    DIPOLE,
-    ENERGY,
-    FORCES,
-    QUADRUPOLE,
-    STRESS,
-    TOTAL_CHARGE,
-)
+from lammps_les.keys import FORCES, TOTAL_CHARGE
 
 _IF_REAL = "; take the frame out, or {} if that is real"
-_LIMITS = {
-    ENERGY: 1e7,
-    STRESS: 1e6,
-    BORN_EFFECTIVE_CHARGES: 1e4,
-    DIPOLE: 1e6,
-    QUADRUPOLE: 1e9,
-}
-"""Largest value of a component, of the energy per atom: far beyond all electrons of uranium, and
-beyond stresses in other units, which have a remark of their own."""
 
 
 class Labelled(NamedTuple):
@@ -122,30 +105,20 @@ def read_labelled(
         try:
             check_structure(atoms, min_distance, _IF_REAL.format("lower data.min_distance"))
             labels = read_labels(atoms, keys, r_first)
-            _check_sizes(atoms, labels, max_force)
+            _check_forces(labels, max_force)
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from None
         found.append(Labelled(atoms, labels, weight, where))
     return found
 
 
-def _check_sizes(atoms: Atoms, labels: Mapping[str, np.ndarray], max_force: float) -> None:
-    """Refuse labels of a size that no calculation gives."""
+def _check_forces(labels: Mapping[str, np.ndarray], max_force: float) -> None:
     if FORCES.name in labels:
         largest = float(np.abs(labels[FORCES.name]).max())
         if largest > max_force:
             raise ValueError(
                 f"a force component is {largest:.4g} eV/A, more than data.max_force "
                 f"({max_force:g}){_IF_REAL.format('raise max_force')}"
-            )
-    electrons = float(atoms.numbers.sum())
-    limits = {**_LIMITS, ENERGY: _LIMITS[ENERGY] * len(atoms), TOTAL_CHARGE: electrons}
-    for quantity, limit in limits.items():
-        largest = float(np.abs(labels.get(quantity.name, 0.0)).max())
-        if largest > limit:
-            raise ValueError(
-                f"{quantity.name.replace('_', ' ')} of {largest:.4g} {quantity.unit}; expected at "
-                f"most {limit:.4g}: take the frame out, or correct the label or its unit"
             )
 
 

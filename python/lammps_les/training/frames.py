@@ -83,7 +83,10 @@ def make_frame(
     atoms, periodic = structure.atoms, structure.periodic
     positions = atoms.get_positions(wrap=periodic)
     cell = torch.from_numpy(atoms.cell.array if periodic else np.zeros((3, 3)))
-    edge_index, shifts = neighbor_list(positions, cell.numpy(), periodic, cutoff)
+    try:
+        edge_index, shifts = neighbor_list(positions, cell.numpy(), periodic, cutoff)
+    except ValueError as error:
+        raise ValueError(f"{structure.where}: {error}") from None
     r = torch.from_numpy(positions)
     vectors = r[edge_index[1]] - r[edge_index[0]] + shifts @ cell
     candidates = 4.0 * float(torch.linalg.vector_norm(cell, dim=1).prod()) / dl**3

@@ -128,7 +128,7 @@ def _train(
         elif first:
             check_unused(run_folder)
         prepared = prepare(config, config_folder)
-        _check_devices(config, len(prepared.frames["training"]))
+    _check_devices(config, len(prepared.frames["training"]))
     if first:
         for text in prepared.notes:
             note(text)
