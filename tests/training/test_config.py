@@ -96,7 +96,7 @@ def refused(tmp_path: Path, text: str) -> str:
             REPRESENTATION + "    cutoff: .inf\n",
             "expected a number from 0.5 to 50, got inf",
         ),
-        (REPRESENTATION + "    embedding_size: 0\n", "expected a whole number from 1 to 64, got 0"),
+        (REPRESENTATION + "    embedding_size: 0\n", "expected a whole number from 1 to 16, got 0"),
         (REPRESENTATION + "    n_bessel: 0\n", "n_bessel': expected a whole number from 1 to 100,"),
         (REPRESENTATION + "    n_radial: 0\n", "n_radial': expected a whole number from 1 to 100,"),
         (REPRESENTATION + "    max_l: -1\n", "max_l': expected a whole number from 0 to 10, got"),
@@ -182,9 +182,13 @@ BOMB = "a: &a [1, 1]\n" + "".join(
             "is 9; got 10",
         ),
         (
-            REPRESENTATION + "    embedding_size: 40\n",
-            "line 5: key 'network.representation': embedding_size 40, n_radial 12, max_l 3 and "
-            "max_nu 3 make 115200 features of an atom, at most 20000 can be; lower one of them",
+            REPRESENTATION + "    embedding_size: 10\n    n_radial: 90\n",
+            "line 5: key 'network.representation': embedding_size 10, n_radial 90, max_l 3 and "
+            "max_nu 3 make 54000 invariants of an atom, at most 20000 can be; lower one of them",
+        ),
+        (
+            REPRESENTATION + "    embedding_size: 16\n    max_l: 10\n    max_nu: 1\n",
+            "make 878592 components of the A basis of an atom, at most 100000 can be",
         ),
     ],
 )

@@ -13,8 +13,8 @@ from pydantic import AfterValidator, Field, ValidationError, WrapValidator
 
 from lammps_les.models.angular import invariant_labels
 
-_MOST_FEATURES = 20_000
-"""Of an atom and a layer; published networks have some thousand at most."""
+_MOST_FEATURES, _MOST_COMPONENTS = 20_000, 100_000
+"""Invariants, and numbers of the A basis, of an atom and a layer; some thousand are usual."""
 
 
 def within(low: float, high: float, zero: bool = True) -> WrapValidator:
@@ -102,7 +102,7 @@ class RepresentationConfig:
     """
 
     cutoff: Annotated[float, within(0.5, 50.0)] = 4.5
-    embedding_size: Annotated[int, within(1, 64)] = 2
+    embedding_size: Annotated[int, within(1, 16)] = 2
     n_bessel: Annotated[int, within(1, 100)] = 6
     n_radial: Annotated[int, within(1, 100)] = 12
     max_l: Annotated[int, within(0, 10)] = 3
@@ -115,13 +115,19 @@ class RepresentationConfig:
     embed_total_charge: bool = False
 
     def __post_init__(self) -> None:
-        n = len(invariant_labels(self.max_l, self.max_nu)) * self.n_radial * self.embedding_size**2
-        if n > _MOST_FEATURES:
-            raise ValueError(
-                f"embedding_size {self.embedding_size}, n_radial {self.n_radial}, max_l "
-                f"{self.max_l} and max_nu {self.max_nu} make {n} features of an atom, at most "
-                f"{_MOST_FEATURES} can be; lower one of them"
-            )
+        each, high = self.n_radial * self.embedding_size**2, self.max_l
+        features = len(invariant_labels(high, self.max_nu)) * each
+        components = (high + 1) * (high + 2) * (high + 3) // 6 * each
+        for n, most, what in (
+            (features, _MOST_FEATURES, "invariants"),
+            (components, _MOST_COMPONENTS, "components of the A basis"),
+        ):
+            if n > most:
+                raise ValueError(
+                    f"embedding_size {self.embedding_size}, n_radial {self.n_radial}, max_l {high} "
+                    f"and max_nu {self.max_nu} make {n} {what} of an atom, at most {most} can be; "
+                    "lower one of them"
+                )
 
 
 @dataclass(frozen=True)
