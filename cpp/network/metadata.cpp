@@ -236,8 +236,7 @@ void read_response(const Reader &reader, Metadata::Response &r)
     reader.outside("epsilon_inf", reader.at("epsilon_inf"),
                    {Metadata::Response::SMALLEST_EPSILON, Metadata::Response::LARGEST_EPSILON});
   const auto known = std::find(BORN_FORMS.begin(), BORN_FORMS.end(), form);
-  reader.require(known != BORN_FORMS.end(),
-                 "has response.bec_form " + shown(form) + " (local or phase expected)");
+  reader.require(known != BORN_FORMS.end(), "has response.bec_form " + shown(form) + " (local or phase expected)");
   r.bec_form = static_cast<BornForm>(known - BORN_FORMS.begin());
 }
 

@@ -165,19 +165,3 @@ def test_fields_and_shares_of_no_atoms_and_of_no_channels() -> None:
         none = solver(kind).apply(positions, one[:, :0])
         assert none.values.shape == (len(positions), 0, 1)
         np.testing.assert_array_equal(none.virial.numpy(), np.zeros((3, 3)))
-
-
-@pytest.mark.parametrize(
-    ("kind", "length", "text"),
-    [
-        ("direct", 1000.0, r"1000 A\) has 6.8\d*e\+08 wave vectors up to 2 pi/dl"),
-        ("direct", 1e300, "wave vectors up to 2 pi/dl"),
-        ("mesh", 5000.0, r"mesh points every 0\.\d+ A, where at most 1e\+10 fit into memory"),
-    ],
-)
-def test_what_does_not_fit_is_refused_before_it_is_made(
-    kind: str, length: float, text: str
-) -> None:
-    cell = length * torch.eye(3, dtype=torch.float64)
-    with pytest.raises(RuntimeError, match=text):
-        _core.Solver(kind, cell, **CONSTANTS | {"dl": 1.8}, mesh_accuracy=1e-6)

@@ -94,8 +94,8 @@ def test_values_of_all_keywords(system: Path, toy_model: Callable[..., Path]) ->
     cases[f"{STYLE} epsilon_inf 2.1 2.2 1.9 0.1 0 -0.2 bec phase"] = None
     for value in TENSORS:
         cases[f"{STYLE} epsilon_inf {value} bec phase"] = (
-            f"{STYLE}: keyword 'epsilon_inf' expects a number from 0.1 to 1000, or six, XX YY ZZ XY "
-            f"XZ YZ, of a tensor with such eigenvalues, not '{value.removesuffix(' nan')}'"
+            f"{STYLE}: keyword 'epsilon_inf' expects a number from 0.1 to 1000, or six, XX YY ZZ "
+            f"XY XZ YZ, of a tensor with such eigenvalues, not '{value.removesuffix(' nan')}'"
         )
     for value in DEVICES:
         cases[f"{STYLE} device {value}"] = "keyword 'device' expects cuda:N with a number N from 0"
