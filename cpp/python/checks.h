@@ -73,6 +73,17 @@ inline torch::Tensor checked(const std::string &name, const torch::Tensor &t, co
   return values.is_inference() ? values.clone() : values;
 }
 
+// Positions, or vectors between them, [n, 3] f64: beyond such lengths, a place in a cell is rounding.
+inline torch::Tensor checked_lengths(const std::string &name, const torch::Tensor &t, int64_t n,
+                                     const torch::Device &device)
+{
+  constexpr double LONGEST = 1e8;    // A
+  const torch::Tensor r = checked(name, t, {torch::kFloat64}, {n, 3}, device);
+  const double longest = r.numel() > 0 ? r.abs().max().item<double>() : 0.0;
+  if (!(longest <= LONGEST)) refuse(name, "lengths up to 1e8 A", longest);
+  return r;
+}
+
 // The device of a tensor that others are to share.
 inline torch::Device checked_device(const std::string &name, const torch::Device &device)
 {

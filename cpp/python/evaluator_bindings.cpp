@@ -46,12 +46,11 @@ les::Graph graph_of(const les::Network &network, const Tensor &positions, int64_
   const auto &about = network.metadata().network;
   const torch::Device device = network.device();
   les::Graph graph;
-  graph.positions = les::checked("positions", positions, {torch::kFloat64}, {-1, 3}, device);
+  graph.positions = les::checked_lengths("positions", positions, -1, device);
   const int64_t n = graph.positions.size(0);
   graph.species = les::checked("species", species, {torch::kInt64}, {n}, device);
   graph.edge_index = les::checked("edge_index", edge_index, {torch::kInt64}, {2, -1}, device);
-  graph.edge_vectors =
-      les::checked("edge_vectors", edge_vectors, {torch::kFloat64}, {graph.edge_index.size(1), 3}, device);
+  graph.edge_vectors = les::checked_lengths("edge_vectors", edge_vectors, graph.edge_index.size(1), device);
   if (n_owned < 0 || n_owned > n || (n_owned < n && about.pieces() > 1))
     les::refuse("n_owned",
                 "the number of atoms, or fewer for a network of one piece; of " + std::to_string(n) + " atoms",

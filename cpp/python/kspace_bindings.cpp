@@ -36,7 +36,7 @@ struct Atoms {
 
   Atoms(const Tensor &r, const std::string &name, const Tensor &s, bool with_components)
   {
-    positions = les::checked("positions", r, {torch::kFloat64}, {-1, 3}, les::checked_device("positions", r.device()));
+    positions = les::checked_lengths("positions", r, -1, les::checked_device("positions", r.device()));
     std::vector<int64_t> shape{r.size(0), -1};
     if (with_components) shape.push_back(-1);
     sources = les::checked(name, s, les::FLOATS, shape, r.device());
