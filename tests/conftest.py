@@ -23,12 +23,14 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def toy_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Path of a toy model file by name and dtype; the toys are listed in models/generate.py."""
-    from generate import write_toy_models
+    from generate import write_toy_model
 
     directory = tmp_path_factory.mktemp("toy_models")
-    write_toy_models(directory)
 
     def path(name: str, dtype: str = "float64") -> Path:
-        return directory / f"{name}-{dtype}.pt"
+        file = directory / f"{name}-{dtype}.pt"
+        if not file.exists():
+            write_toy_model(file, name, dtype)
+        return file
 
     return path

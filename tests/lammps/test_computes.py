@@ -19,19 +19,19 @@ from lammps_les.model_file import load_model
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 
-def reference(path: Path, atoms: Atoms) -> dict[str, np.ndarray]:
+def reference(path: Path, atoms: Atoms, form: str = "local") -> dict[str, np.ndarray]:
     """Energy, its parts, forces, stress, charges [e], potentials [V], Born effective charges."""
     module, about = load_model(path)
     periodic = bool(atoms.pbc.all())
     positions, cell = torch.tensor(atoms.positions), torch.tensor(atoms.cell.array)
     species = torch.tensor([about.network.species.index(s) for s in atoms.symbols])
     edges = neighbor_list(atoms.positions, atoms.cell.array, periodic, about.network.cutoff)
-    result = module(positions, species, cell, torch.tensor(atoms.pbc), *edges, True, "local")
+    result = module(positions, species, cell, torch.tensor(atoms.pbc), *edges, True, form)
     charge = result["charge"].requires_grad_(True)
     parameters = LongRangeParameters(**about.long_range.model_dump())
     far = long_range_energy(positions, charge, cell, periodic, parameters)
     (phi,) = torch.autograd.grad(far, charge)
-    unit = about.charges.unit * torch.tensor(about.charges.sign)
+    unit = about.charges.unit * torch.tensor(about.charges.sign, dtype=torch.float64)
     found = {**result, "q": charge * unit, "phi": phi / unit, "ecoul": far}
     found["evdwl"] = result["energy"] - far
     return {name: value.detach().numpy() for name, value in found.items()}
@@ -116,6 +116,25 @@ def test_all_quantities(
     share = np.einsum("iab,ib->ia", expected["bec"], v)
     same([result.values[c] for c in current[:3]], share.sum(axis=0))
     same([result.values[c] for c in current[3:]], share[atoms.numbers == 8].sum(axis=0))
+
+
+@pytest.mark.parametrize("symbols", ["OH2", "OH"])
+def test_numbers_that_agree(
+    symbols: str, water: Callable[..., Atoms], toy_model: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Three atoms, channels and directions; or as many atoms of either species."""
+    atoms, model = (
+        water(1, spacing=5.0)[: 3 if symbols == "OH2" else 2],
+        toy_model("three_channels"),
+    )
+    for form in ("local", "phase"):
+        result = run(tmp_path / form, atoms, model, style=f"bec {form}", channels=3)
+        expected = reference(model, atoms, form)
+        for word in ("q", "phi"):
+            columns = np.stack([result.columns[f"{word}{c}"] for c in range(3)], axis=1)
+            np.testing.assert_allclose(columns, expected[word], rtol=0, atol=1e-9)
+        np.testing.assert_allclose(result.bec, expected["bec"], rtol=0, atol=1e-9)
+        np.testing.assert_allclose(result.forces, expected["forces"], rtol=0, atol=1e-9)
 
 
 def test_atoms_outside_the_group_get_zeros(

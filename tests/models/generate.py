@@ -50,7 +50,21 @@ def toy_models() -> dict[str, tuple[nn.Module, dict[str, Any]]]:
         "linear": (LinearCharges(WATER, [[0.4, -0.8]], [0.02]), {"epsilon_inf": 1.8}),
         "two_channels": (
             two_channels,
-            {"sign": [1.0, -1.0], "remove_self": True, "self_factor": 2.0},
+            {
+                "atomic_energies": {"H": -13.5, "O": -432.1},
+                "unit": 0.8,
+                "sign": [1.0, -1.0],
+                "epsilon_inf": [[1.9, 0.1, 0.0], [0.1, 1.7, 0.0], [0.0, 0.0, 1.6]],
+                "remove_self": True,
+                "self_factor": 2.0,
+            },
+        ),
+        # as many channels as atoms of a molecule, and as directions
+        "three_channels": (
+            LinearCharges(
+                WATER, [[0.4, -0.8], [0.1, -0.3], [-0.2, 0.5]], [0.02, -0.01, 0.04], cutoff=2.5
+            ),
+            {"unit": 0.7, "sign": [1.0, -1.0, 1.0], "epsilon_inf": 1.8},
         ),
         # charges that follow the distances, shifted so that the system has the charge +1 e
         "total_charge": (
@@ -59,7 +73,7 @@ def toy_models() -> dict[str, tuple[nn.Module, dict[str, Any]]]:
         ),
         "total_charge_two_layers": (
             LayeredCharges(WATER, [0.4, -0.8], [0.3, 0.5], slope=0.05, stiffness=0.1),
-            {"total": 0.0, "epsilon_inf": 1.8},
+            {"total": 2.0, "remove_mean": False, "epsilon_inf": 1.8},
         ),
         "harmonic": (HarmonicBonds(WATER, 5.0, 1.0), {}),
         "harmonic_one_channel": (HarmonicBonds(WATER, 5.0, 1.0, channels=1), {}),
@@ -172,19 +186,24 @@ def imported_metadata(imported: ImportedModel, dtype: str, **changes: Any) -> di
     return changed(fields, **changes)
 
 
+def write_toy_model(path: Path, name: str, dtype: str) -> None:
+    """Write one of the toys, or `by_hand`."""
+    if name == "by_hand":
+        by_hand.write(str(path), dtype)
+        return
+    network, changes = toy_models()[name]
+    write_model(path, network, toy_metadata(network, dtype, **changes))
+
+
 def write_toy_models(directory: str | Path) -> list[Path]:
     """Write all toys in float64 and float32 into a directory; return the files."""
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     files = []
-    for name, (network, changes) in toy_models().items():
+    for name in (*toy_models(), "by_hand"):
         for dtype in ("float64", "float32"):
-            path = directory / f"{name}-{dtype}.pt"
-            write_model(path, network, toy_metadata(network, dtype, **changes))
-            files.append(path)
-    for dtype in ("float64", "float32"):
-        files.append(directory / f"by_hand-{dtype}.pt")
-        by_hand.write(str(files[-1]), dtype)
+            files.append(directory / f"{name}-{dtype}.pt")
+            write_toy_model(files[-1], name, dtype)
     return files
 
 
