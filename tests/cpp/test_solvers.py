@@ -40,6 +40,18 @@ def test_fields_are_linear_and_symmetric_in_the_sources(kind: str) -> None:
     assert work == pytest.approx(float((other * of_one.values).sum()), rel=1e-12)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_mesh_gives_what_the_direct_sum_gives(channels: int) -> None:
+    positions, one, other = atoms(channels)
+    mesh, direct = solver("mesh"), solver("direct")
+    found, expected = (k.apply(positions, one, k.apply(positions, other)) for k in (mesh, direct))
+    pairs = [(getattr(found, n), getattr(expected, n)) for n in ("values", "gradients", "virial")]
+    pairs.append((found.atom_virial, expected.atom_virial))
+    pairs.append((mesh.moments(positions, one), direct.moments(positions, one)))
+    for value, right in pairs:
+        torch.testing.assert_close(value, right, rtol=0, atol=1e-5 * float(right.abs().max()))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_channels_do_not_mix(kind: str) -> None:
     positions, one, _ = atoms()

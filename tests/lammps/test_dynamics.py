@@ -177,38 +177,6 @@ def test_restart(
     np.testing.assert_allclose(table[1], table[0], rtol=0, atol=1e-9)
 
 
-def test_units_real(shipped: Callable[..., Path], tmp_path: Path) -> None:
-    """The same path in units real (fs, kcal/mol) as in metal (ps, eV); fields in V/A in both."""
-    results = {}
-    for units, dt in (("metal", 0.0005), ("real", 0.5)):
-        path = script(
-            tmp_path / units,
-            shipped("float64"),
-            "velocity all set 0.0 0.0 0.0",
-            f"timestep {dt}",
-            "fix 1 all nve",
-            "fix f all efield/bec 0.0 0.0 0.5",
-            "fix_modify f energy yes",
-            "run 50",
-            'print "STATE $(pe:%.17g) $(evdwl:%.17g) $(ecoul:%.17g) $(f_f:%.17g) $(press:%.17g)"',
-            'print "POLARIZATION $(f_f[4]:%.17g) $(f_f[5]:%.17g) $(f_f[6]:%.17g)"',
-            "write_dump all custom atoms.dump id x y z fx fy fz modify sort id format float %.17g",
-            units=units,
-        )
-        log = ran(path)
-        atoms = read_dump(path.parent / "atoms.dump")
-        results[units] = printed(log, "STATE")[0], printed(log, "POLARIZATION")[0], atoms
-    kcal, atm = 23.060549, 1.01325
-    metal, real = results["metal"], results["real"]
-    # LAMMPS's constants for the two unit systems agree to some 1e-6
-    scale = np.array([1 / kcal, 1 / kcal, 1 / kcal, 1 / kcal, atm])
-    np.testing.assert_allclose(real[0] * scale, metal[0], rtol=1e-4)
-    np.testing.assert_allclose(real[1], metal[1], rtol=1e-4, atol=1e-6)
-    assert abs(metal[1][2]) > 1e-2
-    np.testing.assert_allclose(real[2][:, 1:4], metal[2][:, 1:4], rtol=0, atol=1e-5)
-    np.testing.assert_allclose(real[2][:, 4:] / kcal, metal[2][:, 4:], rtol=0, atol=1e-3)
-
-
 def test_units_real_exactly(
     water: Callable[..., Atoms], toy_model: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -217,7 +217,7 @@ def test_charges_after_a_rejected_trajectory(
     "fix",
     [
         "numdiff 1 1e-4",
-        "deform 1 x scale 1.02 xy delta 0.4 remap x",
+        "deform 1 x scale 1.02 xy delta 0.4 xz delta -0.5 yz delta 0.6 remap x",
         "press/berendsen iso 1e4 1e4 0.01 modulus 1e6",
     ],
 )
@@ -225,7 +225,7 @@ def test_charges_where_a_fix_moves_atoms_last(
     fix: str, ranks: int, water: Water, toy_model: Toy, tmp_path: Path
 ) -> None:
     """What is written are the charges at the positions that are written with them."""
-    atoms, model = water(2), toy_model("linear")
+    atoms, model = water(2), toy_model("two_layers")
     commands = [
         *(["change_box all triclinic"] if "xy" in fix else []),
         "velocity all create 300 5",

@@ -32,8 +32,9 @@ def test_npt(kspace: str, shipped: Callable[..., Path], tmp_path: Path) -> None:
     assert np.abs(np.diff(conserved)).max() / 192 < 2e-5  # and there is no jump
 
 
+@pytest.mark.parametrize("kspace", ["direct", "mesh"])
 def test_wave_vectors_stay_within_a_run(
-    water: Callable[..., Atoms], toy_model: Callable[..., Path], tmp_path: Path
+    kspace: str, water: Callable[..., Atoms], toy_model: Callable[..., Path], tmp_path: Path
 ) -> None:
     """A cell that grows through shells of wave vectors: no jump, pressure is the slope."""
     commands = [
@@ -46,7 +47,8 @@ def test_wave_vectors_stay_within_a_run(
         "thermo 1",
         "run 120",
     ]
-    result = run(tmp_path, water(3), toy_model("constant"), commands=commands, quantities="")
+    model, style = toy_model("constant"), f"kspace {kspace}"
+    result = run(tmp_path, water(3), model, style=style, commands=commands, quantities="")
     after, energy, pressure = printed(result.log, "CELL").T
     # fix deform changes the box at the end of a step: energy and virial are those of the box before
     volume, energy, virial = after[:-1], energy[1:], (pressure * after)[1:]

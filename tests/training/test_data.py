@@ -178,7 +178,9 @@ def test_atomic_energies_of_one_composition_have_least_norm():
     left = fit_atomic_energies(two, ["H", "O"], [-5.0, -10.0])
     assert left == pytest.approx({"H": -2.0, "O": -1.0})
     single = [structure(Atoms("O"), -3.0), structure(Atoms("H"), -1.0)]
-    assert isolated_atomic_energies([*two, *single], ["H", "O"], 3.0) == {"H": -1.0, "O": -3.0}
+    apart = structure(Atoms("OO", [[0, 0, 0], [9, 0, 0]]), -7.0)
+    found = isolated_atomic_energies([*two, *single, apart], ["H", "O"], 3.0)
+    assert found == {"H": -1.0, "O": -3.0}
     with pytest.raises(ValueError, match="no structure .* is an isolated atom of O"):
         isolated_atomic_energies(single[1:], ["H", "O"], 3.0)
 

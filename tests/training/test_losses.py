@@ -138,6 +138,30 @@ def test_energy_counts_per_atom_and_frames_by_their_weight():
     assert weighted_mean(found, "mse", 1.0).item() == pytest.approx(expected.item(), rel=1e-12)
 
 
+@pytest.mark.parametrize("name", SHAPES)
+def test_every_label_counts_by_the_weight_of_its_frame(name):
+    """Three frames of six atoms, the second without the label, off by 2 in the last component.
+
+    Means are over components, of rows that are atoms or frames; the weights are 1, 5 and 3.
+    """
+    kind = "triclinic" if name == "stress" else "open"
+    frames = [replace(frame_of(kind, [name], n), weight=float(n)) for n in (1, 5, 3)]
+    frames[1] = replace(frames[1], labels={})
+    batch = join(frames)
+    predicted = {name: batch.labels[name].clone()}
+    rows = predicted[name].reshape(len(predicted[name]), -1)
+    per_atom = len(rows) == 18
+    rows[: len(rows) // 3, -1] += 2.0  # the first frame
+    rows[-len(rows) // 3 :, -1] -= 4.0  # the third
+    found = deviations(predicted, batch)[name]
+    assert len(found.values) == (12 if per_atom else 2)
+    size = 6.0 if name in ("energy", "total_charge") else 1.0
+    components = rows.size(1)
+    expected = (1.0 * (2.0 / size) ** 2 + 3.0 * (4.0 / size) ** 2) / 4.0 / components
+    value = loss_of({name: found}, {name: 1.5}, "mse", 1.0)
+    assert value.item() == pytest.approx(1.5 * expected, rel=1e-12)
+
+
 def test_huber_is_square_inside_and_linear_outside():
     def value(d: float) -> float:
         deviation = Deviation(torch.tensor([d]), torch.ones(1), torch.zeros(1).long())
@@ -171,14 +195,18 @@ def test_weights_move_within_their_stage():
         {
             "weights": {"energy": [1.0, 100.0], "forces": 5.0},
             "stages": [
-                {"from_epoch": 10, "weights": {"forces": 0.5}},
+                {"from_epoch": 10, "weights": {"forces": 0.5, "dipole": [3.0, 300.0]}},
                 {"from_epoch": 20, "weights": {"energy": 7.0, "stress": 2.0}},
+                {"from_epoch": 30, "weights": {"dipole": 0.0}},
             ],
         }
     )
     assert weights_at(config, 0.0, 40)["energy"] == pytest.approx(1.0)
     assert weights_at(config, 10.0, 40)["energy"] == pytest.approx(10.0)
     assert weights_at(config, 9.9, 40)["forces"] == 5.0
+    assert weights_at(config, 9.9, 40)["dipole"] == 0.0
+    ramp = [weights_at(config, epoch, 40)["dipole"] for epoch in (10.0, 15.0, 20.0)]
+    assert ramp == pytest.approx([3.0, 3.0 * 10.0**0.5, 30.0])
     assert weights_at(config, 10.0, 40)["forces"] == 0.5
     assert weights_at(config, 30.0, 40) == {
         "energy": 7.0,
@@ -188,4 +216,4 @@ def test_weights_move_within_their_stage():
         "dipole": 0.0,
         "total_charge": 0.0,
     }
-    assert used_quantities(config) == ["energy", "forces", "stress"]
+    assert used_quantities(config) == ["energy", "forces", "stress", "dipole"]

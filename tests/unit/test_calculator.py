@@ -54,6 +54,9 @@ def test_agrees_with_forward_of_the_module(toy_model, name, boundary, form):
     np.testing.assert_allclose(structure.get_potential_energy(), result["energy"], **tight)
     np.testing.assert_allclose(structure.get_potential_energies().sum(), result["energy"], **tight)
     np.testing.assert_allclose(structure.get_forces(), result["forces"], **tight)
+    about = calculator.metadata.charges
+    charges = about.unit * (result["charge"].numpy() @ np.array(about.sign))  # e
+    np.testing.assert_allclose(structure.get_charges(), charges, **tight)
     tensor = calculator.get_property("born_effective_charges", structure)
     np.testing.assert_allclose(tensor, result["bec"], **tight)
     if periodic:

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy import constants
 from torch import Tensor
 
 from lammps_les.electrostatics import (
@@ -14,6 +15,7 @@ from lammps_les.electrostatics import (
     long_range_response,
     wave_vector_triples,
 )
+from lammps_les.units import NORM_COULOMB
 
 CELLS = {
     "cubic": [[7.1, 0.0, 0.0], [0.0, 7.1, 0.0], [0.0, 0.0, 7.1]],
@@ -126,6 +128,12 @@ def test_rock_salt_has_the_madelung_energy():
     p = LongRangeParameters(0.3, 0.2, 2 * math.pi * 14.399645, True, 1.0)
     expected = -1.7475645946 * 14.399645 / (edge / 2) * 4
     assert float(long_range_energy(r, q, cell, True, p)) == pytest.approx(expected, rel=1e-9)
+
+
+def test_norm_of_charges_in_e_is_that_of_coulomb():
+    """N = 2 pi e^2/(4 pi epsilon_0), in eV A."""
+    expected = 1e10 * constants.e / (2.0 * constants.epsilon_0)
+    assert pytest.approx(expected, rel=1e-6) == NORM_COULOMB
 
 
 def test_two_charges_in_the_open():

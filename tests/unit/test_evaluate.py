@@ -8,6 +8,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from generate import toy_metadata, toy_models
 from typer.testing import CliRunner
 
+from lammps_les.analysis.born_charges import fit_born_charges
 from lammps_les.analysis.errors import energy_shifts, errors_of
 from lammps_les.calculators import LesCalculator
 from lammps_les.cli import app
@@ -234,6 +235,18 @@ def test_born_charges_say_what_scale_sign_and_order_would_fit(tmp_path, toy_mode
         assert net > 0.01
         row = rows["mean |sum over atoms of Z| (sum rule: 0)"]
         assert row == pytest.approx([net, 1.5 * net], abs=1e-4)
+
+
+def test_errors_of_born_charges_that_are_negated_or_transposed():
+    """Labels that are 1 e off what the turned prediction is."""
+    z = np.random.default_rng(1).normal(size=(4, 3, 3))
+    turned = z.transpose(0, 2, 1)
+    errors = {"rmse": z, "rmse_negated": -z, "rmse_transposed": turned}
+    for name, labels in errors.items():
+        fit = fit_born_charges([z], [labels + 1.0], [list("HHOO")])
+        assert getattr(fit, name) == pytest.approx(1.0)
+        others = [getattr(fit, other) for other in errors if other != name]
+        assert min(others) > 1.05
 
 
 def test_a_model_whose_charges_are_zero_has_no_scale(tmp_path, toy_model):

@@ -6,6 +6,7 @@ import pytest
 from ase import Atoms
 from test_evaluate import CELL, run, table
 
+from lammps_les.analysis.comparison import compare
 from lammps_les.analysis.moments import molecular_moments
 from lammps_les.calculators import LesCalculator
 from lammps_les.data.labels import label
@@ -30,6 +31,26 @@ def test_moments_of_three_charges():
     np.testing.assert_allclose(
         molecular_moments(pair, np.array([-0.5, 0.5])).dipole, [0, 0, 0.5], atol=1e-12
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "charge"),
+    [("linear", 1.0, 1.0), ("linear", None, 0.0), ("total_charge", None, 1.0)],
+)
+def test_moments_are_those_of_the_total_charge_of_the_label_else_of_the_model(
+    toy_model, name, label, charge
+):
+    atoms = Atoms("OHH", np.random.default_rng(0).random((3, 3)) * 3.0)
+    calculator = LesCalculator(toy_model(name))
+    charges = calculator.get_charges(atoms)
+    expected = molecular_moments(atoms, charges, charge)
+    other = molecular_moments(atoms, charges, charge - 1.0)
+    assert np.abs(expected.dipole - other.dipole).max() > 0.1
+    if label is not None:
+        atoms.info["total_charge"] = label
+    found = compare(calculator, [atoms]).predicted[0]
+    np.testing.assert_allclose(found["dipole"], expected.dipole, atol=1e-10)
+    np.testing.assert_allclose(found["quadrupole"], expected.quadrupole, atol=1e-10)
 
 
 def test_moments_and_total_charge_put_in_come_out(tmp_path, toy_model):

@@ -62,6 +62,18 @@ def test_exponential_correlation_gives_the_conductivity_of_drude() -> None:
     assert correlation[0] == start  # left as it was
 
 
+def test_ends_of_a_correlation_that_has_not_decayed_count_half() -> None:
+    """The trapezoidal rule is exact for C(t) = 40 - 20 t, whose integral to t is 40 t - 10 t^2."""
+    step = 0.1
+    times = step * np.arange(11)
+    correlation = 40.0 - 20.0 * times
+    scale = CURRENT**2 * 1e-12 / (3.0 * VOLUME * 1e-30 * KT)
+    running = spectra.green_kubo(correlation, step, VOLUME, TEMPERATURE)
+    np.testing.assert_allclose(running, scale * (40.0 * times - 10.0 * times**2), rtol=1e-6)
+    sigma = spectra.conductivity(correlation, step, VOLUME, TEMPERATURE, np.zeros(1))
+    np.testing.assert_allclose(sigma, running[-1:], rtol=1e-6)
+
+
 def test_random_current_gives_one_conductivity_by_both_ways() -> None:
     """Ions in a viscous liquid: noise through a low pass, of which sigma is known."""
     rng = np.random.default_rng(3)
