@@ -22,6 +22,7 @@ from mutants import ROOT, Mutant, mutants
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 TIMEOUT = 900  # s, for the tests of a fault, which may have made them endless
 # an editable install would lead to the tree itself
@@ -201,7 +202,7 @@ def main() -> int:
             begin = time.monotonic()
             kind, by = verdict(copy, mutant)
             count[kind] += 1
-            table.add_row(str(mutant), kind, by)
+            table.add_row(Text(str(mutant)), kind, Text(by))
             console.print(f"{kind} {time.monotonic() - begin:.0f} s: {mutant}: {by}", markup=False)
     console.print(table, markup=False)
     console.print(", ".join(f"{kind} {n}" for kind, n in sorted(count.items())))
