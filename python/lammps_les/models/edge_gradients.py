@@ -108,7 +108,8 @@ def _products(left: Tensor, right: list[Tensor], rows: list[int]) -> Tensor:
         return torch.bmm(left, right[0])
     parts: list[Tensor] = []
     for index, part in enumerate(torch.split(left, rows, 1)):
-        parts.append(torch.bmm(part, right[index]))
+        if rows[index] > 0:
+            parts.append(torch.bmm(part, right[index]))
     return torch.cat(parts, 1)
 
 
@@ -135,7 +136,8 @@ def by_vectors(basis: EdgeBasis, slopes: EdgeSlopes, by_length: Tensor, by_unit:
         [k, n, m, 3].
     """
     x, inverse = slopes.vectors.transpose(0, 1), slopes.inverse
-    along = (by_length - inverse * inverse * (by_unit * x).sum(2)) / basis.distance
+    square = inverse * inverse
+    along = torch.addcmul(by_length, square, (by_unit * x).sum(2), value=-1.0) / basis.distance
     out = by_length.new_empty(list(by_length.shape) + [3])
     by_unit.mul_(inverse[:, None])
     torch.addcmul(by_unit, x.unsqueeze(0), along[:, :, None], out=out.transpose(2, 3))

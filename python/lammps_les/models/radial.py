@@ -23,12 +23,14 @@ def polynomial_cutoff(x: Tensor, power: int) -> Tensor:
     return 1.0 - torch.pow(x, power) * (a + x * (c * x - b))
 
 
-def polynomial_cutoff_slope(x: Tensor, power: int) -> Tensor:
-    """Derivative of :func:`polynomial_cutoff` by x: -p(p+1)(p+2)/2 x^(p-1) (1 - x)^2."""
-    x = torch.clamp(x, max=1.0)
-    return (
-        torch.pow(x, power - 1) * torch.square(1.0 - x) * (-0.5 * power * (power + 1) * (power + 2))
-    )
+def polynomial_cutoff_slope(distance: Tensor, cutoff: float, power: int) -> Tensor:
+    """Derivative by the distance r of :func:`polynomial_cutoff` of x = r/cutoff.
+
+    -p(p+1)(p+2)/(2 cutoff) x^(p-1) (1 - x)^2.
+    """
+    x = torch.clamp(distance / cutoff, max=1.0)
+    factor = -0.5 * power * (power + 1) * (power + 2) / cutoff
+    return torch.pow(x, power - 1) * torch.square(1.0 - x) * factor
 
 
 class BesselBasis(nn.Module):
@@ -51,10 +53,19 @@ class BesselBasis(nn.Module):
         sines = torch.sin(self.frequencies.unsqueeze(1) * distance.unsqueeze(1))
         return sines, self.prefactor / distance
 
-    def slopes(self, distance: Tensor, step: Tensor, step_slope: Tensor, sines: Tensor) -> Tensor:
-        """Derivatives of step R_b by the distance [n, size, m]; step and its slope are [n, m]."""
+    def slopes(self, distance: Tensor, factor: Tensor, step_slope: Tensor, sines: Tensor) -> Tensor:
+        """Derivatives by the distance of the functions times a step.
+
+        Args:
+            distance: [n, m] in A.
+            factor: [n, m] common factor of the functions, step included.
+            step_slope: [n, m] slope of the step.
+            sines: [n, size, m] what differs between the functions.
+
+        Returns:
+            [n, size, m].
+        """
         frequencies = self.frequencies[:, None]
-        factor = self.prefactor / distance
-        out = torch.cos(frequencies * distance[:, None]).mul_(frequencies)
-        out = out.mul_((factor * step)[:, None])
-        return out.addcmul_(sines, (factor * (step_slope - step / distance))[:, None])
+        out = torch.cos(frequencies * distance[:, None]).mul_(frequencies).mul_(factor[:, None])
+        of_sines = torch.add(factor, step_slope, alpha=-self.prefactor) / distance
+        return out.addcmul_(sines, of_sines[:, None], value=-1.0)

@@ -252,13 +252,13 @@ class CaceRepresentation(nn.Module):
     def edge_slopes(self, vectors: Tensor, basis: EdgeBasis) -> EdgeSlopes:
         """Derivatives of the functions of padded edge vectors [3, n, m]."""
         distance = basis.distance
-        step = polynomial_cutoff_slope(distance / self.cutoff, self.cutoff_power) / self.cutoff
+        step = polynomial_cutoff_slope(distance, self.cutoff, self.cutoff_power)
         return EdgeSlopes(
             vectors,
             self.inverse_length(distance),
             step,
             basis.factor[:, None] * basis.sines,
-            self.radial.slopes(distance, basis.step, step, basis.sines),
+            self.radial.slopes(distance, basis.factor, step, basis.sines),
             self.angular.slopes,
         )
 
