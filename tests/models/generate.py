@@ -69,11 +69,11 @@ def toy_models() -> dict[str, tuple[nn.Module, dict[str, Any]]]:
         # charges that follow the distances, shifted so that the system has the charge +1 e
         "total_charge": (
             LinearCharges(WATER, [[0.4, -0.8]], [0.02]),
-            {"total": 1.0, "sign": [-1.0], "unit": 0.8, "epsilon_inf": 1.8},
+            {"total": 1.0, "sign": [-1.0], "unit": 0.8, "epsilon_inf": 1.8, "remove_mean": False},
         ),
         "total_charge_two_layers": (
             LayeredCharges(WATER, [0.4, -0.8], [0.3, 0.5], slope=0.05, stiffness=0.1),
-            {"total": 2.0, "remove_mean": False, "epsilon_inf": 1.8},
+            {"total": 0.0, "epsilon_inf": 1.8},
         ),
         "harmonic": (HarmonicBonds(WATER, 5.0, 1.0), {}),
         "harmonic_one_channel": (HarmonicBonds(WATER, 5.0, 1.0, channels=1), {}),
