@@ -130,17 +130,8 @@ def test_strain_at_which_wave_vectors_are_chosen_anew(
     assert kset != "run" or errors[-1] > 1e-3
 
 
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        ("step", "one of run, cell, S"),
-        ("S", "a strain in place of S"),
-        ("-0.1", "a strain of 0 or more"),
-        ("nan", "one of run, cell, S"),
-    ],
-)
-def test_wrong_value(
-    value: str, expected: str, water: Water, toy_model: Callable, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("value", ["step", "S", "-0.1", "nan"])
+def test_wrong_value(value: str, water: Water, toy_model: Callable, tmp_path: Path) -> None:
     message = error_of(tmp_path, water(2), toy_model("linear"), style=f"kset {value}")
+    expected = "run, cell, or a strain from 0 to 1"
     assert f"keyword 'kset' expects {expected}, not '{value}'" in message
