@@ -46,8 +46,8 @@ class SystemEvaluator:
         device: ``cpu``, ``cuda``, ``cuda:N``.
 
     Raises:
-        ModelFileError: the file cannot be read, is damaged or not understood; there is no such
-            device.
+        ModelFileError: the file cannot be read, is damaged or not understood.
+        ValueError: another argument is wrong, or there is no such device.
     """
 
     def __init__(
