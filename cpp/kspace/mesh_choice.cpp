@@ -75,11 +75,13 @@ MeshChoice mesh_of(const LongRangeParameters &parameters, const Tensor &cell, in
 // Throws where it would be too large to hold.
 MeshChoice checked(const MeshChoice &choice, const MeshSettings &settings, const Tensor &cell)
 {
-  if (points_of(choice) <= MeshSettings::MOST_POINTS * settings.ranks) return choice;
+  const double most =
+      (settings.reference ? 5.0 : 1.0) * MeshSettings::MOST_POINTS;    // a reference has 3.4 times as many
+  if (points_of(choice) <= most * settings.ranks) return choice;
   std::ostringstream text;
   text.precision(3);
   text << "a mesh of " << points_of(choice) << " points would be needed in a cell of " << lengths_of(cell)
-       << " A, more than " << MeshSettings::MOST_POINTS << " for each rank; "
+       << " A, more than " << most << " for each rank; "
        << (settings.reference       ? "leave out this reference by mesh_error no, or take more ranks"
            : settings.spacing > 0.0 ? "give a larger spacing, or none"
                                     : "take more ranks, a larger accuracy")

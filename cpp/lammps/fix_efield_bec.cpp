@@ -201,8 +201,8 @@ void FixEfieldBEC::evaluate_field()
   modify->addstep_compute(update->ntimestep + 1);
 }
 
-// Collective. Variables may give what is no field at any step.
-void FixEfieldBEC::check_variable(int a) const
+// Collective. Variables may give what is no field at any step; of atoms, those that feel it count.
+void FixEfieldBEC::check_variable(int a)
 {
   const auto is_field = [](double e) { return std::abs(e) <= MOST_FIELD; };    // false for nan
   std::string at;
@@ -211,7 +211,7 @@ void FixEfieldBEC::check_variable(int a) const
     double first = HUGE_VAL, mine = HUGE_VAL;    // the lowest atom ID, of all ranks and of this one
     value = 0.0;
     for (int i = 0; i < atom->nlocal; i++)
-      if (!is_field(field_on(i, a)) && atom->tag[i] < mine) {
+      if (!is_field(field_on(i, a)) && atom->tag[i] < mine && feels_field(i)) {
         mine = static_cast<double>(atom->tag[i]);
         value = field_on(i, a);
       }
@@ -260,12 +260,12 @@ const double *FixEfieldBEC::field_forces()
 
 void FixEfieldBEC::apply(int vflag, int motion)
 {
+  if (region) region->prematch();
   evaluate_field();
   const double *z = field_forces();
   path->begin(static_cast<FieldPath::Motion>(motion));
   const int nlocal = atom->nlocal;
   double **x = atom->x;
-  if (region) region->prematch();
   v_init(vflag);
 
   // mean over the atoms that feel the field

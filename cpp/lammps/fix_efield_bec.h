@@ -64,7 +64,7 @@ class FixEfieldBEC : public Fix {
   std::vector<double> pushes;      // [nlocal][3] force of the field, force units
   std::vector<double> field_at;    // [nmax][3], only for atom-style components
   void evaluate_field();
-  void check_variable(int a) const;
+  void check_variable(int a);
   const double *field_forces();
   double field_on(int i, int a) const;
   bool feels_field(int i);

@@ -306,7 +306,8 @@ void require_same_metadata(const std::string &held, const std::string &stated, c
   const Json of_module = parse(held, path), of_file = parse(stated, path);
   const Json differences = Json::diff(of_file, of_module);
   if (differences.empty()) return;
-  const std::string place = differences[0]["path"];
+  std::string place = differences[0]["path"];
+  if (place.ends_with("/-")) place.resize(place.size() - 2);    // after the end of a list
   const Json::json_pointer pointer(place);
   const auto value = [&](const Json &json) { return json.contains(pointer) ? shown(json[pointer]) : "nothing"; };
   std::string field = place.substr(1);

@@ -54,7 +54,7 @@ std::string read_model_file(const std::string &path)
   std::ifstream file(path, std::ios::binary);
   std::ostringstream bytes;
   if (file) bytes << file.rdbuf();
-  if (!file || file.bad()) refuse(std::string("cannot be read: ") + std::strerror(errno));
+  if (!file || (bytes.fail() && errno != 0)) refuse(std::string("cannot be read: ") + std::strerror(errno));
   return bytes.str();
 }
 

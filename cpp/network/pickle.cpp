@@ -1,7 +1,6 @@
 #include "pickle.h"
 
-#include <cstring>
-#include <numeric>
+#include <algorithm>
 
 namespace les {
 
@@ -65,7 +64,7 @@ class Pickle::Reader {
   const Archive &archive_;
   const std::string name_;
   const std::string_view bytes_;
-  size_t at_ = 0;
+  size_t at_ = 0, items_ = 0;    // items: of all containers
   std::vector<Node *> stack_;
   std::map<uint32_t, Node *> memo_;
 
@@ -120,8 +119,9 @@ class Pickle::Reader {
     require(value->kind == kind, std::string("lacks ") + what);
     return value;
   }
-  void put_into(Node *container, const Node *item) const
+  void put_into(Node *container, const Node *item)
   {
+    require(++items_ <= 4 * bytes_.size(), "has more values than instructions");
     container->items.push_back(item);
     container->depth = std::max(container->depth, item->depth + 1);
     require(container->depth < MOST_NESTED, "is nested too deeply");
@@ -209,6 +209,7 @@ class Pickle::Reader {
       break;
     case 'b': {
       const Node *const state = pop();
+      require(state != top(), "makes a value of itself");
       for (const Node *item : state->items) put_into(top(), item);
       if (state->kind == Node::Pairs) top()->kind = Node::Object;
       break;

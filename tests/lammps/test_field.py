@@ -74,7 +74,10 @@ def test_variables(
 def test_region_and_group(
     ranks: int, water: Callable[..., Atoms], toy_model: Callable[..., Path], tmp_path: Path
 ) -> None:
-    """Only atoms of the group inside the region are pushed; `neutral` averages over them."""
+    """Only atoms of the group inside the region are pushed; `neutral` averages over them.
+
+    A field on each atom may be anything where none feels it.
+    """
     atoms, model = water(3), toy_model("two_layers")
     half = atoms.cell.lengths()[0] / 2
     oxygen = atoms.numbers == 8
@@ -88,9 +91,10 @@ def test_region_and_group(
     fixes = {}
     for words in acts:
         group, *region = words.split(maxsplit=1)
+        x = "v_ex" if "left" in words else "0.3"
         for neutral in ("no", "yes"):
             fixes[f"{words} {neutral}".replace(" ", "_")] = (
-                f"fix E {group} efield/bec 0.3 -0.2 0.5 neutral {neutral} {' '.join(region)}"
+                f"fix E {group} efield/bec {x} -0.2 0.5 neutral {neutral} {' '.join(region)}"
             )
     bec, push, net = pushes(
         tmp_path,
@@ -100,6 +104,7 @@ def test_region_and_group(
         fixes,
         "group oxygen type 2",
         f"region left block 0 {half} INF INF INF INF",
+        f"variable ex atom 0.3+1e6*(x>{half})",
         "region nowhere block 0 0 0 0 0 0",
     )
     for words, where in acts.items():

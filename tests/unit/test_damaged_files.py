@@ -78,6 +78,7 @@ def test_damages(toy_model: Toy, tmp_path: Path, name: str, vouches: bool) -> No
             {"species": ["H", "O", "C"], "atomic_energies": dict.fromkeys("HOC", 0)},
             "'atomic_energies.C'",
         ),
+        ({"species": ["H"]}, "field 'network.species', but its"),
         ({"dtype": "float32"}, "'network.dtype'"),
         ({"channels": 2, "sign": [1.0, 1.0]}, "'charges.channels'"),
         ({"channels": 0, "sign": [], "latents": []}, "'charges.channels'"),
