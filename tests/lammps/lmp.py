@@ -17,6 +17,13 @@ BIN = Path(sys.executable).parent
 KCAL_PER_MOL = 23.060549  # per eV, LAMMPS's constant
 
 
+# ranks of MPICH that wait sleep: here they outnumber cores, and would keep others from these
+WAITING = {
+    "MPIR_CVAR_CH4_PROGRESS_THROTTLE": "true",
+    "MPIR_CVAR_CH4_PROGRESS_THROTTLE_NO_PROGRESS_COUNT": "64",
+}
+
+
 @dataclass
 class Run:
     """Outcome of one run; everything in eV, A, e, in the frame of the ASE structure."""
@@ -115,7 +122,7 @@ def launch(
     if ranks > 1:
         command = ["mpiexec", "-n", str(ranks), *command]
     env = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
-    env |= environment or {}
+    env |= WAITING | (environment or {})
     done = subprocess.run(
         command,
         cwd=script.parent,
