@@ -11,22 +11,35 @@ from typing import Any
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file under another name, and give it its own once it is complete.
 
+    A link stays one to the file that is written; what is no file, such as /dev/stdout, is written
+    to as it is.
+
     Raises:
         OSError: as on a full disk, with ``path`` as its file name. What was at ``path`` is still
             there, and nothing else is left in its folder; also after an interruption.
     """
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
+    if path.exists() and not path.is_file():
+        path.write_bytes(data)
+        return
+    target = Path(os.path.realpath(path))
+    unfinished = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
         with unfinished.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        unfinished.replace(path)
+        unfinished.replace(target)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         with contextlib.suppress(OSError):
             unfinished.unlink()
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what processes that were killed have left of the files they were writing."""
+    for unfinished in folder.glob("*.part"):
+        unfinished.unlink(missing_ok=True)
 
 
 def unreadable(path: str | Path) -> str | None:

@@ -33,6 +33,10 @@ PROVENANCE_KEYS = ("source", "sha256", "program", "version", "date", "citation")
 
 
 DIELECTRIC_RANGE = (0.1, 1000.0)
+SIGMA_RANGE, DL_RANGE = (0.1, 20.0), (0.1, 50.0)  # A
+NORM_RANGE = (1e-6, 1e6)  # eV A per file unit squared
+TOTAL_CHARGE_RANGE = (-1e4, 1e4)  # e
+ATOMIC_ENERGY_RANGE = (-1e7, 1e7)  # eV
 
 
 def checked_dielectric(value: Any) -> Any:
@@ -119,9 +123,9 @@ class Network(Section):
 class LongRange(Section):
     """``long_range`` of the metadata: the long-range sum."""
 
-    sigma: Annotated[float, _Range(0.1, 20.0, " A")]
-    dl: Annotated[float, _Range(0.1, 50.0, " A")]
-    norm: Annotated[float, _Range(1e-6, 1e6, " eV A per file unit squared")]
+    sigma: Annotated[float, _Range(*SIGMA_RANGE, " A")]
+    dl: Annotated[float, _Range(*DL_RANGE, " A")]
+    norm: Annotated[float, _Range(*NORM_RANGE, " eV A per file unit squared")]
     remove_self: bool
     self_factor: Annotated[float, _Range(0.0, 1000.0)]
     open_shift: Annotated[float, _Range(0.0, 1.0, " A")] = 0.0
@@ -133,7 +137,7 @@ class Charges(Section):
     channels: Annotated[int, _Range(0, 1000)]
     unit: Annotated[float, _Range(1e-6, 1e6, " e")]
     sign: list[float]
-    total: Annotated[float, _Range(-1e4, 1e4, " e")] | None = None
+    total: Annotated[float, _Range(*TOTAL_CHARGE_RANGE, " e")] | None = None
 
 
 class Response(Section):
@@ -154,7 +158,7 @@ class Metadata(Section):
     long_range: LongRange
     charges: Charges
     response: Response
-    atomic_energies: dict[str, Annotated[float, _Range(-1e7, 1e7, " eV")]]
+    atomic_energies: dict[str, Annotated[float, _Range(*ATOMIC_ENERGY_RANGE, " eV")]]
     atomic_masses: dict[str, Annotated[float, _Range(0.01, 1000.0, " g/mol")]] = Field(
         default_factory=dict
     )

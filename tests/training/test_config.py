@@ -176,12 +176,6 @@ BOMB = "a: &a [1, 1]\n" + "".join(
             "key 'data.atomic_energies.H': expected a number from -1e+07 to 1e+07, got inf",
         ),
         (
-            MINIMAL + "training: {epochs: 10}\n"
-            "loss: {stages: [{from_epoch: 10, weights: {energy: 1}}]}\n",
-            "loss.stages[0].from_epoch: epochs are counted from 0, and the last of training.epochs "
-            "is 9; got 10",
-        ),
-        (
             REPRESENTATION + "    embedding_size: 10\n    n_radial: 90\n",
             "line 5: key 'network.representation': embedding_size 10, n_radial 90, max_l 3 and "
             "max_nu 3 make 54000 invariants of an atom, at most 20000 can be; lower one of them",

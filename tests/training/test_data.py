@@ -115,6 +115,13 @@ def test_atoms_that_are_meant_to_be_near_may_be(tmp_path):
         read_labelled(tmp_path / "data.xyz")
 
 
+def test_a_total_charge_may_be_rounded(tmp_path):
+    proton = Atoms("H", info={"charge": 1.0000001})
+    write(tmp_path / "data.xyz", labelled(proton))
+    (found,) = read_labelled(tmp_path / "data.xyz")
+    assert found.total_charge == pytest.approx(1.0)
+
+
 def test_the_frame_that_is_named_is_that_of_the_file(tmp_path):
     path = tmp_path / "data.xyz"
     good = labelled(waters("triclinic", 1, 2))

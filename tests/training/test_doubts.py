@@ -3,6 +3,7 @@
 Labels are those of ASE's own calculators, whose stress is (1/V) dE/d(strain).
 """
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -45,8 +46,11 @@ def alloy(seed: int, convention: str = "right") -> Atoms:
     return atoms
 
 
-def notes(folder: Path, stress_weight: float = 0.0, **data: object) -> list[str]:
-    content = settings(loss={"weights": {"forces": 1.0, "stress": stress_weight}})
+def notes(
+    folder: Path, stress_weight: float = 0.0, energy_weight: float = 1.0, **data: object
+) -> list[str]:
+    weights = {"energy": energy_weight, "forces": 1.0, "stress": stress_weight}
+    content = settings(loss={"weights": weights})
     content["data"] = {"files": [{"path": "data.xyz"}], "split": {"validation": 2, "test": 2}}
     content["data"] |= data
     return prepare(RunConfig.model_validate(content), folder).notes
@@ -130,6 +134,7 @@ def test_an_energy_that_cannot_be_meant_is_refused_with_file_and_frame(tmp_path)
         expected = rf"data.xyz, frame 3: the energy is {told}\S* eV per atom from what the others"
         with pytest.raises(ValueError, match=expected):
             notes(tmp_path)
+        assert any(re.match(expected, note) for note in notes(tmp_path, energy_weight=0.0))
     write(tmp_path / "data.xyz", [*with_one(8, energy=16 * 3.0), small])
     assert any("1 of 9 structures are apart" in note for note in notes(tmp_path))
 

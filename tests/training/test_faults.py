@@ -1,6 +1,7 @@
 """What a training leaves where something fails: files that are whole, one line that says why."""
 
 import errno
+import json
 import os
 import shutil
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import ase.io
 import pytest
+import torch
 import yaml
 from lightning.pytorch.callbacks import Callback
 from training_toys import command, settings, teacher_labels, waters
@@ -106,6 +108,59 @@ def test_a_process_that_is_dead_keeps_nobody_out(tmp_path):
     assert os.listdir(folder) == []
 
 
+def test_a_lock_that_cannot_be_written_leaves_nothing(tmp_path, monkeypatch):
+    def full(descriptor: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    before = len(os.listdir("/proc/self/fd"))
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", full)
+        with pytest.raises(ValueError, match="No space left on device"), locked(tmp_path / "run"):
+            pass
+    assert not (tmp_path / "run").exists()
+    assert len(os.listdir("/proc/self/fd")) == before
+    with pytest.raises(ValueError, match="File name too long"), locked(tmp_path / ("a" * 300)):
+        pass
+
+
+def test_what_killed_processes_left_unfinished_is_removed(tmp_path):
+    for name in ("last.ckpt.123.part", "last.ckpt"):
+        (tmp_path / name).touch()
+    with locked(tmp_path):
+        assert sorted(os.listdir(tmp_path)) == ["last.ckpt", LOCK]
+
+
+def exported(folder: Path) -> tuple[int, str]:
+    arguments = ["export", str(folder), "-o", str(folder.parent / "m.pt")]
+    result = CliRunner().invoke(app, arguments)
+    return result.exit_code, " ".join(result.output.split())
+
+
+def test_damaged_weights_of_a_finished_run_are_not_replaced_by_the_best_checkpoint(ended):
+    folder = ended / "run"
+    first = next(iter(torch.load(folder / "weights.pt").values())).numpy().ravel()[:1].tobytes()
+    content = (folder / "weights.pt").read_bytes()
+    assert first in content
+    (folder / "weights.pt").write_bytes(content.replace(first, bytes([first[0] ^ 1, *first[1:]])))
+    status, text = exported(folder)
+    assert status == 1
+    assert "weights.pt has SHA-256" in text
+
+
+@pytest.mark.parametrize("earlier", [True, False])
+def test_a_run_that_ended_between_weights_and_metadata_is_exported(ended, earlier):
+    """Metadata of the weights before, or none."""
+    folder = ended / "run"
+    metadata = json.loads((folder / "config.json").read_text())
+    metadata["metadata"]["provenance"]["sha256"] = "0" * 64
+    (folder / "config.json").unlink()
+    if earlier:
+        (folder / "config.json").write_text(json.dumps(metadata))
+    status, text = exported(folder)
+    assert status == 0, text
+    assert "not finished: these are its best weights" in text
+
+
 def test_a_folder_that_cannot_be_is_named(config):
     (config.parent / "file").touch()
     for place in ("file", "file/run"):
@@ -193,7 +248,11 @@ def test_a_score_that_is_not_finite_ends_the_run_and_names_the_structure(config,
         ),
         (
             {"long_range": {"dl": 0.1}, "data": {"cell": 3e3}},
-            ": with long_range.dl 0.1 A the cell has 1.1e+14 wave vectors to choose from",
+            ": the sum would need 108005400090000.5 wave vectors with dl = 0.1 A,",
+        ),
+        (
+            {"loss": {"stages": [{"from_epoch": 10**6, "weights": {"energy": 1.0}}]}},
+            "loss.stages[0].from_epoch: epochs are counted from 0, and the last of training.epochs",
         ),
     ],
 )

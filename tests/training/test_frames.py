@@ -20,6 +20,16 @@ def frame(atoms: Atoms, weight: float = 1.0, **labels: object) -> Frame:
     return make_frame(Labelled(atoms, found, weight, "test"), ENERGIES, 3.2, 1.5, torch.float64)
 
 
+def test_without_charges_there_are_no_wave_vectors():
+    atoms = waters("triclinic", 1, 1)
+    atoms.cell = 3000.0 * np.eye(3)
+    with pytest.raises(
+        ValueError, match=r"^test: the sum would need .* wave vectors with dl = 0.1"
+    ):
+        make_frame(Labelled(atoms, {}, 1.0, "test"), ENERGIES, 3.2, 0.1)
+    assert len(make_frame(Labelled(atoms, {}, 1.0, "test"), ENERGIES, 3.2, None).triples) == 0
+
+
 def test_energies_of_atoms_are_taken_off_and_weights_are_kept():
     one = frame(waters("open", 2, 1), 2.5, energy=-20.0)
     assert one.labels["energy"].item() == pytest.approx(-20.0 + 4 * 1.5 + 2 * 4.0)

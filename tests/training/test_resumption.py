@@ -125,6 +125,17 @@ def test_epochs_and_accelerator_may_change(folder):
     assert "nothing left to train" in (folder / "run" / "report.md").read_text()
 
 
+def test_fewer_epochs_may_leave_out_stages(stopped, tmp_path):
+    stages = [{"from_epoch": 3, "weights": {"energy": 2.0}}]
+    ase.io.write(tmp_path / "data.xyz", ase.io.read(stopped / "data.xyz", ":"))
+    config = read_config(write(tmp_path, 4, loss={"stages": stages}))
+    with pytest.raises(RuntimeError, match="ended by force"):
+        train(config, tmp_path, tmp_path / "run", callbacks=[Fail()])
+    command(write(tmp_path, 3, loss={"stages": stages}), "--resume")
+    assert len(metrics(tmp_path / "run")) == 3
+    assert read_config(tmp_path / "run" / "config.yaml").training.epochs == 3
+
+
 def test_fewer_epochs_than_there_are_end_the_run(folder):
     command(write(folder, epochs=1), "--resume")
     assert (folder / "run" / "model.pt").is_file()

@@ -1,7 +1,9 @@
 """Files are whole, or what they were before."""
 
 import errno
+import os
 import resource
+from pathlib import Path
 
 import pytest
 from generate import toy_metadata, toy_models
@@ -25,6 +27,25 @@ def test_a_file_is_written_and_replaced(tmp_path):
         write_atomically(tmp_path / "a", data)
         assert (tmp_path / "a").read_bytes() == data
         assert [file.name for file in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_link_stays_one_and_a_device_is_written_to(tmp_path):
+    (tmp_path / "there").mkdir()
+    for name in ("link", "dangling"):
+        (tmp_path / name).symlink_to(Path("there") / name)
+    (tmp_path / "there" / "link").write_bytes(b"before")
+    for name in ("link", "dangling"):
+        write_atomically(tmp_path / name, b"x")
+        assert (tmp_path / name).is_symlink()
+        assert (tmp_path / "there" / name).read_bytes() == b"x"
+    (tmp_path / "null").symlink_to("/dev/null")
+    write_atomically(tmp_path / "null", b"x")
+    assert not os.path.isfile("/dev/null")
+    read, write = os.pipe()
+    write_atomically(Path(f"/proc/self/fd/{write}"), b"x")
+    assert os.read(read, 2) == b"x"
+    os.close(read)
+    os.close(write)
 
 
 def test_a_full_disk_leaves_what_was_there(tmp_path, small_disk):

@@ -105,6 +105,7 @@ def export(
 
     Example: [bold]lammps-les export water.pth -o water.pt --epsilon-inf 1.83[/]
     """
+    from lammps_les.model_file import TOTAL_CHARGE_RANGE
     from lammps_les.training.unfinished import trained_folder
     from lammps_les_export.convert import export_model
 
@@ -113,7 +114,7 @@ def export(
         raise ValueError(f"{target} would overwrite the network; choose a name with -o")
     check_folder_of(target)
     check_outputs(target)
-    number("--total-charge", total_charge, -1e6, 1e6)
+    number("--total-charge", total_charge, *TOTAL_CHARGE_RANGE)
     energies = energies_by_symbol(atomic_energies)
     signs, epsilon = parse_charge_sign(charge_sign), dielectric(epsilon_inf)
     notes: list[str] = []

@@ -10,6 +10,8 @@ from lammps_les.data.neighbors import neighbor_list
 
 NEAREST = 0.1
 """Sums of covalent radii (0.06 A for two H): nearer atoms are none that a potential is made for."""
+_WIDEST = 1e4
+"""A, of an open structure in a file; in a simulation an atom may leave the others."""
 
 
 def check_distances(
@@ -69,6 +71,12 @@ def check_structure(atoms: Atoms, nearest: float = NEAREST, remedy: str = "") ->
         raise ValueError(
             f"boundary flags are {atoms.pbc.tolist()}, expected all periodic or all open; "
             "use a cell with vacuum, periodic in all directions"
+        )
+    extent = np.ptp(atoms.positions, axis=0).max()
+    if not periodic and _WIDEST < extent < np.inf:
+        raise ValueError(
+            f"the atoms of an open structure reach over {extent:.4g} A; expected up to "
+            f"{_WIDEST:g} A"
         )
     reach = nearest * 2.0 * float(covalent_radii[atoms.numbers].max())
     edges, shifts = neighbor_list(atoms.positions, atoms.cell.array, periodic, reach)

@@ -32,6 +32,10 @@ _LIMITS = {
 beyond stresses in other units, which have a remark of their own."""
 
 
+_ROUNDING = 0.01
+"""e: by which a total charge may be beyond that of all nuclei."""
+
+
 def label(
     atoms: Atoms, quantity: Quantity, key: str | None = None, r_first: bool = False
 ) -> np.ndarray | None:
@@ -115,7 +119,7 @@ def _check_sizes(atoms: Atoms, labels: Mapping[str, np.ndarray]) -> None:
     limits = {**_LIMITS, ENERGY: _LIMITS[ENERGY] * len(atoms), TOTAL_CHARGE: electrons}
     for quantity, limit in limits.items():
         largest = float(np.abs(labels.get(quantity.name, 0.0)).max(initial=0.0))
-        if largest > limit:
+        if largest > limit + _ROUNDING * (quantity is TOTAL_CHARGE):
             raise ValueError(
                 f"{quantity.name.replace('_', ' ')} of {largest:.4g} {quantity.unit}; expected at "
                 f"most {limit:.4g}: take the frame out, or correct the label or its unit"

@@ -6,7 +6,7 @@ import vesin
 from torch import Tensor
 
 _FARTHEST, _LARGEST = 1e6, 1e4
-"""A: of a coordinate, which may have left its cell; of a cell vector or an open structure."""
+"""A: of a coordinate, which may have left its cell; of a cell vector."""
 _DENSEST, _THINNEST = 0.2, 0.1
 """A^3 an atom (hydrogen at 500 GPa has 1.2); A between opposite faces of a cell."""
 _MOST_NEIGHBORS = 5e8
@@ -56,12 +56,6 @@ def _check_sizes(positions: np.ndarray, cell: np.ndarray, periodic: bool, cutoff
             f"to {_FARTHEST:g}"
         )
     if not periodic:
-        extent = np.ptp(positions, axis=0).max() if n else 0.0
-        if extent > _LARGEST:
-            raise ValueError(
-                f"the atoms of an open structure reach over {extent:.4g} A; expected up to "
-                f"{_LARGEST:g} A"
-            )
         return
     lengths = np.linalg.norm(cell, axis=1)
     if not (lengths <= _LARGEST).all():

@@ -26,10 +26,10 @@ def energy_outliers(structures: Sequence[Labelled]) -> list[str]:
     having = [s for s in structures if ENERGY.name in s.labels and len(s.atoms) > 1]
     if len(having) < 4:
         return []
-    species = sorted({symbol for s in having for symbol in s.atoms.symbols})
     sizes = np.array([len(s.atoms) for s in having], float)
-    counts = np.array([[s.atoms.symbols.count(x) for x in species] for s in having], float)
-    shares = counts / sizes[:, None]
+    most = max(int(s.atoms.numbers.max()) for s in having)
+    counts = np.array([np.bincount(s.atoms.numbers, minlength=most + 1) for s in having], float)
+    shares = counts[:, counts.any(axis=0)] / sizes[:, None]
     energies = np.array([float(s.labels[ENERGY.name]) for s in having]) / sizes
     rest = energies - shares @ _least_absolute(shares, energies)
     rest -= np.median(rest)

@@ -7,6 +7,7 @@ from lammps_les.models import LesNetwork
 from lammps_les.pretrained.folder import (
     CONFIG,
     WEIGHTS,
+    OtherWeights,
     load_folder,
     save_folder,
     trained_total_charges,
@@ -15,6 +16,7 @@ from lammps_les.pretrained.folder import (
 __all__ = [
     "CONFIG",
     "WEIGHTS",
+    "OtherWeights",
     "folder",
     "load",
     "load_folder",

@@ -27,6 +27,10 @@ CONFIG = "config.json"
 _NETWORK_CONFIG = TypeAdapter(NetworkConfig)
 
 
+class OtherWeights(ValueError):
+    """The weights in a folder are not those that the metadata beside them speak of."""
+
+
 def save_folder(
     directory: str | Path,
     weights: Mapping[str, Tensor],
@@ -69,8 +73,8 @@ def load_folder(directory: str | Path) -> tuple[LesNetwork, Metadata]:
 
     Raises:
         ModelFileError: metadata that do not follow FORMAT.md.
-        ValueError: a file cannot be read, the configuration is that of no network, or the weights
-            are not those that the metadata speak of.
+        OtherWeights: the weights are not those that the metadata speak of.
+        ValueError: a file cannot be read, or the configuration is that of no network.
     """
     directory = Path(directory)
     where = str(directory / CONFIG)
@@ -94,7 +98,7 @@ def load_folder(directory: str | Path) -> tuple[LesNetwork, Metadata]:
         raise ValueError(f"{weights} {problem}")
     sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
     if sha256 != metadata.provenance["sha256"]:
-        raise ValueError(
+        raise OtherWeights(
             f"{weights} has SHA-256 {sha256}, but {CONFIG} beside it names "
             f"{metadata.provenance['sha256']}; take both from one source"
         )

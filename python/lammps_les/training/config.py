@@ -4,7 +4,13 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from lammps_les.model_file import Dielectric
+from lammps_les.model_file import (
+    ATOMIC_ENERGY_RANGE,
+    DL_RANGE,
+    NORM_RANGE,
+    SIGMA_RANGE,
+    Dielectric,
+)
 from lammps_les.models import ReadoutConfig, RepresentationConfig
 from lammps_les.models.config import Elements, within
 from lammps_les.units import NORM_COULOMB
@@ -15,7 +21,7 @@ Weight = Annotated[float, within(0.0, 1e12)] | tuple[Factor, Factor]
 Seed = Annotated[int, within(0, 2**32 - 1)]
 Epochs = Annotated[int, within(1, 10_000_000)]
 Index = Annotated[int, within(0, 10**9)]
-AtomicEnergy = Annotated[float, within(-1e7, 1e7)]
+AtomicEnergy = Annotated[float, within(*ATOMIC_ENERGY_RANGE)]
 Name = Annotated[str, Field(min_length=1)]
 NO_CITATION = "not given"
 BecOrder = Literal["P-first", "r-first"]
@@ -126,9 +132,7 @@ class DataConfig(Section):
     labels: LabelsConfig = LabelsConfig()
     bec_order: BecOrder = "P-first"
     split: SplitConfig = SplitConfig()
-    atomic_energies: Literal["fit", "isolated"] | dict[str, Annotated[float, within(-1e7, 1e7)]] = (
-        "fit"
-    )
+    atomic_energies: Literal["fit", "isolated"] | dict[str, AtomicEnergy] = "fit"
     max_force: Annotated[float, within(1e-6, 1e9)] = 100.0
     min_distance: Annotated[float, within(0.1, 1.0)] = 0.4
     check_stress: bool = True
@@ -164,9 +168,9 @@ class LongRangeSection(Section):
         remove_self: whether the self-interaction is left out.
     """
 
-    sigma: Annotated[float, within(0.1, 20.0)] = 1.0
-    dl: Annotated[float, within(0.1, 50.0)] = 2.0
-    norm: Annotated[float, within(1e-6, 1e6)] = NORM_COULOMB
+    sigma: Annotated[float, within(*SIGMA_RANGE)] = 1.0
+    dl: Annotated[float, within(*DL_RANGE)] = 2.0
+    norm: Annotated[float, within(*NORM_RANGE)] = NORM_COULOMB
     remove_self: bool = True
 
 
@@ -334,12 +338,6 @@ class RunConfig(Section):
                     raise ValueError(f"{name} comes from init_from; leave the section out")
         elif self.freeze:
             raise ValueError("freeze needs init_from: fresh weights must be trained")
-        for n, stage in enumerate(self.loss.stages):
-            if stage.from_epoch >= self.training.epochs:
-                raise ValueError(
-                    f"loss.stages[{n}].from_epoch: epochs are counted from 0, and the last of "
-                    f"training.epochs is {self.training.epochs - 1}; got {stage.from_epoch}"
-                )
         sign = self.charges.sign
         if self.init_from is None and isinstance(sign, list) and len(sign) != self.network.channels:
             raise ValueError(

@@ -19,19 +19,25 @@ def data_doubts(config: RunConfig, parts: Mapping[str, Sequence[Labelled]]) -> l
     """Sentences on stresses of another convention, energies that do not go together, repetitions.
 
     Raises:
-        ValueError: an energy cannot be meant, or stresses in the loss have another sign or unit.
+        ValueError: of what is in the loss, an energy cannot be meant, or stresses have another sign
+            or unit.
     """
     everything = [structure for part in parts.values() for structure in part]
     wild = energy_outliers(everything)
+    in_loss = used_quantities(config.loss)
+    unmeant = []
     if wild:
         more = f" (and {len(wild) - 1} more structures)" if len(wild) > 1 else ""
-        raise ValueError(
+        unmeant.append(
             f"{wild[0]}{more}; take it out, or correct it: another code, another unit, or a "
             "calculation that failed?"
         )
-    in_loss = STRESS.name in used_quantities(config.loss)
+        if ENERGY.name in in_loss:
+            raise ValueError(unmeant[0])
+    stress_counts = STRESS.name in in_loss
     return [
-        *(stress_doubts(everything, in_loss) if config.data.check_stress else []),
+        *unmeant,
+        *(stress_doubts(everything, stress_counts) if config.data.check_stress else []),
         *energy_doubts(everything),
         *remarkable(everything, _LISTED),
         *_repetitions(parts),

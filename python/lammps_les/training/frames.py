@@ -14,9 +14,6 @@ from lammps_les.data.structures import Labelled
 from lammps_les.electrostatics import wave_vector_triples
 from lammps_les.keys import DIPOLE, ENERGY, LABELS, QUADRUPOLE, TOTAL_CHARGE, Quantity
 
-_MOST_WAVE_VECTORS = 1e7
-"""Candidates of a cell, of which the sum takes a quarter or less."""
-
 
 def _rows(quantity: Quantity) -> tuple[bool, tuple[int, ...]]:
     per_atom, shape = quantity.shape.startswith("[N"), label_shape(quantity, 1)
@@ -40,7 +37,8 @@ class Frame:
         edge_index: [2, E], center and neighbor, sorted by center.
         edge_vectors: [E, 3], r_cj = x_j - x_c in A.
         edge_shifts: [E, 3], integer cell shifts of the neighbor.
-        triples: [K, 3], integer wave vectors of the long-range sum; K = 0 in open boundaries.
+        triples: [K, 3], integer wave vectors of the long-range sum; K = 0 in open boundaries
+            and without charges.
         weight: factor on its part of the loss.
         labels: reference values by name, rows as ``LABEL_SHAPES`` says; the energy [eV] without
             the energies of atoms, the dipole about the mean position.
@@ -64,7 +62,7 @@ def make_frame(
     structure: Labelled,
     energies_of_atoms: Mapping[str, float],
     cutoff: float,
-    dl: float,
+    dl: float | None,
     dtype: torch.dtype = torch.float32,
 ) -> Frame:
     """Prepare a structure; its neighbors are looked up here, once.
@@ -74,7 +72,7 @@ def make_frame(
         energies_of_atoms: eV, by symbol in the order of the network's species; taken off the
             energy.
         cutoff: A, of the network.
-        dl: A, real-space resolution of the long-range sum.
+        dl: A, real-space resolution of the long-range sum; None where there are no charges.
         dtype: of all floating-point tensors; everything is computed in float64 before.
 
     Raises:
@@ -85,18 +83,11 @@ def make_frame(
     cell = torch.from_numpy(atoms.cell.array if periodic else np.zeros((3, 3)))
     try:
         edge_index, shifts = neighbor_list(positions, cell.numpy(), periodic, cutoff)
+        triples = wave_vector_triples(cell, dl) if periodic and dl is not None else cell[:0]
     except ValueError as error:
         raise ValueError(f"{structure.where}: {error}") from None
     r = torch.from_numpy(positions)
     vectors = r[edge_index[1]] - r[edge_index[0]] + shifts @ cell
-    candidates = 4.0 * float(torch.linalg.vector_norm(cell, dim=1).prod()) / dl**3
-    if candidates > _MOST_WAVE_VECTORS:
-        raise ValueError(
-            f"{structure.where}: with long_range.dl {dl:g} A the cell has {candidates:.1e} wave "
-            f"vectors to choose from, at most {_MOST_WAVE_VECTORS:.0e} can be; raise dl, or take "
-            "the frame out"
-        )
-    triples = wave_vector_triples(cell, dl) if periodic else cell[:0]
     symbols = list(energies_of_atoms)
     values = {
         name: np.asarray(value, dtype=float)

@@ -7,6 +7,8 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+from lammps_les.files import remove_unfinished
+
 LOCK = "lock"
 
 
@@ -15,17 +17,20 @@ def locked(folder: Path) -> Iterator[None]:
     """Keep a run folder to this process; it is made if absent, and removed again if left empty.
 
     The kernel locks a file in it and lets go of it with the process, however that ends; the file
-    tells others who has it. On a file system without locks there is none.
+    tells others who has it. On a file system without locks there is none. What killed processes
+    have left unfinished in the folder is removed.
 
     Raises:
         ValueError: another process trains there, or there can be no such folder; says what to do.
     """
-    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    made: list[Path] = []
     descriptor = None
     try:
         try:
+            made += [path for path in (folder, *folder.parents) if not path.exists()]
             folder.mkdir(parents=True, exist_ok=True)
             descriptor = _taken(folder / LOCK)
+            remove_unfinished(folder)
         except OSError as error:
             raise ValueError(
                 f"{folder} cannot be a run folder: {error.strerror}; choose another with -o"
@@ -57,7 +62,13 @@ def _taken(path: Path) -> int:
             return descriptor
         with contextlib.suppress(FileNotFoundError):  # else its last holder has just removed it
             if os.path.samestat(os.fstat(descriptor), os.stat(path)):
-                os.truncate(descriptor, 0)
-                os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+                try:
+                    os.truncate(descriptor, 0)
+                    holder = f"process {os.getpid()} on {socket.gethostname()}\n"
+                    os.write(descriptor, holder.encode())
+                except OSError:
+                    path.unlink(missing_ok=True)
+                    os.close(descriptor)
+                    raise
                 return descriptor
         os.close(descriptor)

@@ -78,8 +78,9 @@ def prepare(config: RunConfig, folder: Path) -> Prepared:
     # energies of atoms depend on the sign where charges are drawn to a total charge
     physics, origin = settle_signs(config, network, physics, parts, suggested, notes)
     energies = _atomic_energies(config, parts, network, physics, suggested, notes)
+    dl = _resolution(network, physics)
     frames = {
-        name: [make_frame(s, energies, network.cutoff, physics.long_range.dl, dtype) for s in part]
+        name: [make_frame(s, energies, network.cutoff, dl, dtype) for s in part]
         for name, part in parts.items()
     }
     charges: list[float] = []
@@ -108,6 +109,11 @@ def prepare(config: RunConfig, folder: Path) -> Prepared:
     )
 
 
+def _resolution(network: LesNetwork, physics: Physics) -> float | None:
+    """Of the long-range sum [A]; None where there is none."""
+    return physics.long_range.dl if network.channels > 0 else None
+
+
 def _atomic_energies(
     config: RunConfig,
     parts: dict[str, list[Labelled]],
@@ -132,11 +138,10 @@ def _atomic_energies(
         return fit_atomic_energies(training, species)
     # the energies that the network does not account for yet
     zero = dict.fromkeys(species, 0.0)
+    dl = _resolution(network, physics)
     predicted = []
     for structure in training:
-        frame = make_frame(
-            structure, zero, network.cutoff, physics.long_range.dl, DTYPES[config.dtype]
-        )
+        frame = make_frame(structure, zero, network.cutoff, dl, DTYPES[config.dtype])
         with torch.no_grad():
             energy = predict(network, join([frame]), physics, [ENERGY.name])[ENERGY.name]
         predicted.append(float(energy))

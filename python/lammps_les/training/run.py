@@ -122,6 +122,8 @@ def _train(
     with interruptions.at_once("before the training began"):
         if resume:
             config = with_data_found(config, config_folder, run_folder)
+        else:
+            _check_stages(config)
         content = folder_of.resolved(config, config_folder)
         if first and resume:
             check_same(content, run_folder)
@@ -183,6 +185,16 @@ def _train(
             f"{error}; --resume makes them anew"
         ) from None
     return Outcome(run_folder, errors, notes, stopped.signal if stopped else None)
+
+
+def _check_stages(config: RunConfig) -> None:
+    """Refuse stages that a new run would never reach; one with fewer epochs than before may."""
+    for n, stage in enumerate(config.loss.stages):
+        if stage.from_epoch >= config.training.epochs:
+            raise ValueError(
+                f"loss.stages[{n}].from_epoch: epochs are counted from 0, and the last of "
+                f"training.epochs is {config.training.epochs - 1}; got {stage.from_epoch}"
+            )
 
 
 def _check_devices(config: RunConfig, n_training: int) -> None:

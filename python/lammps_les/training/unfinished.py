@@ -3,12 +3,13 @@
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
-from lammps_les.pretrained import WEIGHTS, load_folder
+from lammps_les.pretrained import CONFIG, WEIGHTS, OtherWeights, load_folder
 from lammps_les.training import run_folder as folder_of
 from lammps_les.training.config_file import read_config
 from lammps_les.training.preparation import prepare
@@ -27,8 +28,9 @@ def trained_folder(path: Path, notes: list[str]) -> Iterator[Path]:
         notes: gets a sentence where that was necessary, and those on the decisions taken.
 
     Raises:
-        ValueError: there are no weights yet, or the checkpoint or the data cannot be used, or the
-            data are not those that the run began with.
+        ValueError: there are no weights yet, or those of a finished training are damaged, or the
+            checkpoint or the data cannot be used, or the data are not those that the run began
+            with.
     """
     if not _is_unfinished(path):
         yield path
@@ -74,12 +76,26 @@ def _is_unfinished(path: Path) -> bool:
         return True
     if not best.is_file() or problem_of(best) is not None:
         return False
-    try:
-        written = load_folder(path)[0].state_dict()
-    except ValueError:  # ended between the two files that are written then
+    if not (path / CONFIG).is_file():
         return True
     reached = folder_of.averages(best)
-    return any(
-        name not in reached or not torch.equal(reached[name], value)
-        for name, value in written.items()
+    try:
+        return not _equal(load_folder(path)[0].state_dict(), reached)
+    except OtherWeights:
+        if not _hold(weights, reached):
+            raise
+        return True  # ended between the two files that are written then
+
+
+def _hold(weights: Path, expected: Mapping[str, Tensor]) -> bool:
+    """Whether a file of weights is whole and holds those."""
+    try:
+        return _equal(torch.load(weights, map_location="cpu", weights_only=True), expected)
+    except Exception:  # torch raises anything
+        return False
+
+
+def _equal(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> bool:
+    return all(
+        name in expected and torch.equal(expected[name], value) for name, value in weights.items()
     )
