@@ -192,7 +192,7 @@ void read_long_range(const Reader &reader, Metadata::LongRange &l)
 {
   reader.get("sigma", l.sigma, {0.1, 20.0, " A"});
   reader.get("dl", l.dl, {0.1, 50.0, " A"});
-  reader.get("norm", l.norm, {1e-6, 1e6, " eV A per file unit squared"});
+  reader.get("norm", l.norm, {1e-20, 1e6, " eV A per file unit squared"});
   reader.get("remove_self", l.remove_self);
   reader.get("self_factor", l.self_factor, {0.0, 1000.0});
   reader.get_optional("open_shift", l.open_shift, {0.0, 1.0, " A"});

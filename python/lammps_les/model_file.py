@@ -34,7 +34,7 @@ PROVENANCE_KEYS = ("source", "sha256", "program", "version", "date", "citation")
 
 DIELECTRIC_RANGE = (0.1, 1000.0)
 SIGMA_RANGE, DL_RANGE = (0.1, 20.0), (0.1, 50.0)  # A
-NORM_RANGE = (1e-6, 1e6)  # eV A per file unit squared
+NORM_RANGE = (1e-20, 1e6)  # eV A per file unit squared
 TOTAL_CHARGE_RANGE = (-1e4, 1e4)  # e
 ATOMIC_ENERGY_RANGE = (-1e7, 1e7)  # eV
 

@@ -136,7 +136,7 @@ def test_missing_field_is_refused(name):
         ({"kept": [1], "sent": [1]}, r"1 layers have 0 cuts or none, but sent is \[1\]"),
         ({"layers": 3, "kept": [1], "sent": [1]}, "3 layers have 2 cuts or none, but sent is"),
         ({"sigma": 0.0}, "field 'long_range.sigma': expected 0.1 to 20 A, got 0.0"),
-        ({"norm": float("nan")}, "field 'long_range.norm': expected 1e-06 to 1e\\+06 eV A"),
+        ({"norm": float("nan")}, "field 'long_range.norm': expected 1e-20 to 1e\\+06 eV A"),
         ({"dtype": "float16"}, "field 'network.dtype': Input should be 'float32' or 'float64'"),
         ({"species": []}, "field 'network.species': List should have at least 1 item"),
         ({"species": ["H", "H"]}, "a symbol stands twice"),
