@@ -1,8 +1,10 @@
 """Files are whole, or what they were before."""
 
+import contextlib
 import errno
 import os
 import resource
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,13 +15,18 @@ from lammps_les.model_file import ModelFileError
 from lammps_les_export import write_model
 
 
-@pytest.fixture
-def small_disk():
-    """No file may grow beyond 1000 bytes; Python ignores the signal, so it is an error."""
+@contextlib.contextmanager
+def small_disk() -> Iterator[None]:
+    """No file may grow beyond 1000 bytes; Python ignores the signal, so it is an error.
+
+    Around what is tested alone: where pytest's own output goes to a file, it is limited as well.
+    """
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_a_file_is_written_and_replaced(tmp_path):
@@ -48,21 +55,23 @@ def test_a_link_stays_one_and_a_device_is_written_to(tmp_path):
     os.close(write)
 
 
-def test_a_full_disk_leaves_what_was_there(tmp_path, small_disk):
+def test_a_full_disk_leaves_what_was_there(tmp_path):
     (tmp_path / "a").write_bytes(b"before")
     for name in ("a", "b"):
-        with pytest.raises(OSError, match=rf"{name}'$") as caught:
+        with pytest.raises(OSError, match=rf"{name}'$") as caught, small_disk():
             write_atomically(tmp_path / name, b"x" * 2000)
         assert caught.value.errno == errno.EFBIG
     assert [file.name for file in tmp_path.iterdir()] == ["a"]
     assert (tmp_path / "a").read_bytes() == b"before"
 
 
-def test_a_model_file_on_a_full_disk(tmp_path, small_disk):
+def test_a_model_file_on_a_full_disk(tmp_path):
     network = toy_models()["linear"][0]
     (tmp_path / "m.pt").write_bytes(b"before")
-    with pytest.raises(ModelFileError, match=r"cannot write .*m\.pt: File too large$"):
-        write_model(tmp_path / "m.pt", network, toy_metadata(network, "float64"))
+    metadata = toy_metadata(network, "float64")
+    full = r"cannot write .*m\.pt: File too large$"
+    with pytest.raises(ModelFileError, match=full), small_disk():
+        write_model(tmp_path / "m.pt", network, metadata)
     assert [file.name for file in tmp_path.iterdir()] == ["m.pt"]
     assert (tmp_path / "m.pt").read_bytes() == b"before"
 
