@@ -20,12 +20,12 @@ from ase import Atoms
 from lammps_les import pretrained
 from lammps_les.benchmark import read_start
 from lammps_les.data.neighbors import neighbor_list
-from lammps_les.models import LesNetwork
+from lammps_les.models import CaceNetwork
 from lammps_les_export.adapters import read_cace
 
 
 def timed_steps(
-    network: LesNetwork, atoms: Atoms, dtype: torch.dtype
+    network: CaceNetwork, atoms: Atoms, dtype: torch.dtype
 ) -> tuple[int, Callable[[int], float]]:
     """Number of edges, and a step with k gradients that returns its seconds."""
     cell = np.array(atoms.cell)

@@ -33,8 +33,8 @@ from torch import Tensor
 from lammps_les.data.structures import Labelled
 from lammps_les.electrostatics import LongRangeParameters, coupling_charges, polarization
 from lammps_les.electrostatics.periodic import periodic_energy
-from lammps_les.models import LesNetwork, NetworkConfig, ReadoutConfig
-from lammps_les.models.radial import polynomial_cutoff
+from lammps_les.models import CaceConfig, CaceNetwork, ReadoutConfig
+from lammps_les.models.cace.radial import polynomial_cutoff
 from lammps_les.training.frames import Batch, Frame, join, make_frame
 from lammps_les.training.losses import deviations, loss_of
 from lammps_les.training.prediction import Physics, predict
@@ -66,14 +66,14 @@ def structures(n: int) -> list[Labelled]:
     return found
 
 
-def network_of(dtype: torch.dtype) -> LesNetwork:
+def network_of(dtype: torch.dtype) -> CaceNetwork:
     """The network of the water model that ships."""
     torch.manual_seed(0)
     charge = ReadoutConfig(hidden=(24, 12), scale=0.1)
-    return LesNetwork(NetworkConfig(species=("H", "O"), charge=charge)).to(dtype)
+    return CaceNetwork(CaceConfig(species=("H", "O"), charge=charge)).to(dtype)
 
 
-def fast_loss(network: LesNetwork, batch: Batch, names: list[str]) -> Tensor:
+def fast_loss(network: CaceNetwork, batch: Batch, names: list[str]) -> Tensor:
     """Loss of a batch as the training has it."""
     predicted = predict(network, batch, PHYSICS, names, create_graph=True)
     return loss_of(deviations(predicted, batch), WEIGHTS, "mse", 1.0)
@@ -82,7 +82,7 @@ def fast_loss(network: LesNetwork, batch: Batch, names: list[str]) -> Tensor:
 Latents = Callable[[Tensor, Tensor, Tensor, int], dict[str, Tensor]]
 
 
-def edgewise(network: LesNetwork) -> Latents:
+def edgewise(network: CaceNetwork) -> Latents:
     """A network of one layer from its formula: sums over edges by ``index_add``."""
     part = network.representation
     assert network.layers == 1
@@ -155,7 +155,7 @@ def plain_loss(network: Latents, frames: list[Frame], names: list[str]) -> Tenso
     return total
 
 
-Loss = Callable[[LesNetwork, list[Frame], list[str]], Tensor]
+Loss = Callable[[CaceNetwork, list[Frame], list[str]], Tensor]
 LOSSES: dict[str, Loss] = {
     "plain": lambda network, frames, names: plain_loss(edgewise(network), frames, names),
     "plain, same network": plain_loss,

@@ -15,7 +15,7 @@ import numpy as np
 from ase import Atoms
 
 from lammps_les.model_file import ModelFileError
-from lammps_les.models import LesNetwork
+from lammps_les.models import Chain
 from lammps_les_export.electronegativity import PAULING
 from lammps_les_export.sign_evidence import Evidence
 
@@ -135,7 +135,7 @@ def _weights_and_scale(evidence: Evidence, known: np.ndarray) -> tuple[np.ndarra
     return weight, scale - weight @ scale
 
 
-def water_box(network: LesNetwork) -> list[Atoms]:
+def water_box(network: Chain) -> list[Atoms]:
     """Liquid water, in which a model of hydrogen and oxygen shows its sign; else nothing."""
     if set(network.species) != {"H", "O"}:
         return []

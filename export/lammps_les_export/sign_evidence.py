@@ -25,7 +25,7 @@ from lammps_les.electrostatics import (
 from lammps_les.electrostatics.born_effective_charges import is_phase_form
 from lammps_les.keys import BORN_EFFECTIVE_CHARGES, DIPOLE
 from lammps_les.model_file import Dielectric, ModelFileError
-from lammps_les.models import LesNetwork
+from lammps_les.models import Chain
 
 POLAR = (BORN_EFFECTIVE_CHARGES, DIPOLE)
 """Labels that know the signs of charges; dipoles are looked at only where there is no other."""
@@ -109,7 +109,7 @@ def a_few(structures: Sequence[Any], at_most: int = 20, n_atoms: int = 1000) -> 
 
 
 def gather(
-    network: LesNetwork,
+    network: Chain,
     structures: Sequence[Atoms],
     coupling: Coupling,
     labels: Sequence[Mapping[str, np.ndarray]] | None = None,
@@ -161,7 +161,7 @@ def gather(
     )
 
 
-def _species_index(network: LesNetwork, atoms: Atoms) -> np.ndarray:
+def _species_index(network: Chain, atoms: Atoms) -> np.ndarray:
     species, symbols = list(network.species), atoms.get_chemical_symbols()
     unknown = sorted(set(symbols) - set(species))
     if unknown:
@@ -176,7 +176,7 @@ def _trace(tensors: np.ndarray) -> np.ndarray:
 
 
 def _by_channel(
-    network: LesNetwork, atoms: Atoms, index: np.ndarray, coupling: Coupling
+    network: Chain, atoms: Atoms, index: np.ndarray, coupling: Coupling
 ) -> tuple[np.ndarray, np.ndarray]:
     """Bare charges [C, N] and Born effective charges [C, N, 3, 3], in e."""
     cell, periodic = torch.from_numpy(atoms.cell.array.copy()), bool(atoms.pbc.all())
@@ -194,7 +194,8 @@ def _by_channel(
                 q, edges, edge_index, r, cell, periodic, remove_mean, form
             )
     elif not (periodic and is_phase_form(form)):
-        found = evaluate_pieces(network.piece, network.layers, edges, edge_index, species)
+        piece: Any = network.piece  # nn.Module does not know it
+        found = evaluate_pieces(piece, network.layers, edges, edge_index, species)
         charges = coupling.unit * found[-1].outputs[1]
 
         def tensor(q: Tensor) -> Tensor:

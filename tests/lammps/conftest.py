@@ -11,7 +11,7 @@ from ase.build import molecule
 from generate import changed, imported_metadata, toy_metadata
 from gpu import LIBRARY
 
-from lammps_les.models import LesNetwork, MessageConfig, NetworkConfig, RepresentationConfig
+from lammps_les.models import CaceConfig, CaceNetwork, MessageConfig, RepresentationConfig
 from lammps_les_export import write_model
 from lammps_les_export.adapters.cace import read_cace
 
@@ -79,7 +79,7 @@ def two_layer_cace(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pa
             representation = RepresentationConfig(
                 cutoff=3.0, n_bessel=3, n_radial=4, max_l=2, layers=2, messages=(message,)
             )
-            network = LesNetwork(NetworkConfig(("H", "O"), representation=representation))
+            network = CaceNetwork(CaceConfig(("H", "O"), representation=representation))
             write_model(target, network, toy_metadata(network, dtype))
         return target
 

@@ -8,7 +8,7 @@ from ase import Atoms, units
 from generate import toy_metadata
 from lmp import Run, read_dump, run
 
-from lammps_les.models import LesNetwork, NetworkConfig, ReadoutConfig, RepresentationConfig
+from lammps_les.models import CaceConfig, CaceNetwork, ReadoutConfig, RepresentationConfig
 from lammps_les_export import write_model
 
 BAR = 1602176.5  # per eV/A^3, LAMMPS's constant
@@ -74,14 +74,14 @@ def cace(folder: Path, layers: int, separate: bool = False) -> Path:
         cutoff=3.0, n_bessel=3, n_radial=4, max_l=2, max_nu=2, layers=layers
     )
     readout = ReadoutConfig(hidden=(6,), scale=3.0)
-    config = NetworkConfig(
+    config = CaceConfig(
         species=("H", "O"),
         representation=environments,
         energy=readout,
         charge=readout,
         charge_representation=environments if separate else None,
     )
-    network = LesNetwork(config).double()
+    network = CaceNetwork(config).double()
     path = folder / "model.pt"
     write_model(path, network, toy_metadata(network, "float64"))  # type: ignore[arg-type]
     return path

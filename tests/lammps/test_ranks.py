@@ -12,7 +12,7 @@ from lmp import Run, run
 from torch import Tensor
 
 from lammps_les import pretrained
-from lammps_les.models import LesNetwork
+from lammps_les.models import CaceNetwork
 from lammps_les_export import write_model
 
 # toy (or published) model, layers, channels
@@ -101,7 +101,7 @@ def test_ranks_published(
 class Differentiated(torch.nn.Module):
     """A network without the derivatives that it brings, so that they are those of torch."""
 
-    def __init__(self, network: LesNetwork) -> None:
+    def __init__(self, network: CaceNetwork) -> None:
         super().__init__()
         self.network = network
         self.species, self.cutoff = network.species, network.cutoff

@@ -3,9 +3,9 @@
 import torch
 
 from lammps_les.models import (
-    LesNetwork,
+    CaceConfig,
+    CaceNetwork,
     MessageConfig,
-    NetworkConfig,
     ReadoutConfig,
     RepresentationConfig,
 )
@@ -49,9 +49,9 @@ REPRESENTATIONS = {
 SPECIES = ("H", "O", "Na")
 
 
-def build(representation: RepresentationConfig, **others) -> LesNetwork:
+def build(representation: RepresentationConfig, **others) -> CaceNetwork:
     torch.manual_seed(1)
-    config = NetworkConfig(
+    config = CaceConfig(
         species=SPECIES,
         channels=others.pop("channels", 2),
         representation=representation,
@@ -59,7 +59,7 @@ def build(representation: RepresentationConfig, **others) -> LesNetwork:
         charge=ReadoutConfig(hidden=(6,), bias=False),
         **others,
     )
-    return LesNetwork(config).double()
+    return CaceNetwork(config).double()
 
 
 def edges(positions: torch.Tensor, cutoff: float = 3.0) -> torch.Tensor:

@@ -8,7 +8,7 @@ import torch
 from training_toys import CELLS, network_of, physics_of, waters
 
 from lammps_les.data.structures import Labelled
-from lammps_les.models import LesNetwork
+from lammps_les.models import Chain
 from lammps_les.training.config import LossConfig
 from lammps_les.training.frames import Batch, Frame, join, make_frame
 from lammps_les.training.losses import (
@@ -68,9 +68,7 @@ def test_parameter_gradient_is_the_difference_quotient(name, kind, layers, form,
     assert ("energy_readout" in touched) is (name in ("energy", "forces", "stress"))
 
 
-def compare_gradients(
-    network: LesNetwork, batch: Batch, physics: Physics, name: str, loss: str
-) -> None:
+def compare_gradients(network: Chain, batch: Batch, physics: Physics, name: str, loss: str) -> None:
     """Fill the gradients of a loss on one quantity, and compare them with differences."""
 
     def value(create_graph: bool) -> torch.Tensor:

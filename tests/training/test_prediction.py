@@ -13,7 +13,7 @@ from lammps_les.analysis.moments import molecular_moments
 from lammps_les.data.structures import Labelled
 from lammps_les.electrostatics import long_range_response, wave_vector_triples
 from lammps_les.model_file import ModelFileError, parse_metadata
-from lammps_les.models import LesNetwork
+from lammps_les.models import Chain
 from lammps_les.training.frames import join, make_frame
 from lammps_les.training.long_range import long_range
 from lammps_les.training.losses import QUANTITIES
@@ -25,7 +25,7 @@ EMBEDDED_OR_EXACT = [(1, True, False), (1, False, True), (2, True, True)]
 
 
 def reference(
-    network: LesNetwork, physics: Physics, atoms: Atoms, total_charge: float | None = None
+    network: Chain, physics: Physics, atoms: Atoms, total_charge: float | None = None
 ) -> dict[str, torch.Tensor]:
     """Outputs of the module of a model file: forces and stress by automatic differentiation."""
     frame = make_frame(unlabelled(atoms), {"H": 0.0, "O": 0.0}, 3.2, 1.5, torch.float64)
@@ -43,7 +43,7 @@ def reference(
     )
 
 
-def metadata_of(network: LesNetwork, physics: Physics, total: float | None = None) -> dict:
+def metadata_of(network: Chain, physics: Physics, total: float | None = None) -> dict:
     return toy_metadata(
         network,
         "float64",

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from lammps_les.cli import app
 from lammps_les.data.structures import Labelled
 from lammps_les.electrostatics import LongRangeParameters
-from lammps_les.models import LesNetwork, NetworkConfig, ReadoutConfig, RepresentationConfig
+from lammps_les.models import CaceConfig, CaceNetwork, ReadoutConfig, RepresentationConfig
 from lammps_les.pretrained import load_folder
 from lammps_les.training.frames import join, make_frame
 from lammps_les.training.losses import QUANTITIES
@@ -41,10 +41,10 @@ def waters(kind: str, n: int, seed: int) -> Atoms:
     return atoms
 
 
-def network_of(channels: int = 1, layers: int = 1, embed_total_charge: bool = False) -> LesNetwork:
+def network_of(channels: int = 1, layers: int = 1, embed_total_charge: bool = False) -> CaceNetwork:
     """A random network; with an embedding whose response to the total charge is not zero."""
     torch.manual_seed(3)
-    config = NetworkConfig(
+    config = CaceConfig(
         species=("H", "O"),
         channels=channels,
         representation=RepresentationConfig(
@@ -58,14 +58,14 @@ def network_of(channels: int = 1, layers: int = 1, embed_total_charge: bool = Fa
         energy=ReadoutConfig(hidden=(6,)),
         charge=ReadoutConfig(hidden=(6,), scale=0.3),
     )
-    network = LesNetwork(config).double()
+    network = CaceNetwork(config).double()
     for name, parameter in network.named_parameters():
         if name.endswith("_slope"):
             torch.nn.init.normal_(parameter, std=0.3)
     return network
 
 
-def physics_of(network: LesNetwork, form: str = "local") -> Physics:
+def physics_of(network: CaceNetwork, form: str = "local") -> Physics:
     return Physics(
         long_range=LONG_RANGE,
         charge_unit=0.8,

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from lammps_les.model_file import network_section
-from lammps_les.models import LesNetwork, NetworkConfig, ReadoutConfig, RepresentationConfig
+from lammps_les.models import CaceConfig, CaceNetwork, ReadoutConfig, RepresentationConfig
 from lammps_les.pretrained import load_folder, save_folder
 
-CONFIG = NetworkConfig(
+CONFIG = CaceConfig(
     species=("H", "O"),
     representation=RepresentationConfig(cutoff=3.0, n_bessel=3, n_radial=4, max_l=2),
     energy=ReadoutConfig(hidden=(8,)),
@@ -55,12 +55,12 @@ FLAT = {
 
 
 @pytest.fixture
-def network() -> LesNetwork:
+def network() -> CaceNetwork:
     torch.manual_seed(0)
-    return LesNetwork(CONFIG)
+    return CaceNetwork(CONFIG)
 
 
-def metadata_of(network: LesNetwork) -> dict:
+def metadata_of(network: CaceNetwork) -> dict:
     return {**METADATA, "network": network_section(network, "float32")}
 
 

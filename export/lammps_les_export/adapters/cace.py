@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from ase.data import chemical_symbols
 
-from lammps_les.models import LesNetwork, NetworkConfig
+from lammps_les.models import CaceConfig, CaceNetwork, Chain
 from lammps_les.units import CACE_CHARGE_UNIT, NORM_CACE, NORM_COULOMB, NORM_LES_2025
 from lammps_les_export.adapters.cace_network import (
     Part,
@@ -66,7 +66,7 @@ class ImportedModel:
             holds them.
     """
 
-    network: LesNetwork
+    network: Chain
     metadata: dict[str, Any]
     suggested: dict[str, Any] = field(default_factory=dict)
 
@@ -346,7 +346,7 @@ def _rounded_alike(part: Part, other: Part) -> Part:
     return replace(part, config=replace(part.config, **numbers))
 
 
-def _network(short_range: _ShortRange, long_range: _LongRange | None) -> LesNetwork:
+def _network(short_range: _ShortRange, long_range: _LongRange | None) -> CaceNetwork:
     main = read_representation(short_range.representation)
     channels, charge, separate = 0, None, None
     if long_range is not None:
@@ -360,7 +360,7 @@ def _network(short_range: _ShortRange, long_range: _LongRange | None) -> LesNetw
             separate = None
         charge = read_readout(long_range.charge_readout, (separate or main).config)
     energy = read_readout(short_range.readout, main.config)
-    config = NetworkConfig(
+    config = CaceConfig(
         species=tuple(chemical_symbols[z] for z in main.numbers),
         channels=channels,
         representation=main.config,
@@ -374,6 +374,6 @@ def _network(short_range: _ShortRange, long_range: _LongRange | None) -> LesNetw
         weights |= {f"charge_representation.{k}": v for k, v in separate.weights.items()}
     if charge:
         weights |= {f"charge_readout.{k}": v for k, v in charge.weights.items()}
-    network = LesNetwork(config).to(torch.float64)
+    network = CaceNetwork(config).to(torch.float64)
     network.load_state_dict(weights)
     return network.eval()

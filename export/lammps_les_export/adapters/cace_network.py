@@ -1,4 +1,4 @@
-"""Representation and readouts of a CACE checkpoint, brought into the layout of ``LesNetwork``.
+"""Representation and readouts of a CACE checkpoint, brought into the layout of ``CaceNetwork``.
 
 The original numbers a feature (radial m, invariant p, sender a, receiver b, layer t), ours
 (t, p, a, b, m).
@@ -13,14 +13,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lammps_les.models.angular import (
+from lammps_les.models.cace.angular import (
     MultiIndex,
     invariant_labels,
     monomials,
     multinomial,
     sum_index,
 )
-from lammps_les.models.config import MessageConfig, ReadoutConfig, RepresentationConfig
+from lammps_les.models.cace.config import MessageConfig, ReadoutConfig, RepresentationConfig
 from lammps_les_export.unpickler import Stub
 
 _SILU = ("torch.nn.functional.silu", "torch.nn.modules.activation.SiLU")

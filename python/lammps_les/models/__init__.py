@@ -5,22 +5,25 @@ everything; its derivative fills a tensor with zeros and copies into it. So wher
 gradients pass, they are written with ``unsqueeze``, ``split`` and ``unbind``.
 """
 
-from lammps_les.models.chain import Chain
-from lammps_les.models.config import (
+from lammps_les.models.cace.config import (
+    CaceConfig,
     MessageConfig,
-    NetworkConfig,
     ReadoutConfig,
     RepresentationConfig,
 )
-from lammps_les.models.network import LesNetwork
-from lammps_les.models.representation import CaceRepresentation
+from lammps_les.models.cace.network import CaceNetwork
+from lammps_les.models.cace.representation import CaceRepresentation
+from lammps_les.models.chain import Chain
+from lammps_les.models.kinds import KINDS, network_of
 
 __all__ = [
+    "KINDS",
+    "network_of",
     "CaceRepresentation",
     "Chain",
-    "LesNetwork",
+    "CaceNetwork",
     "MessageConfig",
-    "NetworkConfig",
+    "CaceConfig",
     "ReadoutConfig",
     "RepresentationConfig",
 ]

@@ -19,6 +19,8 @@ class Chain(nn.Module):
         kept, sent: between any two pieces, how many numbers an atom keeps for itself and how many
             its neighbors get; see ``cut``. A network that is not cut has one piece.
         kind: name of the kind of network, "" for one that no reader need know.
+        needs_total_charge: whether the network asks for the total charge of the system; one that
+            does has ``at_total_charge``, which gives a network that does not.
     """
 
     def __init__(self, species: list[str], cutoff: float, layers: int, channels: int) -> None:
@@ -28,12 +30,39 @@ class Chain(nn.Module):
         self.layers = layers
         self.channels = channels
         self.kind = ""
+        self.needs_total_charge = False
         self.cut([], [])
 
     def cut(self, kept: list[int], sent: list[int]) -> None:
         """Say what passes between the pieces."""
         self.kept, self.sent = kept, sent
         self.pieces = len(sent) + 1
+
+    def layer(
+        self,
+        t: int,
+        kept: Tensor,
+        sent: Tensor,
+        source: Tensor,
+        edge_vectors: Tensor,
+        edge_index: Tensor,
+        species: Tensor,
+        n: int,
+        row_length: int,
+        total_charge: Tensor | None,
+    ) -> list[Tensor]:
+        """A piece for training, where a network may need the total charge of a system.
+
+        ``total_charge`` is that of the system that each atom is part of, [n_all] in e; it is read
+        only where the network ``needs_total_charge``.
+        """
+        return self.piece(  # type: ignore[operator]
+            t, kept, sent, source, edge_vectors, edge_index, species, n, row_length
+        )
+
+    def at_total_charge(self, total_charge: float) -> "Chain":
+        """A network that is this one for systems of one total charge [e], and needs none."""
+        raise NotImplementedError(f"{self.kind} networks do not need a total charge")
 
     def forward(
         self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int

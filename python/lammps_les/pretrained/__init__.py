@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lammps_les.model_file import Metadata
-from lammps_les.models import LesNetwork
+from lammps_les.models import Chain
 from lammps_les.pretrained.folder import (
     CONFIG,
     WEIGHTS,
@@ -44,7 +44,7 @@ def folder(name: str) -> Path:
     return _HERE / name
 
 
-def load(name: str) -> tuple[LesNetwork, Metadata]:
+def load(name: str) -> tuple[Chain, Metadata]:
     """Network and metadata of a model that comes with the package, ready for ``write_model``.
 
     Raises:

@@ -1,10 +1,10 @@
 """A trained network as a folder: ``weights.pt`` (state dict) and ``config.json``.
 
-``config.json`` is an object with three members: ``metadata`` (those of FORMAT.md, with the fields
-of ``NetworkConfig`` as ``network.config``), ``total_charges`` (charges [e] of the structures
-trained on, where the model depends on that; may be absent) and ``training`` (data, options and
-errors; for people). Folders of version 1 of FORMAT.md have the configuration of the network as a
-member of its own, and flat metadata.
+``config.json`` is an object with three members: ``metadata`` (those of FORMAT.md, with a
+configuration of ``lammps_les.models`` as ``network.config``), ``total_charges`` (charges [e] of the
+structures trained on, where the model depends on that; may be absent) and ``training`` (data,
+options and errors; for people). Folders of version 1 of FORMAT.md have the configuration of the
+network as a member of its own, and flat metadata.
 """
 
 import hashlib
@@ -15,16 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from torch import Tensor
 
 from lammps_les.files import read_json, unreadable, write_atomically
 from lammps_les.model_file import Metadata, ModelFileError, network_section, parse_metadata
-from lammps_les.models import LesNetwork, NetworkConfig
+from lammps_les.models import Chain, network_of
 
 WEIGHTS = "weights.pt"
 CONFIG = "config.json"
-_NETWORK_CONFIG = TypeAdapter(NetworkConfig)
 
 
 class OtherWeights(ValueError):
@@ -68,7 +67,7 @@ def save_folder(
     write_atomically(directory / CONFIG, text.encode())
 
 
-def load_folder(directory: str | Path) -> tuple[LesNetwork, Metadata]:
+def load_folder(directory: str | Path) -> tuple[Chain, Metadata]:
     """Read a trained network, in the type of its weights, and its metadata.
 
     Raises:
@@ -82,10 +81,10 @@ def load_folder(directory: str | Path) -> tuple[LesNetwork, Metadata]:
     fields = _section(content, "metadata", where)
     of_version_1 = fields.get("format_version") == 1
     if of_version_1:
-        config = _section(content, "network", where)
+        network = _network("cace", _section(content, "network", where), where)
     else:
-        config = _section(_section(fields, "network", where), "config", where)
-    network = _network(config, where)
+        section = _section(fields, "network", where)
+        network = _network(section.get("kind"), _section(section, "config", where), where)
     if of_version_1:
         try:
             fields = _from_version_1(fields, network)
@@ -121,9 +120,9 @@ def _section(content: Mapping[str, Any], name: str, where: str) -> dict[str, Any
     return section
 
 
-def _network(config: Mapping[str, Any], where: str) -> LesNetwork:
+def _network(kind: Any, config: Mapping[str, Any], where: str) -> Chain:
     try:
-        return LesNetwork(_NETWORK_CONFIG.validate_python(config))
+        return network_of(kind, config)
     except ValidationError as error:
         detail = error.errors()[0]
         key = ".".join(str(part) for part in detail["loc"])
@@ -133,7 +132,7 @@ def _network(config: Mapping[str, Any], where: str) -> LesNetwork:
     raise ModelFileError(f"{where}: not the configuration of a network: {text}")
 
 
-def _from_version_1(fields: Mapping[str, Any], network: LesNetwork) -> dict[str, Any]:
+def _from_version_1(fields: Mapping[str, Any], network: Chain) -> dict[str, Any]:
     """Metadata of version 2 from those of version 1; what was absent stays absent."""
 
     def section(**names: str) -> dict[str, Any]:

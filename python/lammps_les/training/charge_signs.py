@@ -7,7 +7,7 @@ from typing import Any
 
 from lammps_les.data.structures import Labelled
 from lammps_les.keys import BORN_EFFECTIVE_CHARGES, DIPOLE
-from lammps_les.models import LesNetwork
+from lammps_les.models import Chain
 from lammps_les.training.config import RunConfig
 from lammps_les.training.prediction import Physics
 from lammps_les_export.charge_sign import (
@@ -27,7 +27,7 @@ STATED = "that of the initial network"
 
 def settle_signs(
     config: RunConfig,
-    network: LesNetwork,
+    network: Chain,
     physics: Physics,
     parts: Mapping[str, Sequence[Labelled]],
     suggested: Mapping[str, Any],
@@ -93,7 +93,7 @@ def settle_signs(
 
 
 def final_signs(
-    network: LesNetwork,
+    network: Chain,
     physics: Physics,
     origin: str,
     parts: Mapping[str, Sequence[Labelled]],
@@ -142,7 +142,7 @@ def final_signs(
 
 
 def evidence_of(
-    network: LesNetwork, physics: Physics, parts: Mapping[str, Sequence[Labelled]]
+    network: Chain, physics: Physics, parts: Mapping[str, Sequence[Labelled]]
 ) -> Evidence:
     """What labelled structures tell of the signs, held-out ones first; any where none is labelled.
 

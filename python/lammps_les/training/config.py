@@ -12,7 +12,7 @@ from lammps_les.model_file import (
     Dielectric,
 )
 from lammps_les.models import ReadoutConfig, RepresentationConfig
-from lammps_les.models.config import Elements, within
+from lammps_les.models.limits import Elements, within
 from lammps_les.units import NORM_COULOMB
 
 Share = Annotated[float, within(0.0, 1.0)]
@@ -139,7 +139,7 @@ class DataConfig(Section):
 
 
 class NetworkSection(Section):
-    """The network; the meaning of its parts stands in ``lammps_les.models.config``.
+    """The network; the meaning of its parts stands in ``lammps_les.models.cace.config``.
 
     Attributes:
         species: element symbols; default: those of the data.

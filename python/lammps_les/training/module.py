@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import Sampler
 
 from lammps_les.keys import TOTAL_CHARGE
-from lammps_les.models import LesNetwork
+from lammps_les.models import Chain
 from lammps_les.training.config import RunConfig
 from lammps_les.training.frames import Batch
 from lammps_les.training.losses import (
@@ -101,9 +101,7 @@ class LesTraining(lightning.LightningModule):
         steps: number of optimizer steps of the whole training.
     """
 
-    def __init__(
-        self, network: LesNetwork, physics: Physics, config: RunConfig, steps: int
-    ) -> None:
+    def __init__(self, network: Chain, physics: Physics, config: RunConfig, steps: int) -> None:
         super().__init__()
         self.network = network
         self.average = copy.deepcopy(network).requires_grad_(False)
@@ -119,9 +117,7 @@ class LesTraining(lightning.LightningModule):
         """Batches are no tensors; Lightning asks how to move them."""
         return batch.to(device)
 
-    def _deviations(
-        self, network: LesNetwork, batch: Batch, create_graph: bool
-    ) -> dict[str, Deviation]:
+    def _deviations(self, network: Chain, batch: Batch, create_graph: bool) -> dict[str, Deviation]:
         wanted = {
             name
             for name in self.wanted

@@ -35,7 +35,7 @@ from lammps_les.electrostatics.born_effective_charges import is_phase_form
 from lammps_les.electrostatics.polarization import coupling_charges
 from lammps_les.keys import BORN_EFFECTIVE_CHARGES, DIPOLE, ENERGY, FORCES, STRESS, TOTAL_CHARGE
 from lammps_les.model_file import Dielectric
-from lammps_les.models import LesNetwork
+from lammps_les.models import Chain
 from lammps_les.training.frames import Batch
 from lammps_les.training.long_range import LongRange, long_range
 
@@ -67,7 +67,7 @@ class Physics:
 
 
 def predict(
-    network: LesNetwork,
+    network: Chain,
     batch: Batch,
     physics: Physics,
     wanted: Collection[str],
@@ -125,7 +125,7 @@ def predict(
 
 
 def _evaluate(
-    network: LesNetwork,
+    network: Chain,
     edges: Tensor,
     edge_index: Tensor,
     species: Tensor,
@@ -143,7 +143,7 @@ def _latents(found: Sequence[Evaluated]) -> tuple[Tensor, Tensor]:
 
 
 def _born_effective_charges(
-    network: LesNetwork,
+    network: Chain,
     charges: Tensor,
     edges: Tensor,
     found: Sequence[Evaluated],
@@ -268,7 +268,7 @@ def _sine_displacements(displacements: Tensor, frame: Tensor, batch: Batch) -> T
 
 
 def _born_general(
-    network: LesNetwork, batch: Batch, physics: Physics, signs: Tensor, create_graph: bool
+    network: Chain, batch: Batch, physics: Physics, signs: Tensor, create_graph: bool
 ) -> Tensor:
     """Phase form frame by frame, on unfolded graphs; for any number of layers."""
     tensors = []

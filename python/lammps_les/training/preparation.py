@@ -12,7 +12,7 @@ from lammps_les.data.splits import PARTS
 from lammps_les.data.structures import Labelled, check_species
 from lammps_les.keys import BORN_EFFECTIVE_CHARGES, ENERGY
 from lammps_les.model_file import DTYPES
-from lammps_les.models import LesNetwork
+from lammps_les.models import Chain
 from lammps_les.training.charge_signs import settle_signs
 from lammps_les.training.config import NO_CITATION, RunConfig
 from lammps_les.training.doubts import data_doubts
@@ -41,7 +41,7 @@ class Prepared:
         notes: one sentence for each decision that the configuration left open.
     """
 
-    network: LesNetwork
+    network: Chain
     physics: Physics
     atomic_energies: dict[str, float]
     sign_origin: str
@@ -109,7 +109,7 @@ def prepare(config: RunConfig, folder: Path) -> Prepared:
     )
 
 
-def _resolution(network: LesNetwork, physics: Physics) -> float | None:
+def _resolution(network: Chain, physics: Physics) -> float | None:
     """Of the long-range sum [A]; None where there is none."""
     return physics.long_range.dl if network.channels > 0 else None
 
@@ -117,7 +117,7 @@ def _resolution(network: LesNetwork, physics: Physics) -> float | None:
 def _atomic_energies(
     config: RunConfig,
     parts: dict[str, list[Labelled]],
-    network: LesNetwork,
+    network: Chain,
     physics: Physics,
     suggested: dict[str, Any],
     notes: list[str],

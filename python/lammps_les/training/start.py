@@ -7,7 +7,7 @@ from typing import Any
 
 from lammps_les.data.structures import Labelled
 from lammps_les.electrostatics import LongRangeParameters
-from lammps_les.models import LesNetwork, NetworkConfig
+from lammps_les.models import CaceConfig, CaceNetwork, Chain
 from lammps_les.training.config import RunConfig
 from lammps_les.training.config_file import nearest
 from lammps_les.training.prediction import Physics
@@ -24,7 +24,7 @@ EPSILON_INF_UNKNOWN = (
 
 def initial_network(
     config: RunConfig, folder: Path, structures: Sequence[Labelled], notes: list[str]
-) -> tuple[LesNetwork, Physics, dict[str, Any]]:
+) -> tuple[Chain, Physics, dict[str, Any]]:
     """Network and physics, with signs of the charges all +1, and what the source states.
 
     Args:
@@ -52,10 +52,10 @@ def initial_network(
     return network, physics, suggested
 
 
-def _fresh(config: RunConfig, structures: Sequence[Labelled]) -> tuple[LesNetwork, Physics]:
+def _fresh(config: RunConfig, structures: Sequence[Labelled]) -> tuple[Chain, Physics]:
     section, far = config.network, config.long_range
     present = {symbol for s in structures for symbol in s.atoms.get_chemical_symbols()}
-    network_config = NetworkConfig(
+    network_config = CaceConfig(
         species=tuple(section.species or sorted(present)),
         channels=section.channels,
         representation=section.representation,
@@ -63,7 +63,7 @@ def _fresh(config: RunConfig, structures: Sequence[Labelled]) -> tuple[LesNetwor
         charge=section.charge,
         charge_representation=section.charge_representation,
     )
-    network = LesNetwork(network_config)
+    network = CaceNetwork(network_config)
     parameters = LongRangeParameters(far.sigma, far.dl, far.norm, far.remove_self, 1.0)
     physics = Physics(
         long_range=parameters,
@@ -81,7 +81,7 @@ def _fresh(config: RunConfig, structures: Sequence[Labelled]) -> tuple[LesNetwor
 
 def _loaded(
     config: RunConfig, folder: Path, notes: list[str]
-) -> tuple[LesNetwork, Physics, dict[str, Any]]:
+) -> tuple[Chain, Physics, dict[str, Any]]:
     from lammps_les.training.unfinished import trained_folder  # which prepares a training itself
 
     assert config.init_from is not None
@@ -115,7 +115,7 @@ def _loaded(
     return network.train().requires_grad_(True), physics, suggested
 
 
-def _freeze(network: LesNetwork, beginnings: Sequence[str]) -> None:
+def _freeze(network: Chain, beginnings: Sequence[str]) -> None:
     names = [name for name, _ in network.named_parameters()]
     for beginning in beginnings:
         if not any(name == beginning or name.startswith(f"{beginning}.") for name in names):

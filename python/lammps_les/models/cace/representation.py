@@ -3,12 +3,12 @@
 import torch
 from torch import Tensor, nn
 
-from lammps_les.models.basis import SOFTENING, EdgeBasis, mix, mix_backward, sum_neighbors
-from lammps_les.models.config import RepresentationConfig
-from lammps_les.models.edge_gradients import EdgeSlopes, by_vectors, sum_neighbors_backward
-from lammps_les.models.invariants import AngularBasis, Invariants
-from lammps_les.models.message_layer import MessageLayer
-from lammps_les.models.radial import BesselBasis, polynomial_cutoff, polynomial_cutoff_slope
+from lammps_les.models.cace.basis import SOFTENING, EdgeBasis, mix, mix_backward, sum_neighbors
+from lammps_les.models.cace.config import RepresentationConfig
+from lammps_les.models.cace.edge_gradients import EdgeSlopes, by_vectors, sum_neighbors_backward
+from lammps_les.models.cace.invariants import AngularBasis, Invariants
+from lammps_les.models.cace.message_layer import MessageLayer
+from lammps_les.models.cace.radial import BesselBasis, polynomial_cutoff, polynomial_cutoff_slope
 
 
 class CaceRepresentation(nn.Module):

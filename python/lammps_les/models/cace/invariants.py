@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from lammps_les.models.angular import (
+from lammps_les.models.cace.angular import (
     contraction_table,
     derivative_table,
     invariant_labels,
@@ -131,7 +131,7 @@ def _add_factors(
 
 
 class Invariants(nn.Module):
-    """Products of the A basis that no rotation changes, see :mod:`lammps_les.models.angular`.
+    """Products of the A basis that no rotation changes, see :mod:`lammps_les.models.cace.angular`.
 
     Args:
         max_l: highest order of A.

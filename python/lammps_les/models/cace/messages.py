@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from lammps_les.models.basis import EdgeBasis, sum_neighbors
-from lammps_les.models.config import MessageConfig, RepresentationConfig
-from lammps_les.models.edge_gradients import EdgeSlopes, sum_neighbors_backward
-from lammps_les.models.readout import Perceptron
+from lammps_les.models.cace.basis import EdgeBasis, sum_neighbors
+from lammps_les.models.cace.config import MessageConfig, RepresentationConfig
+from lammps_les.models.cace.edge_gradients import EdgeSlopes, sum_neighbors_backward
+from lammps_les.models.cace.readout import Perceptron
 
 
 class InvariantMessage(nn.Module):

@@ -1,61 +1,17 @@
-"""What a network is made of: plain values from which :class:`LesNetwork` builds its modules.
+"""What a CACE network is made of: plain values from which it builds its modules.
 
 The limits on the values are checked where they are read from a file, as ``network.*`` of a training
 or as the configuration of a trained network.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated
 
-from ase.data import chemical_symbols
-from pydantic import AfterValidator, Field, ValidationError, WrapValidator
-
-from lammps_les.models.angular import invariant_labels
+from lammps_les.models.cace.angular import invariant_labels
+from lammps_les.models.limits import Widths, within
 
 _MOST_FEATURES, _MOST_COMPONENTS = 20_000, 100_000
 """Invariants, and numbers of the A basis, of an atom and a layer; some thousand are usual."""
-
-
-def within(low: float, high: float, zero: bool = True) -> WrapValidator:
-    """Validator of a number that has a meaning from ``low`` to ``high`` only, ends included.
-
-    Args:
-        low: least value; where it is a whole number, so is what is expected.
-        high: largest value.
-        zero: whether 0 is among what may be.
-    """
-    if isinstance(low, int):
-        expected = f"expected a whole number from {low} to {high}"
-    else:
-        expected = f"expected a number from {low:g} to {high:g}" + ", not 0" * (not zero)
-
-    def check(value: Any, handler: Callable[[Any], float]) -> float:
-        try:
-            number = float("nan") if isinstance(value, bool) else handler(value)
-        except ValidationError:
-            number = float("nan")
-        if not low <= number <= high or (number == 0.0 and not zero):
-            raise ValueError(expected)
-        return number
-
-    return WrapValidator(check)
-
-
-Widths = Annotated[tuple[Annotated[int, within(1, 1024)], ...], Field(max_length=8)]
-"""Of the hidden layers of a perceptron."""
-
-
-def _elements(symbols: list[str]) -> list[str]:
-    for symbol in symbols:
-        if symbol not in chemical_symbols[1:]:
-            raise ValueError(f"expected element symbols, '{symbol}' is none")
-    if len(set(symbols)) < len(symbols):
-        raise ValueError("expected each element once")
-    return symbols
-
-
-Elements = Annotated[list[str], Field(min_length=1), AfterValidator(_elements)]
 
 
 @dataclass(frozen=True)
@@ -148,7 +104,7 @@ class ReadoutConfig:
 
 
 @dataclass(frozen=True)
-class NetworkConfig:
+class CaceConfig:
     """A whole network.
 
     Attributes:

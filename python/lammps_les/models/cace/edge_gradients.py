@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lammps_les.models.basis import EdgeBasis, monomials_by_order, tile_of, tile_size
+from lammps_les.models.cace.basis import EdgeBasis, monomials_by_order, tile_of, tile_size
 
 
 class EdgeSlopes(NamedTuple):

@@ -6,18 +6,18 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from lammps_les.models.cace.config import CaceConfig, ReadoutConfig, RepresentationConfig
+from lammps_les.models.cace.readout import Readout
+from lammps_les.models.cace.representation import CaceRepresentation
 from lammps_les.models.chain import Chain
-from lammps_les.models.config import NetworkConfig, ReadoutConfig, RepresentationConfig
 from lammps_les.models.environments import pad_edges, pad_rows, pad_sent, pad_vectors, sum_rows
-from lammps_les.models.readout import Readout
-from lammps_les.models.representation import CaceRepresentation
 
 
 def _readout(config: ReadoutConfig, n_features: int, n_out: int) -> Readout:
     return Readout(n_features, n_out, config.hidden, config.bias, config.linear, config.scale)
 
 
-class LesNetwork(Chain):
+class CaceNetwork(Chain):
     """Energy and latent charges of atoms, a piece for each layer (FORMAT.md).
 
     Works with ``torch.jit.script``, in float32 and float64, and is differentiable any number of
@@ -36,7 +36,7 @@ class LesNetwork(Chain):
         ValueError: the two representations differ in cutoff or layers.
     """
 
-    def __init__(self, config: NetworkConfig) -> None:
+    def __init__(self, config: CaceConfig) -> None:
         part = config.representation
         super().__init__(list(config.species), float(part.cutoff), part.layers, config.channels)
         self.kind = "cace"
@@ -71,7 +71,7 @@ class LesNetwork(Chain):
     def _represent(self, config: RepresentationConfig) -> CaceRepresentation:
         return CaceRepresentation(config, len(self.species))
 
-    def at_total_charge(self, total_charge: float) -> "LesNetwork":
+    def at_total_charge(self, total_charge: float) -> "CaceNetwork":
         """A network that is this one for systems of one total charge [e], and needs none."""
         fixed = copy.deepcopy(self)
         parts = {}
@@ -115,11 +115,7 @@ class LesNetwork(Chain):
         row_length: int,
         total_charge: Tensor | None,
     ) -> list[Tensor]:
-        """The same for training, where a network may need the total charge of a system.
-
-        ``total_charge`` is that of the system that each atom is part of, [n_all] in e; it is read
-        only where the network ``needs_total_charge``.
-        """
+        """The piece for training; total charges [n_all] in e."""
         return self._evaluate(
             t, kept, sent, source, edge_vectors, edge_index, species, n, row_length, total_charge
         )[0]

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from lammps_les.models.basis import EdgeBasis, mix, mix_backward
-from lammps_les.models.config import MessageConfig, RepresentationConfig
-from lammps_les.models.edge_gradients import EdgeSlopes
-from lammps_les.models.messages import AttenuatedMessage, InvariantMessage
+from lammps_les.models.cace.basis import EdgeBasis, mix, mix_backward
+from lammps_les.models.cace.config import MessageConfig, RepresentationConfig
+from lammps_les.models.cace.edge_gradients import EdgeSlopes
+from lammps_les.models.cace.messages import AttenuatedMessage, InvariantMessage
 
 
 class MessageLayer(nn.Module):

@@ -1,0 +1,1 @@
+"""The Cartesian atomic cluster expansion (CACE)."""

@@ -1,0 +1,48 @@
+"""Which values a configuration of a network may have, and what is said of others."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from ase.data import chemical_symbols
+from pydantic import AfterValidator, Field, ValidationError, WrapValidator
+
+
+def within(low: float, high: float, zero: bool = True) -> WrapValidator:
+    """Validator of a number that has a meaning from ``low`` to ``high`` only, ends included.
+
+    Args:
+        low: least value; where it is a whole number, so is what is expected.
+        high: largest value.
+        zero: whether 0 is among what may be.
+    """
+    if isinstance(low, int):
+        expected = f"expected a whole number from {low} to {high}"
+    else:
+        expected = f"expected a number from {low:g} to {high:g}" + ", not 0" * (not zero)
+
+    def check(value: Any, handler: Callable[[Any], float]) -> float:
+        try:
+            number = float("nan") if isinstance(value, bool) else handler(value)
+        except ValidationError:
+            number = float("nan")
+        if not low <= number <= high or (number == 0.0 and not zero):
+            raise ValueError(expected)
+        return number
+
+    return WrapValidator(check)
+
+
+Widths = Annotated[tuple[Annotated[int, within(1, 1024)], ...], Field(max_length=8)]
+"""Of the hidden layers of a perceptron."""
+
+
+def _elements(symbols: list[str]) -> list[str]:
+    for symbol in symbols:
+        if symbol not in chemical_symbols[1:]:
+            raise ValueError(f"expected element symbols, '{symbol}' is none")
+    if len(set(symbols)) < len(symbols):
+        raise ValueError("expected each element once")
+    return symbols
+
+
+Elements = Annotated[list[str], Field(min_length=1), AfterValidator(_elements)]
