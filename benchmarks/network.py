@@ -21,7 +21,7 @@ from lammps_les import pretrained
 from lammps_les.benchmark import read_start
 from lammps_les.data.neighbors import neighbor_list
 from lammps_les.models import CaceNetwork
-from lammps_les_export.adapters import read_cace
+from lammps_les_export.adapters import read_checkpoint
 
 
 def timed_steps(
@@ -76,7 +76,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     if arguments.checkpoint:
-        network = read_cace(arguments.checkpoint).network
+        network = read_checkpoint(arguments.checkpoint).network
     else:
         network = pretrained.load("water_rpbe-d3")[0]
     start = read_start(arguments.structure, list(network.species))

@@ -23,7 +23,13 @@ from lammps_les.model_file import (
     checked_dielectric,
     network_section,
 )
-from lammps_les_export.adapters import ImportedModel, UnsupportedModelError, read_cace
+from lammps_les_export.adapters import (
+    EVERYTHING,
+    Choice,
+    ImportedModel,
+    UnsupportedModelError,
+    read_checkpoint,
+)
 from lammps_les_export.charge_sign import (
     ADVICE,
     UndecidedError,
@@ -55,12 +61,13 @@ class Conversion(NamedTuple):
     notes: list[str]
 
 
-def import_model(path: str | Path) -> ImportedModel:
+def import_model(path: str | Path, choice: Choice = EVERYTHING) -> ImportedModel:
     """Read a trained network with the adapter for its kind of file.
 
     Args:
         path: a file; a folder written by the training; or, where there is neither, the name of a
             model that comes with the package.
+        choice: which part of a checkpoint.
 
     Raises:
         ModelFileError: no such file, or a file that is a model file already.
@@ -88,7 +95,7 @@ def import_model(path: str | Path) -> ImportedModel:
             "export what it was made of"
         )
     try:
-        return read_cace(path)
+        return read_checkpoint(path, choice)
     except UnsupportedModelError as error:
         raise UnsupportedModelError(f"{path}: {error}") from None
 

@@ -13,7 +13,7 @@ from gpu import LIBRARY
 
 from lammps_les.models import CaceConfig, CaceNetwork, MessageConfig, RepresentationConfig
 from lammps_les_export import write_model
-from lammps_les_export.adapters.cace import read_cace
+from lammps_les_export.adapters import read_checkpoint
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def published(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Callabl
     def path(name: str, dtype: str = "float64") -> Path:
         target = folder / f"{name}-{dtype}.pt"
         if not target.exists():
-            imported = read_cace(shared / "checkpoints" / f"{name}.pth")
+            imported = read_checkpoint(shared / "checkpoints" / f"{name}.pth")
             write_model(target, imported.network, imported_metadata(imported, dtype))
         return target
 

@@ -12,7 +12,7 @@ from training_toys import command, eager_energy, settings, teacher_labels, water
 
 from lammps_les.calculators import LesCalculator
 from lammps_les.pretrained import load_folder
-from lammps_les_export.adapters import read_cace
+from lammps_les_export.adapters import read_checkpoint
 
 
 def water_dimers(n: int) -> list[Atoms]:
@@ -43,7 +43,7 @@ def test_a_published_checkpoint_ends_as_a_run_folder_like_any(
     command(str(tmp_path / "run.yaml"))
 
     run = tmp_path / "run"
-    imported = read_cace(source)
+    imported = read_checkpoint(source)
     network, metadata = load_folder(run)
     assert network.config == imported.network.config
     assert metadata.long_range.model_dump() == imported.metadata["long_range"]

@@ -14,7 +14,8 @@ from generate import imported_metadata
 
 from lammps_les.data.neighbors import neighbor_list
 from lammps_les.electrostatics import LongRangeParameters, long_range_energy
-from lammps_les_export.adapters import UnsupportedModelError, cace, read_cace
+from lammps_les_export import adapters
+from lammps_les_export.adapters import UnsupportedModelError, cace, read_checkpoint
 from lammps_les_export.unpickler import Stub, load_pickle
 
 REFERENCES = [
@@ -40,7 +41,7 @@ def checkpoint(shared: Path, name: str) -> Path:
 @pytest.mark.parametrize("name", REFERENCES)
 def test_reference(shared, name):
     reference = np.load(shared / "reference" / f"{name}.npz")
-    imported = read_cace(checkpoint(shared, name))
+    imported = read_checkpoint(checkpoint(shared, name))
     network, metadata = imported.network, imported.metadata
     cell, periodic = reference["cell"], bool(reference["pbc"].all())
     positions = torch.tensor(reference["positions"], requires_grad=True)
@@ -95,7 +96,7 @@ WATER = ["H", "O"]
     ],
 )
 def test_metadata(shared, name, expected):
-    imported = read_cace(checkpoint(shared, name))
+    imported = read_checkpoint(checkpoint(shared, name))
     sections = imported_metadata(imported, "float64").values()
     stated = {k: v for section in sections if isinstance(section, dict) for k, v in section.items()}
     found = {key: stated[key] for key in expected}
@@ -126,7 +127,7 @@ def test_form_of_a_model_that_gives_its_own_polarization(periodic):
 
 def test_only_the_fine_tuned_checkpoint_has_the_phase_form(shared):
     forms = {
-        path.stem: read_cace(path).metadata["response"]["bec_form"]
+        path.stem: read_checkpoint(path).metadata["response"]["bec_form"]
         for path in (shared / "checkpoints").glob("cace-*.pth")
     }
     assert [name for name, form in forms.items() if form == "phase"] == [
@@ -136,10 +137,10 @@ def test_only_the_fine_tuned_checkpoint_has_the_phase_form(shared):
 
 
 def test_sign_and_dielectric_constant_of_a_fine_tuned_model(shared):
-    imported = read_cace(checkpoint(shared, "cace-lr_superionic_2gcc_finetuned"))
+    imported = read_checkpoint(checkpoint(shared, "cace-lr_superionic_2gcc_finetuned"))
     assert imported.suggested["charge_sign"] == [-1.0]
     assert imported.suggested["epsilon_inf"] == pytest.approx(3.1, rel=1e-12)
-    assert read_cace(checkpoint(shared, "cace-lr_superionic_ef")).suggested == {}
+    assert read_checkpoint(checkpoint(shared, "cace-lr_superionic_ef")).suggested == {}
 
 
 def stub(kind: str) -> type[Stub]:
@@ -263,9 +264,9 @@ def test_what_is_not_understood_is_refused(shared, monkeypatch, change, reason):
     path = checkpoint(shared, "cace-lr_water_v2")
     root = load_pickle(path)
     change(root)
-    monkeypatch.setattr(cace, "load_pickle", lambda _: root)
+    monkeypatch.setattr(adapters, "load_pickle", lambda _: root)
     with pytest.raises(UnsupportedModelError, match=reason):
-        read_cace(path)
+        read_checkpoint(path)
 
 
 @pytest.mark.parametrize(
@@ -279,9 +280,9 @@ def test_unknown_messages_are_refused(shared, monkeypatch, change, reason):
     path = checkpoint(shared, "cace-lr_pbtio3")
     root = load_pickle(path)
     change(root)
-    monkeypatch.setattr(cace, "load_pickle", lambda _: root)
+    monkeypatch.setattr(adapters, "load_pickle", lambda _: root)
     with pytest.raises(UnsupportedModelError, match=reason):
-        read_cace(path)
+        read_checkpoint(path)
 
 
 @pytest.mark.parametrize(
@@ -291,18 +292,18 @@ def test_unknown_charges_of_les_are_refused(shared, monkeypatch, name):
     path = checkpoint(shared, "cace-les_water_r4.5_nu3")
     root = load_pickle(path)
     named(root, ".Les").state[name] = True
-    monkeypatch.setattr(cace, "load_pickle", lambda _: root)
+    monkeypatch.setattr(adapters, "load_pickle", lambda _: root)
     with pytest.raises(UnsupportedModelError, match=name):
-        read_cace(path)
+        read_checkpoint(path)
 
 
 def test_a_model_without_charges(shared, monkeypatch):
     path = checkpoint(shared, "cace-lr_water_v2")
-    full = read_cace(path).network
+    full = read_checkpoint(path).network
     root = load_pickle(path)
     short_range_only(root)
-    monkeypatch.setattr(cace, "load_pickle", lambda _: root)
-    imported = read_cace(path)
+    monkeypatch.setattr(adapters, "load_pickle", lambda _: root)
+    imported = read_checkpoint(path)
     assert imported.network.channels == 0
     assert imported_metadata(imported, "float64")["latents"] == []
     for key, weight in imported.network.state_dict().items():
@@ -313,8 +314,8 @@ def test_removed_self_interaction_counts_once_per_channel_of_cace(shared, monkey
     path = checkpoint(shared, "cace-lr_water_4channels_mp1")
     root = load_pickle(path)
     named(root, ".EwaldPotential").state["remove_self_interaction"] = True
-    monkeypatch.setattr(cace, "load_pickle", lambda _: root)
-    long_range = read_cace(path).metadata["long_range"]
+    monkeypatch.setattr(adapters, "load_pickle", lambda _: root)
+    long_range = read_checkpoint(path).metadata["long_range"]
     assert long_range["remove_self"] is True
     assert long_range["self_factor"] == 4.0
 
@@ -337,9 +338,9 @@ def test_different_environments_stay_two(shared, monkeypatch):
     basis = representation.get("radial_basis")
     basis = varied(basis, bessel_weights=basis.get("bessel_weights") + 0.01)
     potential.state["_modules"]["representation"] = varied(representation, radial_basis=basis)
-    one = read_cace(path).network
-    monkeypatch.setattr(cace, "load_pickle", lambda _: root)
-    two = read_cace(path).network
+    one = read_checkpoint(path).network
+    monkeypatch.setattr(adapters, "load_pickle", lambda _: root)
+    two = read_checkpoint(path).network
     assert two.charge_representation is not None
 
     torch.manual_seed(0)
@@ -360,7 +361,7 @@ def test_a_module_that_is_no_cace_model_is_refused(tmp_path):
     path = tmp_path / "model.pth"
     torch.save({"weights": torch.ones(2)}, path)
     with pytest.raises(UnsupportedModelError, match="holds a dict"):
-        read_cace(path)
+        read_checkpoint(path)
     torch.save(torch.nn.Linear(1, 1), path)
     with pytest.raises(UnsupportedModelError, match=r"torch\.nn\.modules\.linear\.Linear"):
-        read_cace(path)
+        read_checkpoint(path)

@@ -7,7 +7,8 @@ import pytest
 import torch
 from test_cace_import import checkpoint, named, varied
 
-from lammps_les_export.adapters import cace, read_cace
+from lammps_les_export import adapters
+from lammps_les_export.adapters import read_checkpoint
 from lammps_les_export.unpickler import Stub, load_pickle
 
 
@@ -48,8 +49,8 @@ def test_numbers_that_float32_cannot_hold_are_the_same_in_every_type(shared, mon
     for dtype in (torch.float32, torch.float64):
         root = load_pickle(path)
         rounded(root, dtype, plain=plain)
-        monkeypatch.setattr(cace, "load_pickle", lambda _, root=root: root)
-        found[dtype] = read_cace(path)
+        monkeypatch.setattr(adapters, "load_pickle", lambda _, root=root: root)
+        found[dtype] = read_checkpoint(path)
     single, double = found.values()
     keys = ("sigma", "dl", "norm")
     for imported in found.values():
@@ -79,7 +80,7 @@ def test_environments_that_differ_by_rounding_are_one(shared, monkeypatch):
             part = representation.get(name)
             part.state["_buffers"]["cutoff"] = torch.tensor(cutoff, dtype=torch.float32)
         potential.state["_modules"]["representation"] = representation
-    monkeypatch.setattr(cace, "load_pickle", lambda _: root)
-    network = read_cace(path).network
+    monkeypatch.setattr(adapters, "load_pickle", lambda _: root)
+    network = read_checkpoint(path).network
     parts = (network.config.representation, network.config.charge_representation)
     assert {part.cutoff for part in parts if part} == {network.cutoff} == {5.29}

@@ -14,7 +14,7 @@ from generate import imported_metadata
 
 from lammps_les.calculators import LesCalculator
 from lammps_les_export import write_model
-from lammps_les_export.adapters import read_cace
+from lammps_les_export.adapters import read_checkpoint
 
 PHASE = [
     "cace-lr_pbtio3__cubic333",
@@ -30,7 +30,7 @@ CASES.append(("cace-lr_water_v2__liquid64", "bec_k0", "local"))
 
 
 def export(checkpoint: Path, path: Path) -> Path:
-    imported = read_cace(checkpoint)
+    imported = read_checkpoint(checkpoint)
     write_model(path, imported.network, imported_metadata(imported, "float64"))
     return path
 

@@ -1,5 +1,55 @@
 """Readers of other programs' model files."""
 
-from lammps_les_export.adapters.cace import ImportedModel, UnsupportedModelError, read_cace
+import hashlib
+from pathlib import Path
+from typing import Any
 
-__all__ = ["ImportedModel", "UnsupportedModelError", "read_cace"]
+from lammps_les_export.adapters import cace
+from lammps_les_export.adapters.imported import (
+    EVERYTHING,
+    Choice,
+    ImportedModel,
+    UnsupportedModelError,
+)
+from lammps_les_export.unpickler import Stub, load_pickle
+
+__all__ = ["EVERYTHING", "Choice", "ImportedModel", "UnsupportedModelError", "read_checkpoint"]
+
+_ADAPTERS = (cace,)
+"""Each ``knows`` a stored object by what it is, and can ``read`` it."""
+
+
+def read_checkpoint(path: str | Path, choice: Choice = EVERYTHING) -> ImportedModel:
+    """Read a checkpoint without importing the program that wrote it.
+
+    Args:
+        path: ``torch.save`` file.
+        choice: which part of the model, where it is several in one.
+
+    Raises:
+        UnsupportedModelError: a part of the model that has no counterpart here; nothing is dropped.
+        UnsafePickleError: the file asks for other names than a model needs.
+        ValueError: not a ``torch.save`` file.
+    """
+    path = Path(path)
+    root = load_pickle(path)
+    for adapter in _ADAPTERS:
+        if not adapter.knows(root):
+            continue
+        try:
+            imported = adapter.read(root, choice)
+        except (KeyError, AttributeError) as error:
+            raise UnsupportedModelError(f"checkpoint not supported: {error}") from error
+        imported.metadata["provenance"] |= {
+            "source": path.name,
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        }
+        return imported
+    raise UnsupportedModelError(
+        f"the file holds a {_kind(root)}, expected a model that can be imported: "
+        + "; ".join(adapter.EXPECTED for adapter in _ADAPTERS)
+    )
+
+
+def _kind(root: Any) -> str:
+    return root.kind if isinstance(root, Stub) else type(root).__name__

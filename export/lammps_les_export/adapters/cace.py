@@ -6,27 +6,27 @@ influence it cannot reproduce, is refused. The network itself is read in
 :mod:`lammps_les_export.adapters.cace_network`.
 """
 
-import hashlib
 import math
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from ase.data import chemical_symbols
 
-from lammps_les.models import CaceConfig, CaceNetwork, Chain
+from lammps_les.models import CaceConfig, CaceNetwork
 from lammps_les.units import CACE_CHARGE_UNIT, NORM_CACE, NORM_COULOMB, NORM_LES_2025
-from lammps_les_export.adapters.cace_network import (
-    Part,
+from lammps_les_export.adapters.cace_network import Part, read_readout, read_representation
+from lammps_les_export.adapters.imported import (
+    EVERYTHING,
+    NO_CHARGES,
+    Choice,
+    ImportedModel,
     UnsupportedModelError,
     agree,
     expect,
-    read_readout,
-    read_representation,
     refuse_unless,
 )
-from lammps_les_export.unpickler import Stub, load_pickle
+from lammps_les_export.unpickler import Stub
 
 _CITATION = {
     "cace-lr": "Cheng, npj Comput. Mater. 10, 157 (2024); Cheng, npj Comput. Mater. 11, 80 (2025)",
@@ -37,38 +37,10 @@ _CITATION = {
 _CACE_OPEN_SHIFT = 1e-6  # A; CACE divides by r + 1e-6 in its open pair sum, LES by r
 _CHARGE_UNITS = {NORM_CACE: CACE_CHARGE_UNIT, NORM_LES_2025: 1.0, NORM_COULOMB: 1.0}
 
-_NO_CHARGES: dict[str, dict[str, Any]] = {
-    "long_range": {
-        "sigma": 1.0,
-        "dl": 2.0,
-        "norm": NORM_CACE,
-        "remove_self": False,
-        "self_factor": 1.0,
-    },
-    "charges": {"unit": CACE_CHARGE_UNIT},
-    "response": {"remove_mean": True, "bec_form": "local"},
-}
+EXPECTED = "a CACE NeuralNetworkPotential or CombinePotential"
 _MODULES = "cace.modules."
 _IGNORED = {_MODULES + name for name in ("forces.Forces", "grad.Grad", "polarization.Dephase")}
 """Modules that differentiate the result and add nothing to the energy."""
-
-
-@dataclass(frozen=True)
-class ImportedModel:
-    """A checkpoint as a network and the facts about it that the file states.
-
-    Attributes:
-        network: in float64, the stored weights cast.
-        metadata: ``long_range``, ``charges``, ``response`` and ``provenance`` of FORMAT.md, except
-            what the network says itself (``charges.channels``) and what the file cannot know:
-            ``charges.sign``, ``response.epsilon_inf``, and of ``provenance`` the date of export.
-        suggested: ``charge_sign`` (list), ``epsilon_inf`` and ``atomic_energies``, where the file
-            holds them.
-    """
-
-    network: Chain
-    metadata: dict[str, Any]
-    suggested: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -95,53 +67,43 @@ class _LongRange:
     suggested: dict[str, Any]
 
 
-def read_cace(path: str | Path) -> ImportedModel:
-    """Read a checkpoint without importing the program that wrote it.
+def knows(root: Any) -> bool:
+    """Whether a stored object is a model of CACE."""
+    return isinstance(root, Stub) and root.kind.startswith("cace.")
 
-    Args:
-        path: ``torch.save`` file of a CACE ``NeuralNetworkPotential``, or of a
-            ``CombinePotential`` of a short-range and a long-range one.
+
+def read(root: Stub, choice: Choice) -> ImportedModel:
+    """A ``NeuralNetworkPotential``, or a ``CombinePotential`` of a short- and a long-range one.
 
     Raises:
         UnsupportedModelError: a part of the model that has no counterpart here; nothing is dropped.
-        UnsafePickleError: the file asks for other names than a model needs.
-        ValueError: not a ``torch.save`` file.
+        KeyError, AttributeError: a part of the model is missing.
     """
-    path = Path(path)
-    root = load_pickle(path)
+    refuse_unless(choice == EVERYTHING, "a CACE model has one head, and is taken with all elements")
     energies: list[_ShortRange] = []
     sums: list[_LongRange] = []
-    try:
-        for potential, weight in _potentials(root):
-            _read_potential(potential, weight, energies, sums)
-        refuse_unless(
-            len(energies) == 1 and len(sums) <= 1,
-            "expected one short-range energy and at most one long-range sum, found "
-            f"{len(energies)} and {len(sums)}",
-        )
-        long_range = sums[0] if sums else None
-        network = _network(energies[0], long_range)
-    except (KeyError, AttributeError) as error:
-        raise UnsupportedModelError(f"CACE checkpoint not supported: {error}") from error
+    for potential, weight in _potentials(root):
+        _read_potential(potential, weight, energies, sums)
+    refuse_unless(
+        len(energies) == 1 and len(sums) <= 1,
+        "expected one short-range energy and at most one long-range sum, found "
+        f"{len(energies)} and {len(sums)}",
+    )
+    long_range = sums[0] if sums else None
+    network = _network(energies[0], long_range)
     metadata = {
         "provenance": {
-            "source": path.name,
-            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
             "program": "cace",
             "version": "not stated in the file",
             "citation": _CITATION[long_range.program if long_range else "cace-lr"],
         },
-        **(long_range.settings if long_range else _NO_CHARGES),
+        **(long_range.settings if long_range else NO_CHARGES),
     }
     return ImportedModel(network, metadata, long_range.suggested if long_range else {})
 
 
-def _potentials(root: Any) -> list[tuple[Stub, float]]:
+def _potentials(root: Stub) -> list[tuple[Stub, float]]:
     """The potentials that add up to the model, and their weights."""
-    refuse_unless(
-        isinstance(root, Stub),
-        f"the file holds a {type(root).__name__}, expected a whole CACE model",
-    )
     if root.kind == "cace.models.atomistic.NeuralNetworkPotential":
         return [(root, 1.0)]
     refuse_unless(
@@ -312,7 +274,7 @@ def _charge_unit(norm: float) -> float:
         if agree(norm, known):
             return unit
     raise UnsupportedModelError(
-        f"CACE checkpoint not supported: the long-range sum has the norm {norm}; the size of its "
+        f"checkpoint not supported: the long-range sum has the norm {norm}; the size of its "
         f"charges is known for {sorted(_CHARGE_UNITS)} only"
     )
 

@@ -21,47 +21,11 @@ from lammps_les.models.cace.angular import (
     sum_index,
 )
 from lammps_les.models.cace.config import MessageConfig, ReadoutConfig, RepresentationConfig
+from lammps_les_export.adapters.imported import agree, expect, refuse_unless
 from lammps_les_export.unpickler import Stub
 
 _SILU = ("torch.nn.functional.silu", "torch.nn.modules.activation.SiLU")
 _IDENTITY = "torch.nn.modules.linear.Identity"
-_MISSING = object()
-
-
-class UnsupportedModelError(ValueError):
-    """The checkpoint has a part without counterpart here."""
-
-
-def refuse_unless(condition: bool, reason: str) -> None:
-    """Raise :class:`UnsupportedModelError` with ``reason``."""
-    if not condition:
-        raise UnsupportedModelError(f"CACE checkpoint not supported: {reason}")
-
-
-def agree(a: Any, b: Any) -> bool:
-    """Whether two numbers are one, up to the precision of float32.
-
-    A checkpoint holds some numbers as they were typed, others (buffers) rounded to its type, and
-    few decimals survive that: 5.29 becomes 5.2899999618.
-    """
-    return math.isclose(float(a), float(b), rel_tol=1e-6)
-
-
-def expect(module: Stub, name: str, value: Any, default: Any = _MISSING) -> None:
-    """Refuse the model unless an attribute has the one value that is supported.
-
-    Args:
-        module: part of the checkpoint.
-        name: attribute.
-        value: numbers are compared to 1e-6, whether they are stored plain or as a tensor.
-        default: what older versions, which lack the attribute, did.
-    """
-    found = module.get(name) if default is _MISSING else module.get(name, default)
-    if isinstance(value, float) and isinstance(found, (int, float, Tensor)):
-        same = agree(found, value)
-    else:
-        same = found == value
-    refuse_unless(bool(same), f"{module.kind} has {name} = {found!r}, supported is {value!r}")
 
 
 @dataclass(frozen=True)
