@@ -74,10 +74,14 @@ def import_model(path: str | Path, choice: Choice = EVERYTHING) -> ImportedModel
         ValueError: what the adapter refuses.
     """
     path = Path(path)
-    if path.is_dir():
-        return _from_folder(path)
-    if not path.exists() and str(path) in pretrained.names():
-        return _from_folder(pretrained.folder(str(path)))
+    shipped = not path.exists() and str(path) in pretrained.names()
+    if path.is_dir() or shipped:
+        if choice != EVERYTHING:
+            raise ModelFileError(
+                f"{path} has one head, and is taken with all its elements; leave --head and "
+                "--elements out"
+            )
+        return _from_folder(pretrained.folder(str(path)) if shipped else path)
     problem = unreadable(path)
     if problem:
         known = ", ".join(pretrained.names())
@@ -144,6 +148,7 @@ def export_model(
     source: str | Path,
     target: str | Path,
     *,
+    choice: Choice = EVERYTHING,
     dtype: str = "float32",
     epsilon_inf: Dielectric | None = None,
     charge_sign: Sequence[float] | None = None,
@@ -158,6 +163,7 @@ def export_model(
     Args:
         source: file of the trained network.
         target: model file to write.
+        choice: what to take of a checkpoint that holds more.
         dtype: ``float32`` or ``float64``, the type in which the network runs.
         epsilon_inf: high-frequency dielectric constant, or tensor in rows; without one that of the
             source, else 1.
@@ -180,7 +186,8 @@ def export_model(
             source states is against the electronegativities.
     """
     notes: list[str] = []
-    imported = _at_total_charge(import_model(source), total_charge, notes)
+    imported = _at_total_charge(import_model(source, choice), total_charge, notes)
+    notes += imported.notes
     network, charges = imported.network, imported.metadata["charges"]
     response = imported.metadata["response"]
     if epsilon_inf is None:

@@ -32,6 +32,12 @@ REFUSED: list[tuple[list[str], str]] = [
         ([*EXPORT, "--charge-sign", v], "--charge-sign must be auto, +1 or -1, got")
         for v in ("", "0", "nan", "+1,,-1", "2", "+", "1e0")
     ),
+    *(
+        ([*EXPORT, "--elements", v], "--elements must look like H,O, each symbol once, got")
+        for v in ("", "h", "H,H", "H;O", "H,,O")
+    ),
+    ([*EXPORT, "--elements", "H,O"], "leave --head and --elements out"),
+    ([*EXPORT, "--head", "pbe"], "leave --head and --elements out"),
     ([*EXPORT, "-o", "folder"], "folder cannot be written: it is a folder; choose another name"),
     ([*EXPORT, "-o", ""], ". cannot be written: it is a folder"),
     ([*EXPORT, "-o", "none/m.pt"], "none/m.pt cannot be written: make the folder none first"),

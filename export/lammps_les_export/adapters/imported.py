@@ -53,11 +53,13 @@ class ImportedModel:
             ``charges.sign``, ``response.epsilon_inf``, and of ``provenance`` the date of export.
         suggested: ``charge_sign`` (list), ``epsilon_inf`` and ``atomic_energies``, where the file
             holds them.
+        notes: a sentence for each decision that the file did not settle.
     """
 
     network: Chain
     metadata: dict[str, Any]
     suggested: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 class UnsupportedModelError(ValueError):

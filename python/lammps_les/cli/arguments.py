@@ -5,6 +5,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from ase.data import chemical_symbols
+
 
 def number(option: str, value: float | None, low: float, high: float) -> None:
     """See that a number that was given is one, from ``low`` to ``high``.
@@ -68,6 +70,20 @@ def energies_by_symbol(text: str | None) -> dict[str, float] | None:
             f"--atomic-energies must look like H=-13.6,O=-432.1, each symbol once, got '{text}'"
         )
     return found
+
+
+def element_list(text: str | None) -> tuple[str, ...] | None:
+    """Read element symbols such as ``H,O``; None stays None.
+
+    Raises:
+        ValueError: a symbol that is none, or is there twice.
+    """
+    if text is None:
+        return None
+    symbols = tuple(part.strip() for part in text.split(","))
+    if not set(symbols) <= set(chemical_symbols[1:]) or len(set(symbols)) < len(symbols):
+        raise ValueError(f"--elements must look like H,O, each symbol once, got '{text}'")
+    return symbols
 
 
 def keywords(option: str, text: str) -> str:

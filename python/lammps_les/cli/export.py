@@ -11,6 +11,7 @@ from lammps_les.cli.arguments import (
     check_folder_of,
     check_outputs,
     dielectric,
+    element_list,
     energies_by_symbol,
     number,
 )
@@ -92,6 +93,13 @@ def export(
             "give, else local)."
         ),
     ] = None,
+    head: Annotated[
+        str | None, typer.Option(help="Name of the head, for MACE models with several.")
+    ] = None,
+    elements: Annotated[
+        str | None,
+        typer.Option(help="Elements to keep of a MACE model for many, e.g. H,O (default: all)."),
+    ] = None,
     bec_fitted: Annotated[
         bool,
         typer.Option(
@@ -107,6 +115,7 @@ def export(
     """
     from lammps_les.model_file import TOTAL_CHARGE_RANGE
     from lammps_les.training.unfinished import trained_folder
+    from lammps_les_export.adapters import Choice
     from lammps_les_export.convert import export_model
 
     target = target or (model if model.name else model.resolve()).with_suffix(".pt")
@@ -122,6 +131,7 @@ def export(
         conversion = export_model(
             source,
             target,
+            choice=Choice(head, element_list(elements)),
             dtype=dtype.value,
             epsilon_inf=epsilon,
             charge_sign=signs,
