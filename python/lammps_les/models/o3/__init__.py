@@ -1,0 +1,1 @@
+"""Rotations and reflections (the group O(3)): harmonics, coupling coefficients, irreps."""
