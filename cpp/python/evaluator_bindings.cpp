@@ -2,6 +2,7 @@
 
 #include "checks.h"
 #include "evaluator.h"
+#include "initialized.h"
 #include "model_file.h"
 
 #include <torch/cuda.h>
@@ -159,9 +160,9 @@ Args:
                     const std::optional<Tensor> &, const std::string &, double>(),
            py::arg("path"), py::kw_only(), py::arg("device") = "cpu", py::arg("bec") = py::none(),
            py::arg("epsilon_inf") = py::none(), py::arg("kspace") = "direct", py::arg("store") = 1.5)
-      .def_property_readonly("metadata", &SystemEvaluator::metadata, "Text of the metadata of the file.")
-      .def("evaluate", &SystemEvaluator::evaluate, py::arg("positions"), py::arg("n_owned"), py::arg("species"),
-           py::arg("edge_vectors"), py::arg("edge_index"), py::arg("cell"), py::kw_only(),
+      .def_property_readonly("metadata", les::method(&SystemEvaluator::metadata), "Text of the metadata of the file.")
+      .def("evaluate", les::method(&SystemEvaluator::evaluate), py::arg("positions"), py::arg("n_owned"),
+           py::arg("species"), py::arg("edge_vectors"), py::arg("edge_index"), py::arg("cell"), py::kw_only(),
            py::arg("reference_cell") = py::none(), py::arg("bec") = false, py::arg("atom_virial") = false,
            py::arg("centroid_virial") = false,
            R"(Energies, forces, virial, charges, and on demand Born effective charges.

@@ -1,6 +1,7 @@
 // The long-range solvers, on torch tensors, in one process.
 
 #include "checks.h"
+#include "initialized.h"
 #include "long_range.h"
 
 #include <pybind11/stl.h>
@@ -93,9 +94,10 @@ class Solver {
     solver_->setup(box_);
   }
 
-  SolverFields apply(const Tensor &positions, const Tensor &sources, const SolverFields *earlier) const
+  SolverFields apply(const Tensor &positions, const Tensor &sources, const std::optional<py::object> &given) const
   {
     const Atoms atoms(positions, "sources", sources, true);
+    const SolverFields *earlier = given ? &les::initialized<SolverFields>(*given) : nullptr;
     if (earlier &&
         (earlier->solver != number_ || earlier->values.sizes() != sources.sizes() ||
          earlier->values.device() != sources.device() || earlier->values.scalar_type() != atoms.sources.scalar_type()))
@@ -128,7 +130,10 @@ class Sum {
   {
   }
 
-  les::LongRangeSum &operator*() { return sum_; }
+  bool is_set_up() const { return sum_.is_set_up(); }
+  bool is_mesh() const { return sum_.is_mesh(); }
+  std::string description() const { return sum_.description(); }
+  void forget_mesh() { sum_.forget_mesh(); }
 
   std::string choose(const les::Boundary &boundary, const Tensor &cell, double n_atoms)
   {
@@ -161,26 +166,27 @@ class Sum {
 void bind_kspace(py::module_ &m)
 {
   py::class_<SolverFields>(m, "Fields", "What a solver gives, see cpp/kspace/solver.h.")
-      .def_readonly("values", &SolverFields::values)
-      .def_readonly("gradients", &SolverFields::gradients)
-      .def_readonly("virial", &SolverFields::virial)
-      .def_readonly("atom_virial", &SolverFields::atom_virial);
+      .def_property_readonly("values", les::attribute<SolverFields>(&les::Fields::values))
+      .def_property_readonly("gradients", les::attribute<SolverFields>(&les::Fields::gradients))
+      .def_property_readonly("virial", les::attribute<SolverFields>(&les::Fields::virial))
+      .def_property_readonly("atom_virial", les::attribute<SolverFields>(&les::Fields::atom_virial));
   py::class_<Solver>(m, "Solver", "The operation K of one solver: 'direct', 'mesh' or 'open'; see cpp/kspace/solver.h.")
       .def(py::init<std::string, std::optional<Tensor>, double, double, double, double>(), py::arg("kind"),
            py::arg("cell"), py::kw_only(), py::arg("sigma"), py::arg("dl"), py::arg("norm"),
            py::arg("mesh_accuracy") = 1e-5)
-      .def("apply", &Solver::apply, py::arg("positions"), py::arg("sources"), py::arg("earlier") = nullptr)
-      .def("moments", &Solver::moments, py::arg("positions"), py::arg("sources"));
+      .def("apply", les::method(&Solver::apply), py::arg("positions"), py::arg("sources"),
+           py::arg("earlier") = py::none())
+      .def("moments", les::method(&Solver::moments), py::arg("positions"), py::arg("sources"));
   py::class_<Sum>(m, "LongRangeSum", "The sum as a run has it, in one process; see cpp/kspace/long_range.h.")
       .def(py::init<double, double, double, bool, std::string, double, double, int, std::string>(), py::kw_only(),
            py::arg("sigma"), py::arg("dl"), py::arg("norm"), py::arg("remove_self"), py::arg("method") = "auto",
            py::arg("accuracy") = 1e-5, py::arg("spacing") = 0.0, py::arg("order") = 0, py::arg("mesh_error") = "auto")
-      .def("choose", &Sum::choose, py::arg("boundary"), py::arg("cell"), py::arg("n_atoms"))
-      .def("is_set_up", [](Sum &s) { return (*s).is_set_up(); })
-      .def("is_mesh", [](Sum &s) { return (*s).is_mesh(); })
-      .def("description", [](Sum &s) { return (*s).description(); })
-      .def("forget_mesh", [](Sum &s) { (*s).forget_mesh(); })
-      .def("compute", &Sum::compute, py::arg("positions"), py::arg("sources"), py::arg("cell"));
+      .def("choose", les::method(&Sum::choose), py::arg("boundary"), py::arg("cell"), py::arg("n_atoms"))
+      .def("is_set_up", les::method(&Sum::is_set_up))
+      .def("is_mesh", les::method(&Sum::is_mesh))
+      .def("description", les::method(&Sum::description))
+      .def("forget_mesh", les::method(&Sum::forget_mesh))
+      .def("compute", les::method(&Sum::compute), py::arg("positions"), py::arg("sources"), py::arg("cell"));
   m.def("long_range", &long_range, py::arg("positions"), py::arg("charges"), py::arg("cell"), py::kw_only(),
         py::arg("sigma"), py::arg("dl"), py::arg("norm"), py::arg("remove_self"), py::arg("self_factor") = 1.0,
         py::arg("open_shift") = 0.0, py::arg("atom_virial") = false, py::arg("mesh_accuracy") = py::none(),

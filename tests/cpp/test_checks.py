@@ -288,3 +288,25 @@ def test_long_range_sum() -> None:
     assert more["forces"].shape == (2 * N, 3)
     with pytest.raises(ValueError, match="^cell: expected"):
         total.compute(positions, sources, NAN * CELL)
+
+
+def solver() -> _core.Solver:
+    return _core.Solver("direct", CELL, sigma=1.0, dl=2.0, norm=1.0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "call"),
+    [
+        (_core.Evaluator, lambda evaluator: evaluator.metadata),
+        (_core.Evaluator, lambda evaluator: evaluator.evaluate(*[torch.zeros(1)] * 6)),
+        (_core.Solver, lambda solver: solver.apply(torch.zeros(1, 3), torch.zeros(1, 1))),
+        (_core.Solver, lambda solver: solver.moments(torch.zeros(1, 3), torch.zeros(1, 1))),
+        (_core.LongRangeSum, lambda total: total.is_mesh()),
+        (_core.LongRangeSum, lambda total: total.choose([True] * 3, torch.eye(3), 1.0)),
+        (_core.Fields, lambda fields: fields.values),
+        (_core.Fields, lambda fields: solver().apply(rows(N, 3), rows(N, 1, 1), fields)),
+    ],
+)
+def test_objects_that_were_never_initialized_are_refused(kind, call):
+    with pytest.raises(TypeError):
+        call(kind.__new__(kind))
