@@ -103,6 +103,19 @@ def test_accuracy_is_reached(case: str, accuracy: float) -> None:
 
 
 @pytest.mark.parametrize("accuracy", ACCURACIES)
+def test_the_estimate_suffices_for_liquids(accuracy: float) -> None:
+    """The mesh is right from the beginning, so what measures and refines it has nothing to do."""
+    for seed in range(3):
+        positions, charges, cell = map(torch.tensor, CASES["water"](np.random.default_rng(seed)))
+        constants = {"sigma": 1.0, "dl": 2.0, "norm": NORM, "remove_self": True}
+        total = _core.LongRangeSum(**constants, method="mesh", accuracy=accuracy)
+        total.choose([True] * 3, cell, len(positions))
+        result = total.compute(positions, charges.unsqueeze(2), cell)
+        assert result["measured"][2] == 0
+        assert 0.02 * accuracy < result["measured"][0]  # nor is it much too fine
+
+
+@pytest.mark.parametrize("accuracy", ACCURACIES)
 @pytest.mark.parametrize("name", ["liquid-64", "superionic_2gcc_2000K_bec", "sio2_pbe_bec_alpha"])
 def test_accuracy_is_reached_in_structures_of_simulations(
     name: str, accuracy: float, shared: Path

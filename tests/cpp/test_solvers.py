@@ -1,5 +1,7 @@
 """The operation K of the solvers, linear and symmetric, and the long-range sum above it."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -151,6 +153,23 @@ def test_choice_of_the_solver() -> None:
     mesh = _core.LongRangeSum(**CONSTANTS, remove_self=True, method="mesh")
     with pytest.raises(RuntimeError, match="kspace mesh is for periodic systems"):
         mesh.choose([False] * 3, cube, 20000)
+
+
+def test_a_mesh_with_other_numbers_of_points_along_each_axis() -> None:
+    cell = torch.tensor([[9.1, 0.0, 0.0], [2.3, 14.2, 0.0], [-1.7, 3.1, 19.4]], dtype=torch.float64)
+    positions, one, _ = atoms(1)
+    positions = positions @ torch.linalg.inv(CELL) @ cell
+    total = _core.LongRangeSum(
+        **CONSTANTS, remove_self=True, method="mesh", spacing=0.6, order=6, mesh_error="no"
+    )
+    total.choose([True] * 3, cell, len(positions))
+    found = total.compute(positions, one, cell)
+    (sizes,) = re.findall(r"mesh (\d+) x (\d+) x (\d+)", total.description())
+    assert len(set(sizes)) == 3
+    exact = _core.long_range(positions, one[:, :, 0], cell, **CONSTANTS, remove_self=True)
+    for name in ("forces", "virial"):
+        right = exact[name]
+        torch.testing.assert_close(found[name], right, rtol=0, atol=1e-4 * float(right.abs().max()))
 
 
 def test_measured_once_while_the_cell_is_the_same() -> None:
