@@ -226,8 +226,9 @@ def test_charges_where_a_fix_moves_atoms_last(
 ) -> None:
     """What is written are the charges at the positions that are written with them."""
     atoms, model = water(2), toy_model("two_layers")
+    tilted = "change_box all xy final 2.9 xz final -2.9 yz final 2.9 remap units box"
     commands = [
-        *(["change_box all triclinic"] if "xy" in fix else []),
+        *(["change_box all triclinic", tilted] if "xy" in fix else []),
         "velocity all create 300 5",
         "fix 1 all nve",
         "timestep 0.0002",
