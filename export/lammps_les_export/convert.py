@@ -28,6 +28,7 @@ from lammps_les_export.adapters import (
     Choice,
     ImportedModel,
     UnsupportedModelError,
+    is_own_checkpoint,
     read_checkpoint,
 )
 from lammps_les_export.charge_sign import (
@@ -88,7 +89,7 @@ def import_model(path: str | Path, choice: Choice = EVERYTHING) -> ImportedModel
         raise ModelFileError(
             f"model {path} {problem}; those that come with lammps-les are: {known}"
         )
-    if path.suffix == ".ckpt":
+    if path.suffix == ".ckpt" and is_own_checkpoint(path):
         raise ModelFileError(
             f"{path} is a checkpoint of a training; export its run folder, {path.parent}: the best "
             "weights are taken, whether the training has ended or not"

@@ -19,4 +19,7 @@ NORM_LES_2025 = 90.0474
 """Norm [eV A / e^2] of models trained with the `les` library before April 2026."""
 
 NORM_COULOMB = 2.0 * math.pi * COULOMB
-"""Norm [eV A / e^2] of a charge in e, 90.4756; the `les` library since April 2026."""
+"""Norm [eV A / e^2] of a charge in e, 90.4756."""
+
+NORM_LES_2026 = 90.4756
+"""The same with the digits of the `les` library since April 2026."""

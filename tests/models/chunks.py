@@ -5,6 +5,8 @@ from typing import NamedTuple
 import torch
 from cace_networks import REPRESENTATIONS, build
 from generate import toy_models
+from tensor_networks import TENSORS
+from tensor_networks import build as build_tensors
 from torch import Tensor
 
 SEPARATE = {
@@ -22,6 +24,8 @@ SEVERAL_LAYERS = [name for name in CACE if name not in ONE_LAYER]
 
 def network_of(name: str, channels: int = 2) -> torch.nn.Module:
     """A network of a kind, by the name of a representation or of a toy; float64."""
+    if name in TENSORS:
+        return build_tensors(name, channels=channels)
     if name in TOYS:
         return toy_models()[name][0].double()
     if name == "no charges":

@@ -17,6 +17,7 @@ from chunks import (
     network_of,
     places_in_rows,
 )
+from tensor_networks import TENSORS
 from torch import Tensor
 
 from lammps_les.electrostatics import (
@@ -27,7 +28,7 @@ from lammps_les.electrostatics import (
 from lammps_les.model_file import load_model
 
 
-@pytest.mark.parametrize("name", [*CACE, *TOYS])
+@pytest.mark.parametrize("name", [*CACE, *TOYS, *TENSORS])
 def test_pieces_of_chunks_are_the_whole(name):
     """Centers in chunks, numbered anew, each edge with a row of its own for the neighbor."""
     network = network_of(name)
@@ -57,7 +58,7 @@ def test_pieces_of_chunks_are_the_whole(name):
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-@pytest.mark.parametrize("name", [*CACE, *TOYS])
+@pytest.mark.parametrize("name", [*CACE, *TOYS, *TENSORS])
 def test_edges_in_rows_are_as_good_and_far_ones_count_nothing(name, dtype):
     """Outputs and gradients by automatic differentiation; scripted."""
     network = torch.jit.script(ScriptedPieces(network_of(name).to(dtype)))
@@ -125,7 +126,7 @@ class ScriptedPieces(torch.nn.Module):
         )
 
 
-@pytest.mark.parametrize("name", [*CACE, *TOYS])
+@pytest.mark.parametrize("name", [*CACE, *TOYS, *TENSORS])
 def test_no_edges_and_no_atoms(name):
     network = network_of(name)
     none, no_vectors = torch.zeros(2, 0, dtype=torch.int64), torch.zeros(0, 3).double()
@@ -140,7 +141,7 @@ def test_no_edges_and_no_atoms(name):
 
 
 @pytest.mark.parametrize("n_centers", [9, 3])
-@pytest.mark.parametrize("name", [*SEVERAL_LAYERS, "two_layers", "three_layers", "deep"])
+@pytest.mark.parametrize("name", [*SEVERAL_LAYERS, "two_layers", "three_layers", "deep", *TENSORS])
 def test_pieces_one_by_one_respond_like_the_whole(name, n_centers):
     """sum_j (r_j - r_i)_a dQ_j/dr_ib, j over some atoms: piece by piece, and from positions."""
     network = network_of(name)
@@ -167,7 +168,7 @@ def test_pieces_one_by_one_respond_like_the_whole(name, n_centers):
     torch.testing.assert_close(by_pieces, whole, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["full messages", "three layers", "deep"])
+@pytest.mark.parametrize("name", ["full messages", "three layers", "deep", "nequip, full parity"])
 def test_layers_without_edges_do_not_respond(name):
     network = network_of(name)
     none = torch.zeros([2, 0], dtype=torch.int64)

@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from lammps_les_export.adapters import cace
+from lammps_les_export.adapters import cace, nequip
 from lammps_les_export.adapters.imported import (
     EVERYTHING,
     Choice,
@@ -13,9 +13,16 @@ from lammps_les_export.adapters.imported import (
 )
 from lammps_les_export.unpickler import Stub, load_pickle
 
-__all__ = ["EVERYTHING", "Choice", "ImportedModel", "UnsupportedModelError", "read_checkpoint"]
+__all__ = [
+    "EVERYTHING",
+    "Choice",
+    "ImportedModel",
+    "UnsupportedModelError",
+    "is_own_checkpoint",
+    "read_checkpoint",
+]
 
-_ADAPTERS = (cace,)
+_ADAPTERS = (cace, nequip)
 """Each ``knows`` a stored object by what it is, and can ``read`` it."""
 
 
@@ -32,13 +39,21 @@ def read_checkpoint(path: str | Path, choice: Choice = EVERYTHING) -> ImportedMo
         ValueError: not a ``torch.save`` file.
     """
     path = Path(path)
+    if what := nequip.holds_code(path):
+        raise UnsupportedModelError(
+            f"the file is {what}, and is not read because it holds code; export the checkpoint "
+            "(.ckpt) of the training that it was made of"
+        )
     root = load_pickle(path)
     for adapter in _ADAPTERS:
         if not adapter.knows(root):
             continue
         try:
             imported = adapter.read(root, choice)
-        except (KeyError, AttributeError) as error:
+        except UnsupportedModelError:
+            raise
+        # what damaged or forged arguments make a reader raise
+        except (LookupError, AttributeError, TypeError, ValueError, OverflowError) as error:
             raise UnsupportedModelError(f"checkpoint not supported: {error}") from error
         imported.metadata["provenance"] |= {
             "source": path.name,
@@ -49,6 +64,16 @@ def read_checkpoint(path: str | Path, choice: Choice = EVERYTHING) -> ImportedMo
         f"the file holds a {_kind(root)}, expected a model that can be imported: "
         + "; ".join(adapter.EXPECTED for adapter in _ADAPTERS)
     )
+
+
+def is_own_checkpoint(path: Path) -> bool:
+    """Whether a file is a checkpoint of Lightning, and not one of a program that is known here."""
+    try:
+        root = load_pickle(path)
+    except ValueError:  # said where the file is read
+        return False
+    own = isinstance(root, dict) and "pytorch-lightning_version" in root
+    return own and not any(adapter.knows(root) for adapter in _ADAPTERS)
 
 
 def _kind(root: Any) -> str:

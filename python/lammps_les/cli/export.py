@@ -49,8 +49,8 @@ def export(
     model: Annotated[
         Path,
         typer.Argument(
-            help="Trained network: a run folder of lammps-les train, a CACE checkpoint (.pth), or "
-            "water_rpbe-d3, which is included."
+            help="Trained network: a run folder of lammps-les train, a checkpoint of CACE (.pth), "
+            "NequIP or Allegro (.ckpt), or water_rpbe-d3, which is included."
         ),
     ],
     target: Annotated[

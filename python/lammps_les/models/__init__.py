@@ -5,6 +5,8 @@ everything; its derivative fills a tensor with zeros and copies into it. So wher
 gradients pass, they are written with ``unsqueeze``, ``split`` and ``unbind``.
 """
 
+from lammps_les.models.allegro.config import AllegroConfig
+from lammps_les.models.allegro.network import AllegroNetwork
 from lammps_les.models.cace.config import (
     CaceConfig,
     MessageConfig,
@@ -15,15 +17,21 @@ from lammps_les.models.cace.network import CaceNetwork
 from lammps_les.models.cace.representation import CaceRepresentation
 from lammps_les.models.chain import Chain
 from lammps_les.models.kinds import KINDS, network_of
+from lammps_les.models.nequip.config import NequipConfig
+from lammps_les.models.nequip.network import NequipNetwork
 
 __all__ = [
     "KINDS",
     "network_of",
+    "AllegroConfig",
+    "AllegroNetwork",
     "CaceRepresentation",
     "Chain",
     "CaceNetwork",
     "MessageConfig",
     "CaceConfig",
+    "NequipConfig",
+    "NequipNetwork",
     "ReadoutConfig",
     "RepresentationConfig",
 ]

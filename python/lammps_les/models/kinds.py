@@ -5,11 +5,19 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from lammps_les.models.allegro.config import AllegroConfig
+from lammps_les.models.allegro.network import AllegroNetwork
 from lammps_les.models.cace.config import CaceConfig
 from lammps_les.models.cace.network import CaceNetwork
 from lammps_les.models.chain import Chain
+from lammps_les.models.nequip.config import NequipConfig
+from lammps_les.models.nequip.network import NequipNetwork
 
-KINDS: dict[str, tuple[type[Any], Callable[[Any], Chain]]] = {"cace": (CaceConfig, CaceNetwork)}
+KINDS: dict[str, tuple[type[Any], Callable[[Any], Chain]]] = {
+    "cace": (CaceConfig, CaceNetwork),
+    "nequip": (NequipConfig, NequipNetwork),
+    "allegro": (AllegroConfig, AllegroNetwork),
+}
 """By ``network.kind``: the description of ``network.config``, and what is built from it."""
 
 

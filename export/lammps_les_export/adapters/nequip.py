@@ -1,0 +1,206 @@
+"""NequIP and Allegro checkpoints, with or without LES, as networks of this project.
+
+A checkpoint (``.ckpt``) of nequip-train has the arguments of the model and its weights, and no
+code. Arguments that say what the model is are read, others refused, and so are weights that nothing
+here asks for. The networks themselves are read in
+:mod:`lammps_les_export.adapters.nequip_network` and
+:mod:`lammps_les_export.adapters.allegro_network`.
+"""
+
+import copy
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lammps_les.units import NORM_LES_2025, NORM_LES_2026
+from lammps_les_export.adapters.allegro_network import read_allegro
+from lammps_les_export.adapters.imported import (
+    EVERYTHING,
+    NO_CHARGES,
+    Choice,
+    ImportedModel,
+    agree,
+    refuse_unless,
+)
+from lammps_les_export.adapters.nequip_network import read_nequip
+from lammps_les_export.adapters.nequip_state import Arguments, Weights
+
+EXPECTED = "a checkpoint (.ckpt) of NequIP or Allegro"
+
+_CITATION = {
+    "nequip": "Batzner et al., Nat. Commun. 13, 2453 (2022)",
+    "allegro": "Musaelian et al., Nat. Commun. 14, 579 (2023)",
+}
+_CITATION_LES = "King et al., Nat. Commun. 16, 8763 (2025)"
+_READERS = {"nequip": read_nequip, "allegro": read_allegro}
+_COMPARED = {"nequip": ("0.7.0", "0.19."), "allegro": ("0.8.",)}
+"""Versions with which results were compared."""
+_FORK = "0.7."
+"""Of nequip: what NequIP-LES was made of in 2025."""
+_MODIFIERS = {
+    "enable_OpenEquivariance",
+    "enable_CuEquivariance",
+    "enable_CuEquivarianceContracter",
+    "modify_PerTypeScaleShift",
+}
+"""They leave the formula as it is; scales and shifts are read from the weights."""
+
+
+def knows(root: Any) -> bool:
+    """Whether a stored object is a checkpoint of nequip-train."""
+    return isinstance(root, dict) and isinstance(_model_arguments(root), dict)
+
+
+def holds_code(path: Path) -> str:
+    """What a file of nequip-package or nequip-compile is; "" for others."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except Exception:  # of what is no archive, or a damaged one
+        return ""
+    if any(name.endswith("/package_metadata.txt") for name in names):
+        return "a packaged model (nequip-package)"
+    if any("/data/aotinductor/" in name or name.endswith("/extra/r_max") for name in names):
+        return "a compiled model (nequip-compile)"
+    return ""
+
+
+def _model_arguments(root: dict[str, Any]) -> Any:
+    arguments = root.get("hyper_parameters")
+    return arguments.get("model") if isinstance(arguments, dict) else None
+
+
+def read(root: dict[str, Any], choice: Choice) -> ImportedModel:
+    """A NequIP or Allegro model, alone or with LES.
+
+    Raises:
+        UnsupportedModelError: a part of the model that has no counterpart here; nothing is dropped.
+        KeyError: a part of the model is missing.
+    """
+    refuse_unless(choice == EVERYTHING, "such a model has one head, and is taken with all elements")
+    model, les = _without_wrappers(_model_arguments(root))
+    program, arguments = _program(model)
+    versions = root["hyper_parameters"].get("info_dict", {}).get("versions", {})
+    les = _les_arguments(arguments, les)
+    weights = Weights(root, _fixed(arguments))
+    network, energies, notes = _READERS[program](arguments, weights)
+    arguments.refuse_others()
+    weights.refuse_others()
+    refuse_unless(
+        (network.channels > 0) == (les is not None),
+        f"{network.channels} charges of an atom in a model "
+        + ("with" if les is not None else "without")
+        + " a long-range sum",
+    )
+    version = str(versions.get(program, "not stated in the file"))
+    if not version.startswith(_COMPARED[program]):
+        notes.append(
+            f"the model is of {program} {version}, this reader was compared with "
+            f"{' and '.join(v.rstrip('.') for v in _COMPARED[program])}: compare some energies"
+        )
+    sections: dict[str, Any] = NO_CHARGES
+    suggested: dict[str, Any] = {}
+    if les is not None:
+        sections, suggested = _long_range(les, str(versions.get("nequip", "")), notes)
+    citation = _CITATION[program] + (f"; {_CITATION_LES}" if les is not None else "")
+    provenance = {"program": program, "version": version, "citation": citation}
+    metadata = {"provenance": provenance, **copy.deepcopy(sections)}
+    return ImportedModel(network, metadata, {"atomic_energies": energies, **suggested}, notes)
+
+
+def _without_wrappers(model: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
+    """The arguments of the model itself, and those of LES around it."""
+    model, les = dict(model), None
+    while True:
+        target = model.get("_target_")
+        if target == "nequip.model.modify":
+            for modifier in model.get("modifiers", []):
+                name = modifier.get("modifier") if isinstance(modifier, dict) else modifier
+                refuse_unless(name in _MODIFIERS, f"modifier {name!r}")
+            model = dict(model["model"])
+        elif target == "nequip_les.model.LESModel":
+            les = model.pop("LES")
+            base = model.pop("base_model")
+            refuse_unless(base in ("nequip", "allegro"), f"base_model {base!r}")
+            builder = {"nequip": "NequIPGNNModel", "allegro": "AllegroModel"}[base]
+            model["_target_"] = f"{base}.model.{builder}"
+        else:
+            return model, les
+
+
+def _program(model: dict[str, Any]) -> tuple[str, Arguments]:
+    target = str(model.pop("_target_", None))
+    program, _, builder = target.partition(".model.")
+    advice = ""
+    if builder in ("ModelFromPackage", "ModelFromCheckpoint"):
+        advice = "; it says where the model came from, not what it is: export that file"
+    refuse_unless(
+        program in _READERS and builder in _BUILDERS[program],
+        f"a model made by {target!r}{advice}; supported are "
+        + ", ".join(f"{p}.model.{b}" for p, names in _BUILDERS.items() for b in names),
+    )
+    return program, Arguments(f"{program}.model.{builder}", model)
+
+
+_BUILDERS = {
+    "nequip": ("NequIPGNNModel", "FullNequIPGNNModel", "PresetNequIPGNNModel"),
+    "allegro": ("AllegroModel", "FullAllegroModel"),
+}
+
+
+def _fixed(arguments: Arguments) -> list[str]:
+    """Tensors of the state that are trained where an argument says so, and are not here."""
+    values = arguments.values
+    embedding = values.get("radial_chemical_embed", values)
+    trained = {
+        "bessel_weights": isinstance(embedding, dict) and embedding.get("bessel_trainable"),
+        "scales": values.get("per_type_energy_scales_trainable"),
+        "shifts": values.get("per_type_energy_shifts_trainable"),
+    }
+    return [name for name, flag in trained.items() if not flag]
+
+
+def _les_arguments(arguments: Arguments, les: Any) -> dict[str, Any] | None:
+    """Arguments of the library; None for a model of short range."""
+    if arguments.take("use_les", False):
+        refuse_unless(les is None, "two long-range sums")
+        return dict(arguments.take("les_args", {}))
+    arguments.only("les_args", (None, {}))
+    if les is None:
+        return None
+    les = Arguments("LES", les)
+    found = dict(les.take("les_args", {}))
+    les.refuse_others()
+    return found
+
+
+def _long_range(
+    found: dict[str, Any], version: str, notes: list[str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Sections of the metadata, and what is suggested."""
+    les = Arguments("les_args", found)
+    les.only("use_atomwise", (False,))
+    defaults = {"sigma": 1.0, "dl": 2.0, "remove_self_interaction": True, "remove_mean": True}
+    unsaid = [name for name in defaults if name not in found]
+    values = {name: les.take(name, default) for name, default in defaults.items()}
+    epsilon_inf = float(les.take("epsilon_factor", 1.0))
+    les.refuse_others()
+    norm = NORM_LES_2025 if version.startswith(_FORK) else NORM_LES_2026
+    since = "of 2025" if norm == NORM_LES_2025 else "since April 2026"
+    taken = "".join(f", {name} = {values[name]}" for name in unsaid)
+    notes.append(
+        f"not said in the file, taken as the les library {since} has it: norm = {norm:g}{taken}"
+    )
+    sections = {
+        "long_range": {
+            "sigma": float(values["sigma"]),
+            "dl": float(values["dl"]),
+            "norm": norm,
+            "remove_self": bool(values["remove_self_interaction"]),
+            "self_factor": 1.0,
+        },
+        "charges": {"unit": 1.0},
+        "response": {"remove_mean": bool(values["remove_mean"]), "bec_form": "local"},
+    }
+    return sections, {} if agree(epsilon_inf, 1.0) else {"epsilon_inf": epsilon_inf}

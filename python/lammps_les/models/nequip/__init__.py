@@ -1,0 +1,1 @@
+"""NequIP: messages between tensors of atoms, gated from layer to layer."""

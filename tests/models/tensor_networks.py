@@ -1,0 +1,57 @@
+"""Small random networks of tensors, by name."""
+
+import dataclasses
+from typing import Any
+
+import torch
+
+from lammps_les.models import AllegroConfig, NequipConfig
+from lammps_les.models.kinds import KINDS
+
+_NEQUIP = {"cutoff": 3.0, "n_bessel": 3, "radial_hidden": (5,), "average_neighbors": 4.0}
+_ALLEGRO = {
+    **_NEQUIP,
+    "embedding": 4,
+    "scalars": 5,
+    "features": 3,
+    "latent_hidden": (4,),
+    "readout_hidden": (4,),
+}
+SPECIES = ("H", "O", "Na")
+TENSORS: dict[str, tuple[str, Any]] = {
+    "nequip": ("nequip", NequipConfig(SPECIES, features=4, **_NEQUIP)),
+    "nequip, full parity": (
+        "nequip",
+        NequipConfig(
+            SPECIES,
+            features=(4, 3, 2),
+            max_l=2,
+            parity="full",
+            embedding=3,
+            readout_hidden=(4,),
+            **{**_NEQUIP, "average_neighbors": (3.0, 4.0, 5.0)},
+        ),
+    ),
+    "nequip, no parity": (
+        "nequip",
+        NequipConfig(SPECIES, features=4, parity="none", layers=4, **_NEQUIP),
+    ),
+    "nequip, one layer": ("nequip", NequipConfig(SPECIES, features=4, layers=1, **_NEQUIP)),
+    "allegro": (
+        "allegro",
+        AllegroConfig(
+            SPECIES, layers=3, **{**_ALLEGRO, "average_neighbors": (3.0, 4.0, 5.0)}, max_l=1
+        ),
+    ),
+    "allegro, natural parity": (
+        "allegro",
+        AllegroConfig(SPECIES, max_l=2, parity="natural", couple_channels=False, **_ALLEGRO),
+    ),
+}
+
+
+def build(name: str, **changes: Any) -> torch.nn.Module:
+    """One of them, in float64."""
+    kind, config = TENSORS[name]
+    torch.manual_seed(4)
+    return KINDS[kind][1](dataclasses.replace(config, **changes)).double()
