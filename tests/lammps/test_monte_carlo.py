@@ -217,7 +217,7 @@ def test_charges_after_a_rejected_trajectory(
     "fix",
     [
         "numdiff 1 1e-4",
-        "deform 1 x scale 1.02 xy delta 0.4 xz delta -0.5 yz delta 0.6 remap x",
+        "deform 1 x scale 1.02 xy delta 0.4 xz delta 0.5 yz delta -0.6 remap x",
         "press/berendsen iso 1e4 1e4 0.01 modulus 1e6",
     ],
 )
@@ -226,8 +226,9 @@ def test_charges_where_a_fix_moves_atoms_last(
 ) -> None:
     """What is written are the charges at the positions that are written with them."""
     atoms, model = water(2), toy_model("two_layers")
+    tilted = "change_box all xy final 2.3 xz final 2.3 yz final -2.3 remap units box"
     commands = [
-        *(["change_box all triclinic"] if "xy" in fix else []),
+        *(["change_box all triclinic", tilted] if "xy" in fix else []),
         "velocity all create 300 5",
         "fix 1 all nve",
         "timestep 0.0002",

@@ -73,17 +73,21 @@ def test_flipped_tilt(
     toy_model: Callable[..., Path],
     tmp_path: Path,
 ) -> None:
-    """Where LAMMPS flips the tilt, the lattice stays the same, and so do the wave vectors."""
+    """Where LAMMPS flips the tilt, the lattice stays the same, and so do the wave vectors.
+
+    A tilt flips by the side of its first axis; y is three times as long as x.
+    """
     start = {"xy": 0.4, "xz": -0.3, "yz": 0.2} | {tilt: 0.48}
+    side = f"l{tilt[0]}"
     rows = {}
     for flip in ("yes", "no"):
         commands = [
             "neigh_modify every 1 delay 0 check no",
             "change_box all triclinic",
-            *(f"change_box all {t} final $({x}*lx) units box" for t, x in start.items()),
+            *(f"change_box all {t} final $({x}*l{t[0]}) units box" for t, x in start.items()),
             "velocity all create 300.0 5 loop all",
             "timestep 0.0002",
-            f"fix d all deform 1 {tilt} delta $(0.04*lx) flip {flip}",
+            f"fix d all deform 1 {tilt} delta $(0.04*{side}) flip {flip}",
             "fix 1 all nve",
             "fix f all efield/bec 0.0 0.1 0.0",
             f'fix out all print 1 "TILT $({tilt}) $(v_e:%.15g) $(c_stress[1]:%.15g) '
@@ -95,7 +99,7 @@ def test_flipped_tilt(
         ]
         result = run(
             tmp_path / flip,
-            water(3),
+            water(2).repeat((1, 3, 1)),
             toy_model("linear"),
             style=style,
             commands=commands,
