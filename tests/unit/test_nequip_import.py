@@ -21,7 +21,7 @@ from ase.stress import voigt_6_to_full_3x3_stress
 
 from lammps_les.calculators import LesCalculator
 from lammps_les.model_file import ModelFileError
-from lammps_les_export.adapters import UnsupportedModelError, read_checkpoint
+from lammps_les_export.adapters import Choice, UnsupportedModelError, read_checkpoint
 from lammps_les_export.convert import export_model, import_model
 
 VALUES = np.load(Path(__file__).with_name("nequip_values.npz"))
@@ -50,9 +50,9 @@ def save(tmp_path: Path, checkpoint: Any) -> Path:
     return path
 
 
-def energies(network: torch.nn.Module) -> np.ndarray:
-    arguments = (torch.from_numpy(VALUES[key]) for key in ("vectors", "index", "species"))
-    return network(*arguments, len(VALUES["species"]))["energy"].detach().numpy()
+def energies(network: torch.nn.Module, species: np.ndarray = VALUES["species"]) -> np.ndarray:
+    arguments = (torch.from_numpy(x) for x in (VALUES["vectors"], VALUES["index"], species))
+    return network(*arguments, len(species))["energy"].detach().numpy()
 
 
 def energies_with_constants(path: Path) -> np.ndarray:
@@ -98,6 +98,21 @@ def test_modifiers_that_only_make_it_fast_change_nothing(tmp_path):
     modifiers[0]["modifier"] = "twist"
     with pytest.raises(UnsupportedModelError, match="modifier 'twist'"):
         read_checkpoint(save(tmp_path, checkpoint))
+
+
+@pytest.mark.parametrize("name", ["full parity", "allegro full parity"])
+def test_some_elements_may_be_taken(tmp_path, name):
+    path = save(tmp_path, model(name))
+    whole, some = import_model(path), import_model(path, Choice(elements=("Si", "O")))
+    assert some.network.species == ["Si", "O"]
+    assert list(some.suggested["atomic_energies"].items()) == [("Si", 3.5), ("O", -1.0)]
+    species = np.array([[2, 0][s % 2] for s in VALUES["species"]])
+    found = energies(some.network, np.array([{2: 0, 0: 1}[s] for s in species]))
+    np.testing.assert_allclose(found, energies(whole.network, species), rtol=0, atol=1e-14)
+    with pytest.raises(UnsupportedModelError, match="elements C, expected some of O H Si"):
+        import_model(path, Choice(elements=("C",)))
+    with pytest.raises(UnsupportedModelError, match="--head a: such a model has one head"):
+        import_model(path, Choice(head="a"))
 
 
 REFERENCES = [

@@ -8,15 +8,16 @@ here asks for. The networks themselves are read in
 """
 
 import copy
+import dataclasses
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from lammps_les.models import Chain, network_of
 from lammps_les.units import NORM_LES_2025, NORM_LES_2026
 from lammps_les_export.adapters.allegro_network import read_allegro
 from lammps_les_export.adapters.imported import (
-    EVERYTHING,
     NO_CHARGES,
     Choice,
     ImportedModel,
@@ -33,7 +34,10 @@ _CITATION = {
     "allegro": "Musaelian et al., Nat. Commun. 14, 579 (2023)",
 }
 _CITATION_LES = "King et al., Nat. Commun. 16, 8763 (2025)"
-_READERS = {"nequip": read_nequip, "allegro": read_allegro}
+_READERS: dict[str, Callable[[Arguments, Weights], tuple[Chain, dict[str, float], list[str]]]] = {
+    "nequip": read_nequip,
+    "allegro": read_allegro,
+}
 _COMPARED = {"nequip": ("0.7.0", "0.19."), "allegro": ("0.8.",)}
 """Versions with which results were compared."""
 _FORK = "0.7."
@@ -78,7 +82,7 @@ def read(root: dict[str, Any], choice: Choice) -> ImportedModel:
         UnsupportedModelError: a part of the model that has no counterpart here; nothing is dropped.
         KeyError: a part of the model is missing.
     """
-    refuse_unless(choice == EVERYTHING, "such a model has one head, and is taken with all elements")
+    refuse_unless(choice.head is None, f"--head {choice.head}: such a model has one head")
     model, les = _without_wrappers(_model_arguments(root))
     program, arguments = _program(model)
     versions = root["hyper_parameters"].get("info_dict", {}).get("versions", {})
@@ -93,6 +97,9 @@ def read(root: dict[str, Any], choice: Choice) -> ImportedModel:
         + ("with" if les is not None else "without")
         + " a long-range sum",
     )
+    if choice.elements is not None:
+        network = _of_elements(network, choice.elements)
+        energies = {symbol: energies[symbol] for symbol in choice.elements}
     version = str(versions.get(program, "not stated in the file"))
     if not version.startswith(_COMPARED[program]):
         notes.append(
@@ -173,6 +180,31 @@ def _les_arguments(arguments: Arguments, les: Any) -> dict[str, Any] | None:
     found = dict(les.take("les_args", {}))
     les.refuse_others()
     return found
+
+
+def _of_elements(network: Chain, elements: tuple[str, ...]) -> Chain:
+    """The network for some of its elements, in their order."""
+    config: Any = network.config
+    species = config.species
+    unknown = [symbol for symbol in elements if symbol not in species]
+    refuse_unless(
+        not unknown and len(set(elements)) == len(elements) > 0,
+        f"elements {' '.join(elements)}, expected some of {' '.join(species)}, each once",
+    )
+    rows = [species.index(symbol) for symbol in elements]
+    values = {
+        name: tuple(value[row] for row in rows)
+        for name in ("average_neighbors", "scale")
+        if isinstance(value := getattr(config, name), tuple)
+    }
+    config = dataclasses.replace(config, species=elements, **values)
+    state = {
+        name: tensor[rows] if name.endswith("embedding") or ".own_weights." in name else tensor
+        for name, tensor in network.state_dict().items()
+    }
+    fewer = network_of(network.kind, dataclasses.asdict(config)).double()
+    fewer.load_state_dict(state)
+    return fewer.eval()
 
 
 def _long_range(

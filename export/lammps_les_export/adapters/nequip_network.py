@@ -82,8 +82,9 @@ def read_nequip(
     )
     notes: list[str] = []
     config = _with_parity_of_weights(config, weights, notes)
+    state = _state(config, weights)  # first, so that a network is as large as its weights
     network = NequipNetwork(config).double()
-    network.load_state_dict(_state(config, weights))
+    network.load_state_dict(state)
     return network.eval(), dict(zip(species, shifts, strict=True)), notes
 
 

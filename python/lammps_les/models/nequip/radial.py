@@ -22,7 +22,7 @@ class BesselBasis(nn.Module):
     def __init__(self, n_bessel: int, cutoff: float, power: int, factor: float = 1.0) -> None:
         super().__init__()
         self.cutoff, self.power, self.factor = float(cutoff), float(power), float(factor)
-        self.frequencies = nn.Parameter(torch.arange(1, n_bessel + 1, dtype=torch.float32))
+        self.frequencies = nn.Parameter(torch.arange(1.0, n_bessel + 1.0))
 
     def forward(self, r: Tensor) -> Tensor:
         """Distances [n, width] in A, none of them 0, to [n, width, n_bessel]."""
