@@ -14,18 +14,17 @@ import torch
 from ase.data import chemical_symbols
 
 from lammps_les.models import CaceConfig, CaceNetwork
-from lammps_les.units import CACE_CHARGE_UNIT, NORM_CACE, NORM_COULOMB, NORM_LES_2025
 from lammps_les_export.adapters.cace_network import Part, read_readout, read_representation
 from lammps_les_export.adapters.imported import (
     EVERYTHING,
     NO_CHARGES,
     Choice,
     ImportedModel,
-    UnsupportedModelError,
     agree,
     expect,
     refuse_unless,
 )
+from lammps_les_export.adapters.les import les_settings, sum_settings
 from lammps_les_export.unpickler import Stub
 
 _CITATION = {
@@ -35,7 +34,6 @@ _CITATION = {
     ),
 }
 _CACE_OPEN_SHIFT = 1e-6  # A; CACE divides by r + 1e-6 in its open pair sum, LES by r
-_CHARGE_UNITS = {NORM_CACE: CACE_CHARGE_UNIT, NORM_LES_2025: 1.0, NORM_COULOMB: 1.0}
 
 EXPECTED = "a CACE NeuralNetworkPotential or CombinePotential"
 _MODULES = "cace.modules."
@@ -219,7 +217,7 @@ def _long_range(module: Stub, readouts: list[Stub], representation: Stub) -> _Lo
     refuse_unless(
         len(matching) == 1, f"no readout gives the charges {charge_key!r} of the long-range sum"
     )
-    settings = _sum_settings(module) | {"response": {"remove_mean": True, "bec_form": "local"}}
+    settings = sum_settings(module) | {"response": {"remove_mean": True, "bec_form": "local"}}
     settings["long_range"]["open_shift"] = _CACE_OPEN_SHIFT
     if settings["long_range"]["remove_self"]:
         # the original takes the sum over channels from each of them
@@ -231,19 +229,7 @@ def _les_wrapper(module: Stub, representation: Stub) -> _LongRange:
     expect(module, "feature_key", "node_feats")
     expect(module, "compute_energy", True)
     les = module.get("les")
-    ewald = les.get("ewald")
-    for name in ("use_fixed_atomic_charges", "use_atomic_alpha", "use_epsilon_r_scaling"):
-        expect(les, name, False, default=False)
-    expect(ewald, "use_epsilon_r_scaling", False, default=False)
-    born = les.get("bec")
-    response = {
-        "remove_mean": bool(born.get("remove_mean")),
-        # the library has the phase form only; a model that does not ask for it was not fitted to it
-        "bec_form": "phase" if module.get("compute_bec", False) else "local",
-    }
-    settings = _sum_settings(ewald) | {"response": response}
-    epsilon_inf = float(born.get("epsilon_factor"))
-    suggested = {} if agree(epsilon_inf, 1.0) else {"epsilon_inf": epsilon_inf}
+    settings, suggested = les_settings(les, bool(module.get("compute_bec", False)))
     return _LongRange(
         settings,
         les.get("atomwise"),
@@ -251,31 +237,6 @@ def _les_wrapper(module: Stub, representation: Stub) -> _LongRange:
         module.get("charge_key"),
         "cace-les",
         suggested,
-    )
-
-
-def _sum_settings(module: Stub) -> dict[str, dict[str, Any]]:
-    sigma, dl, norm = (float(module.get(name)) for name in ("sigma", "dl", "norm_factor"))
-    expect(module, "sigma_sq_half", sigma**2 / 2.0)
-    expect(module, "k_sq_max", (2.0 * math.pi / dl) ** 2)
-    long_range = {
-        "sigma": sigma,
-        "dl": dl,
-        "norm": norm,
-        "remove_self": bool(module.get("remove_self_interaction")),
-        "self_factor": 1.0,
-        "open_shift": 0.0,
-    }
-    return {"long_range": long_range, "charges": {"unit": _charge_unit(norm)}}
-
-
-def _charge_unit(norm: float) -> float:
-    for known, unit in _CHARGE_UNITS.items():
-        if agree(norm, known):
-            return unit
-    raise UnsupportedModelError(
-        f"checkpoint not supported: the long-range sum has the norm {norm}; the size of its "
-        f"charges is known for {sorted(_CHARGE_UNITS)} only"
     )
 
 
