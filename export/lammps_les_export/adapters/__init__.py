@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from lammps_les_export.adapters import cace, nequip
+from lammps_les_export.adapters import cace, mace, nequip
 from lammps_les_export.adapters.imported import (
     EVERYTHING,
     Choice,
@@ -22,7 +22,7 @@ __all__ = [
     "read_checkpoint",
 ]
 
-_ADAPTERS = (cace, nequip)
+_ADAPTERS = (cace, mace, nequip)
 """Each ``knows`` a stored object by what it is, and can ``read`` it."""
 
 

@@ -10,11 +10,14 @@ from lammps_les.models.allegro.network import AllegroNetwork
 from lammps_les.models.cace.config import CaceConfig
 from lammps_les.models.cace.network import CaceNetwork
 from lammps_les.models.chain import Chain
+from lammps_les.models.mace.config import MaceConfig
+from lammps_les.models.mace.network import MaceNetwork
 from lammps_les.models.nequip.config import NequipConfig
 from lammps_les.models.nequip.network import NequipNetwork
 
 KINDS: dict[str, tuple[type[Any], Callable[[Any], Chain]]] = {
     "cace": (CaceConfig, CaceNetwork),
+    "mace": (MaceConfig, MaceNetwork),
     "nequip": (NequipConfig, NequipNetwork),
     "allegro": (AllegroConfig, AllegroNetwork),
 }

@@ -1,0 +1,276 @@
+"""MACE models, with and without latent charges (``torch.save`` of a whole module).
+
+What a model consists of, its head, elements and long-range sum; the blocks are read in
+:mod:`lammps_les_export.adapters.mace_network`.
+"""
+
+from typing import Any, Literal, cast
+
+import torch
+from ase.data import chemical_symbols
+from torch import Tensor
+
+from lammps_les.models.mace.config import MaceConfig
+from lammps_les.models.mace.couplings import equivariant_polynomials
+from lammps_les.models.mace.interaction import Interaction
+from lammps_les.models.mace.network import MaceNetwork
+from lammps_les.models.mace.product import Product
+from lammps_les_export.adapters.e3nn_parts import linear_maps, natural_irreps
+from lammps_les_export.adapters.imported import (
+    NO_CHARGES,
+    Choice,
+    ImportedModel,
+    expect,
+    refuse_unless,
+)
+from lammps_les_export.adapters.les import les_settings
+from lammps_les_export.adapters.mace_network import (
+    Selection,
+    couplings_of,
+    hidden_irreps,
+    interaction_kind,
+    one_number,
+    read_interaction,
+    read_product,
+    read_radial,
+    read_readout,
+    read_repulsion,
+    readout_width,
+)
+from lammps_les_export.unpickler import Stub
+
+EXPECTED = "a MACE, ScaleShiftMACE or MACELES"
+
+_MODELS = {
+    "mace.modules.models.MACE",
+    "mace.modules.models.ScaleShiftMACE",
+    "mace.modules.models.MACELES",
+    "mace.modules.extensions.MACELES",
+}
+_PARTS = {
+    *("node_embedding", "radial_embedding", "spherical_harmonics", "atomic_energies_fn"),
+    *("interactions", "products", "readouts", "scale_shift", "pair_repulsion_fn"),
+    *("les", "les_readouts"),
+}
+_WITHOUT_INFLUENCE = {
+    *("training", "heads", "lammps_mliap", "use_reduced_cg", "pair_repulsion", "compute_bec"),
+    *("bec_output_index", "readout_input_dims", "use_last_readout_only", "apply_cutoff"),
+    *("edge_irreps", "use_edge_irreps_first", "les_output_scale"),
+}
+"""Attributes that are read, or that repeat what the parts of the model say."""
+
+_MACE = "Batatia et al., NeurIPS 35, 11423 (2022)"
+_LES = "Kim et al., J. Chem. Theory Comput. 21, 12709 (2025)"
+
+
+def knows(root: Any) -> bool:
+    """Whether a stored object is a model of MACE."""
+    return isinstance(root, Stub) and root.kind.startswith("mace.")
+
+
+def read(root: Stub, choice: Choice) -> ImportedModel:
+    """A model, of it one head and the chosen elements.
+
+    Raises:
+        UnsupportedModelError: a part of the model that has no counterpart here; nothing is dropped.
+        KeyError, AttributeError: a part of the model is missing.
+    """
+    _refuse_unknown(root)
+    notes: list[str] = []
+    chosen = _selection(root, choice, notes)
+    network = _network(root, chosen)
+    sections, citation = NO_CHARGES, _MACE
+    suggested: dict[str, Any] = {}
+    if network.channels > 0:
+        sections, suggested = les_settings(root.get("les"), bool(root.get("compute_bec", False)))
+        citation = f"{_MACE}; {_LES}"
+    energies = torch.atleast_2d(root.get("atomic_energies_fn").get("atomic_energies")).double()
+    refuse_unless(
+        energies.shape in ((chosen.heads, chosen.stored), (1, chosen.stored)),
+        f"atomic energies of shape {list(energies.shape)} for {chosen.heads} heads and "
+        f"{chosen.stored} elements",
+    )
+    of_head = energies[chosen.head if energies.size(0) > 1 else 0, chosen.species].tolist()
+    suggested["atomic_energies"] = dict(zip(network.species, of_head, strict=True))
+    provenance = {
+        "program": "mace-torch",
+        "version": "not stated in the file",
+        "citation": citation,
+        "licence": "not stated in the file",
+    }
+    if chosen.stored > 20:
+        notes.append(
+            "the licence of the weights is not stated in the file; foundation models of MACE have "
+            "different ones, some of which exclude commercial use"
+        )
+    return ImportedModel(network, {"provenance": provenance, **sections}, suggested, notes)
+
+
+def _refuse_unknown(root: Stub) -> None:
+    refuse_unless(
+        root.kind in _MODELS,
+        f"the file holds a {root.kind}; supported are MACE, ScaleShiftMACE and MACELES",
+    )
+    for name, part in root.state["_modules"].items():
+        refuse_unless(
+            name in _PARTS or part is None,
+            f"a model with the part {name} ({getattr(part, 'kind', part)}), which has no "
+            "counterpart here",
+        )
+    for name, value in root.state.items():
+        known = name in _WITHOUT_INFLUENCE or name.startswith("_")
+        refuse_unless(
+            known or value is None or value is False,
+            f"a model with {name} = {value!r}, which has no counterpart here",
+        )
+
+
+def _selection(root: Stub, choice: Choice, notes: list[str]) -> Selection:
+    heads = [str(name) for name in root.get("heads", None) or ["default"]]
+    if choice.head is None:
+        refuse_unless(
+            len(heads) == 1,
+            f"the model has the heads {', '.join(heads)}; choose one with --head",
+        )
+    else:
+        refuse_unless(
+            choice.head in heads, f"the model has no head {choice.head}, but {', '.join(heads)}"
+        )
+        if len(heads) > 1:
+            notes.append(f"head {choice.head} of {', '.join(heads)}")
+    head = 0 if choice.head is None else heads.index(choice.head)
+    numbers = [int(z) for z in root.get("atomic_numbers")]
+    refuse_unless(
+        all(0 < z < len(chemical_symbols) for z in numbers) and len(set(numbers)) == len(numbers),
+        f"atomic numbers {numbers}",
+    )
+    stored = [chemical_symbols[z] for z in numbers]
+    taken = stored if choice.elements is None else list(choice.elements)
+    missing = [symbol for symbol in taken if symbol not in stored]
+    refuse_unless(not missing, f"the model has no {', '.join(missing)}, but {', '.join(stored)}")
+    places = [stored.index(symbol) for symbol in taken]
+    return Selection(places, len(stored), head, len(heads), [numbers[place] for place in places])
+
+
+def _network(root: Stub, chosen: Selection) -> MaceNetwork:
+    cutoff = float(root.get("r_max"))
+    radial, radial_weights, radial_factor = read_radial(root.get("radial_embedding"), cutoff)
+    config = _config(root, chosen, cutoff, radial)
+    network = MaceNetwork(config).to(torch.float64)
+    embedding = linear_maps(root.get("node_embedding").get("linear"))[0]
+    weights = {"embedding": embedding[chosen.species] / chosen.stored**0.5}
+    weights |= _prefixed("radial", radial_weights)
+    if config.pair_repulsion:
+        repulsion = root.get("pair_repulsion_fn")
+        read = read_repulsion(repulsion, config.cutoff_power, chosen.numbers)
+        weights |= _prefixed("repulsion", read)
+    for name in weights:
+        if name.endswith(".radii"):
+            weights[name] = weights[name][chosen.numbers]
+    for t, block in enumerate(root.get("interactions").children()):
+        interaction = cast(Interaction, network.interactions[t])
+        read = read_interaction(block, interaction, radial_factor, chosen)
+        weights |= _prefixed(f"interactions.{t}", read)
+    for t, block in enumerate(root.get("products").children()):
+        read = read_product(block, cast(Product, network.products[t]), chosen)
+        weights |= _prefixed(f"products.{t}", read)
+    for ours, theirs in (("energy_readouts", "readouts"), ("charge_readouts", "les_readouts")):
+        if theirs == "readouts" or config.channels > 0:
+            for index, readout in enumerate(root.get(theirs).children()):
+                weights |= _prefixed(f"{ours}.{index}", read_readout(readout, chosen))
+    wrong = [
+        f"{name} {list(tensor.shape)}"
+        for name, tensor in network.state_dict().items()
+        if name not in weights or weights[name].shape != tensor.shape
+    ]
+    refuse_unless(not wrong, f"weights that do not fit: {', '.join(wrong[:3])} expected")
+    network.load_state_dict(weights)
+    return network.eval()
+
+
+def _prefixed(prefix: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{prefix}.{name}": weight for name, weight in weights.items()}
+
+
+def _config(root: Stub, chosen: Selection, cutoff: float, radial: dict[str, Any]) -> MaceConfig:
+    interactions = root.get("interactions").children()
+    products = root.get("products").children()
+    readouts = root.get("readouts").children()
+    layers = len(interactions)
+    refuse_unless(
+        int(root.get("num_interactions")) == layers == len(products) and layers > 0,
+        f"{layers} interactions and {len(products)} products",
+    )
+    refuse_unless(len(readouts) in (1, layers), f"{len(readouts)} readouts of {layers} layers")
+    kinds = [interaction_kind(block) for block in interactions]
+    density = {kind[1] for kind in kinds}
+    refuse_unless(
+        len(density) == 1 and len({kind[0] for kind in kinds[1:]}) <= 1,
+        f"interactions of kinds that differ: {', '.join(block.kind for block in interactions)}",
+    )
+    widths = [readout_width(readout, chosen) for readout in readouts]
+    refuse_unless(not any(widths[:-1]), "a nonlinear readout of a layer before the last")
+    with_charges = root.get("les", None) is not None
+    if with_charges:
+        charge_readouts = root.get("les_readouts").children()
+        refuse_unless(
+            [readout_width(readout, chosen) for readout in charge_readouts] == widths,
+            "readouts of energies and charges that differ",
+        )
+    width, hidden_max_l = hidden_irreps([b.get("node_feats_irreps") for b in interactions])
+    harmonics = root.get("spherical_harmonics")
+    expect(harmonics, "normalize", True)
+    expect(harmonics, "normalization", "component")
+    angular = natural_irreps(harmonics.get("irreps_out"))
+    max_l = len(angular) - 1
+    refuse_unless(
+        [(i.multiplicity, i.l) for i in angular] == [(1, l) for l in range(max_l + 1)],
+        f"harmonics of l = {[i.l for i in angular]}",
+    )
+    average = {float(block.get("avg_num_neighbors")) for block in interactions}
+    hidden = {tuple(int(w) for w in b.get("conv_tp_weights").get("hs")[1:-1]) for b in interactions}
+    refuse_unless(
+        len(average) == 1 and len(hidden) == 1,
+        "interactions that differ in radial_MLP or neighbors",
+    )
+    correlation, counts = couplings_of(products)
+    scaled = root.get("scale_shift", None)
+    return MaceConfig(
+        species=tuple(chemical_symbols[z] for z in chosen.numbers),
+        channels=int(with_charges),
+        cutoff=cutoff,
+        layers=layers,
+        features=width,
+        hidden_max_l=hidden_max_l,
+        max_l=max_l,
+        correlation=correlation,
+        couplings=_couplings(max_l, counts),
+        **radial,
+        radial_hidden=hidden.pop(),
+        average_neighbors=average.pop(),
+        density=density.pop(),
+        residual_first=kinds[0][0],
+        residual=kinds[-1][0] if layers > 1 else True,
+        readout_hidden=widths[-1],
+        last_readout_only=len(readouts) < layers,
+        pair_repulsion=root.get("pair_repulsion_fn", None) is not None,
+        scale=1.0 if scaled is None else one_number(scaled.get("scale"), chosen),
+        shift=0.0 if scaled is None else one_number(scaled.get("shift"), chosen),
+        charge_scale=float(root.get("les_output_scale", 1.0)),
+    )
+
+
+def _couplings(max_l: int, counts: list[int]) -> Literal["paths", "independent"]:
+    """Which set of polynomials has the given numbers of weights by degree."""
+    paths, independent = (
+        [
+            equivariant_polynomials(max_l, degree, 0, kind).coefficients.size(1)
+            for degree in range(1, len(counts) + 1)
+        ]
+        for kind in (False, True)
+    )
+    refuse_unless(
+        counts in (paths, independent),
+        f"products with {counts} weights of degree 1, 2, ...; expected {paths} or {independent}",
+    )
+    return "paths" if counts == paths else "independent"

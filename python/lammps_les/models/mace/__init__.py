@@ -1,0 +1,1 @@
+"""Higher-order equivariant message passing (MACE)."""

@@ -1,0 +1,153 @@
+"""The network: energies and latent charges of atoms from edge vectors."""
+
+import torch
+from torch import Tensor, nn
+
+from lammps_les.models.chain import Chain
+from lammps_les.models.environments import pad_edges, pad_rows, pad_sent, pad_vectors
+from lammps_les.models.mace.config import MaceConfig
+from lammps_les.models.mace.interaction import Interaction
+from lammps_les.models.mace.product import Product
+from lammps_les.models.mace.radial import PairRepulsion, Perceptron, RadialEmbedding
+from lammps_les.models.o3.harmonics import harmonics
+
+
+class MaceNetwork(Chain):
+    """Energy and latent charges of atoms, a piece for each layer (FORMAT.md).
+
+    Works with ``torch.jit.script``, in float32 and float64, and is differentiable any number of
+    times in ``edge_vectors`` and in its parameters.
+
+    Args:
+        config: sizes.
+
+    Attributes:
+        config: the same, on a module that is not scripted.
+    """
+
+    one_hot: Tensor
+
+    def __init__(self, config: MaceConfig) -> None:
+        super().__init__(list(config.species), float(config.cutoff), config.layers, config.channels)
+        self.kind = "mace"
+        self.config = config
+        n_species, width, max_l = len(config.species), config.features, config.hidden_max_l
+        last = config.layers - 1
+        self.max_l = config.max_l
+        self.scale, self.shift = float(config.scale), float(config.shift)
+        self.charge_scale = float(config.charge_scale)
+        self.embedding = nn.Parameter(torch.randn(n_species, width))
+        self.register_buffer("one_hot", torch.eye(n_species), persistent=False)
+        self.radial = RadialEmbedding(config)
+        self.repulsion = None
+        if config.pair_repulsion:
+            self.repulsion = PairRepulsion(config.species, self.cutoff, config.cutoff_power)
+        self.needs_neighbors = config.pair_repulsion or config.distance_transform != "none"
+        orders = [0] + [max_l] * last + [0]  # highest l of what enters and leaves the layers
+        interactions = [
+            Interaction(
+                config,
+                orders[t],
+                orders[t + 1],
+                config.residual if t > 0 else config.residual_first,
+            )
+            for t in range(config.layers)
+        ]
+        self.interactions = nn.ModuleList(interactions)
+        self.products = nn.ModuleList(Product(config, order) for order in orders[1:])
+        self.first_readout = last if config.last_readout_only else 0
+        self.energy_readouts, self.charge_readouts = nn.ModuleList(), nn.ModuleList()
+        for t in range(self.first_readout, config.layers):
+            hidden = [config.readout_hidden] if config.readout_hidden > 0 and t == last else []
+            self.energy_readouts.append(Perceptron([width, *hidden, 1]))
+            if config.channels > 0:
+                self.charge_readouts.append(Perceptron([width, *hidden, config.channels]))
+        self.cut(
+            [1 + config.channels + layer.n_own * width for layer in interactions[1:]],
+            [(max_l + 1) ** 2 * width] * last,
+        )
+
+    @torch.jit.export
+    def piece(
+        self,
+        t: int,
+        kept: Tensor,
+        sent: Tensor,
+        source: Tensor,
+        edge_vectors: Tensor,
+        edge_index: Tensor,
+        species: Tensor,
+        n: int,
+        row_length: int = 0,
+    ) -> list[Tensor]:
+        """One layer of n atoms; arguments and results are those of FORMAT.md."""
+        env = pad_edges(edge_index[0], n, row_length)
+        vectors = pad_vectors(env, edge_vectors, self.cutoff)
+        distance = torch.sqrt((vectors * vectors).sum(0))  # [n, m]
+        x, y, z = torch.unbind(vectors * (-1.0 / distance))  # from neighbor to center
+        angular = torch.stack(harmonics(x, y, z, self.max_l), 1)  # [n, (l_max + 1)^2, m]
+        own_species = species[:n]
+        one_hot = self.one_hot.index_select(0, own_species)
+        neighbor = torch.zeros_like(env.place)
+        if t == 0 or self.needs_neighbors:
+            neighbor = species.index_select(0, pad_rows(env, edge_index[1])).view(n, env.width)
+        edges = (self.radial(distance, own_species, neighbor), angular)
+        energy = distance.sum(1) * 0.0
+        charge = edge_vectors.new_zeros([n, self.channels])
+        features, own = charge, kept
+        if t == 0:
+            repulsion = self.repulsion
+            if repulsion is not None:
+                energy = repulsion(distance, own_species, neighbor)
+        else:
+            rest = kept.size(1) - 1 - self.channels
+            energy, charge, own = torch.split(kept, [1, self.channels, rest], 1)
+            energy = energy.squeeze(1)
+        environments = charge
+        if t == 0:
+            own, environments = self.first(neighbor, edges, own_species, one_hot)
+        for index, interaction in enumerate(self.interactions):
+            if index == t and index > 0:
+                environments = interaction(pad_sent(env, source, sent), edges, one_hot)
+        for index, product in enumerate(self.products):
+            if index == t:
+                features = product(environments, own, own_species)
+        scalars = features.select(1, 0)
+        for index, readout in enumerate(self.energy_readouts):
+            if index + self.first_readout == t:
+                energy = energy + readout(scalars).squeeze(1)
+        for index, readout in enumerate(self.charge_readouts):
+            if index + self.first_readout == t:
+                charge = charge + readout(scalars)
+        for index, interaction in enumerate(self.interactions):
+            if index == t + 1:
+                own, to_send = interaction.leave(features, one_hot)  # type: ignore[operator]
+                return [torch.cat([energy.unsqueeze(1), charge, own], 1), to_send]
+        outputs = [energy * self.scale + self.shift]
+        if self.channels > 0:
+            outputs.append(charge * self.charge_scale)
+        return outputs
+
+    def first(
+        self, neighbor: Tensor, edges: tuple[Tensor, Tensor], species: Tensor, one_hot: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """What atoms have kept for the first layer and their environments, by elements alone.
+
+        Args:
+            neighbor: [n, m] species of neighbors.
+            edges: radial functions and harmonics.
+            species: [n] of the atoms.
+            one_hot: [n, species], the same.
+        """
+        n, m = neighbor.shape
+        embedding, n_species = self.embedding.unsqueeze(1), self.embedding.size(0)
+        own, table = self.interactions[0].leave(embedding, self.one_hot)  # type: ignore[operator]
+        own = own.index_select(0, species)
+        if n_species > 8:  # where the sum over neighbors is cheaper than one for each species
+            taken = table.index_select(0, neighbor.flatten()).view(n, m, table.size(1))
+            return own, self.interactions[0](taken, edges, one_hot)
+        split = self.one_hot.index_select(0, neighbor.flatten()).view(n, m, n_species)
+        environments = self.interactions[0].from_elements(  # type: ignore[operator]
+            table, split, edges, one_hot
+        )
+        return own, environments

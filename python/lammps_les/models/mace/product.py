@@ -1,0 +1,130 @@
+"""Products of atomic environments, Batatia et al., NeurIPS 2022, equation 10."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from lammps_les.models.mace.config import MaceConfig
+from lammps_les.models.mace.couplings import equivariant_polynomials, few_pairs
+
+
+def mix(x: Tensor, weights: Tensor) -> Tensor:
+    """Linear maps of the channels, one for each l.
+
+    Args:
+        x: [n, (l_max + 1)^2, C].
+        weights: [l_max + 1, C, C'] of order 1.
+    """
+    maps = torch.unbind(weights * (1.0 / math.sqrt(weights.size(1))))
+    if len(maps) == 1:
+        return torch.matmul(x, maps[0])
+    parts: list[Tensor] = []
+    for part, matrix in zip(torch.split(x, sizes_by_l(len(maps) - 1), 1), maps):  # noqa: B905
+        parts.append(torch.matmul(part, matrix))
+    return torch.cat(parts, 1)
+
+
+def mix_by_species(x: Tensor, weights: Tensor, one_hot: Tensor) -> Tensor:
+    """Linear maps of the channels, one for each l and species.
+
+    Args:
+        x: [n, (l_max + 1)^2, C].
+        weights: [l_max + 1, species, C, C'] of order 1.
+        one_hot: [n, species] of the atoms.
+    """
+    n, n_species, width = x.size(0), weights.size(1), weights.size(3)
+    maps = torch.unbind(weights * (1.0 / math.sqrt(n_species * weights.size(2))))
+    parts: list[Tensor] = []
+    for part, matrices in zip(torch.split(x, sizes_by_l(len(maps) - 1), 1), maps):  # noqa: B905
+        every = torch.matmul(part, matrices.transpose(0, 1).flatten(1))
+        every = every.view(n, part.size(1), n_species, width)
+        parts.append((every * one_hot.view(n, 1, n_species, 1)).sum(2))
+    return torch.cat(parts, 1)
+
+
+def sizes_by_l(max_l: int) -> list[int]:
+    """2 l + 1 for l = 0 ... max_l."""
+    sizes: list[int] = []
+    for l in range(max_l + 1):
+        sizes.append(2 * l + 1)
+    return sizes
+
+
+class Product(nn.Module):
+    """Weighed sums of equivariant polynomials for each element, then a linear map for each l.
+
+    Args:
+        config: sizes.
+        max_order: highest l of the result.
+
+    Attributes:
+        kinds: (order, degree) of the sets of polynomials, in the order of ``weights``.
+        sizes: how many terms and polynomials each has.
+    """
+
+    coefficients: Tensor
+    first: Tensor
+    second: Tensor
+    pair: Tensor
+    third: Tensor
+
+    def __init__(self, config: MaceConfig, max_order: int) -> None:
+        super().__init__()
+        self.max_l, self.correlation = config.max_l, config.correlation
+        degrees = range(1, config.correlation + 1)
+        self.kinds = [(order, degree) for order in range(max_order + 1) for degree in degrees]
+        independent = config.couplings == "independent"
+        sets = [equivariant_polynomials(config.max_l, d, L, independent) for L, d in self.kinds]
+        self.sizes = [tuple(found.coefficients.shape) for found in sets]
+        one = (config.max_l + 1) ** 2  # the number of a component that is 1
+        triples = torch.cat(
+            [pad(found.factors, [0, 3 - found.factors.size(1)], value=one) for found in sets]
+        )
+        component = torch.cat(
+            [order**2 + found.component for (order, _), found in zip(self.kinds, sets, strict=True)]
+        )
+        self.by_component = torch.argsort(component, stable=True)
+        self.counts = torch.bincount(component).tolist()
+        pairs = few_pairs([tuple(triple) for triple in triples[self.by_component].tolist()])
+        unique = sorted({pair for pair, _ in pairs})
+        for name, numbers in (
+            ("first", [pair[0] for pair in unique]),
+            ("second", [pair[1] for pair in unique]),
+            ("pair", [unique.index(pair) for pair, _ in pairs]),
+            ("third", [third for _, third in pairs]),
+        ):
+            self.register_buffer(name, torch.tensor(numbers), persistent=False)
+        table = self.joined([found.coefficients for found in sets])
+        self.register_buffer("coefficients", table.to(torch.get_default_dtype()))
+        n_species, width = len(config.species), config.features
+        counts = [torch.full([count], float(count)) for _, count in self.sizes]
+        weights = torch.randn(n_species, table.size(1), width) / torch.cat(counts).unsqueeze(1)
+        self.weights = nn.Parameter(weights)
+        self.linear = nn.Parameter(torch.randn(max_order + 1, width, width))
+
+    def joined(self, tables: list[Tensor]) -> Tensor:
+        """Coefficients [terms, polynomials] of all sets in one table, terms by component."""
+        return torch.block_diag(*tables)[self.by_component]
+
+    def forward(self, a: Tensor, own: Tensor, species: Tensor) -> Tensor:
+        """Features [n, (max_order + 1)^2, C] of atoms.
+
+        Args:
+            a: [n, M, C] environments.
+            own: [n, n_own C], what the atoms have kept, which is added; n_own may be 0.
+            species: [n].
+        """
+        n, _, width = a.shape
+        a = torch.cat([a, torch.ones([n, 1, width], dtype=a.dtype, device=a.device)], 1)
+        pairs = a.index_select(1, self.first) * a.index_select(1, self.second)
+        table = torch.matmul(self.coefficients, self.weights)  # [species, terms, C]
+        terms = pairs.index_select(1, self.pair) * a.index_select(1, self.third)
+        terms = terms * table.index_select(0, species)
+        sums: list[Tensor] = []
+        for part in torch.split(terms, self.counts, 1):
+            sums.append(part.sum(1))
+        out = mix(torch.stack(sums, 1), self.linear)
+        own = own.view(n, own.size(1) // width, width)
+        return out + pad(own, [0, 0, 0, out.size(1) - own.size(1)])
