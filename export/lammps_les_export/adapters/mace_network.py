@@ -34,7 +34,7 @@ _INTERACTIONS = {
 """Whether they are residual, and whether they divide by a density."""
 
 _RADIAL = "mace.modules.radial."
-_BASES = {"BesselBasis": "bessel", "GaussianBasis": "gaussian", "ChebychevBasis": "chebyshev"}
+_BASES = {"BesselBasis": "bessel", "GaussianBasis": "gaussian"}
 _TRANSFORMS = {"AgnesiTransform": "agnesi", "SoftTransform": "soft"}
 _SHAPES = {"agnesi": ("a", "q", "p"), "soft": ("alpha",)}
 

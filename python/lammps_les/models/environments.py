@@ -52,6 +52,15 @@ def pad_vectors(env: Environments, edge_vectors: Tensor, cutoff: float) -> Tenso
     return vectors.scatter(1, env.place.expand(3, -1), edge_vectors.t()).view(3, n, width)
 
 
+def pad_values(env: Environments, values: Tensor) -> Tensor:
+    """What edges have, [E, S], in their places, [n, width, S]; 0 in empty ones."""
+    if env.place.size(0) == values.size(0):
+        shape = [env.n * env.width, values.size(1)]
+        none = torch.zeros(shape, dtype=values.dtype, device=values.device)
+        values = none.index_copy(0, env.place, values)
+    return values.view(env.n, env.width, values.size(1))
+
+
 def pad_rows(env: Environments, row: Tensor) -> Tensor:
     """A row number of each edge, [E], by places [n * width]; 0 in empty ones.
 

@@ -51,7 +51,7 @@ class MaceConfig:
     correlation: Annotated[int, within(1, 3)] = 3
     couplings: Literal["paths", "independent"] = "independent"
     n_bessel: Annotated[int, within(1, 200)] = 8
-    radial: Literal["bessel", "gaussian", "chebyshev"] = "bessel"
+    radial: Literal["bessel", "gaussian"] = "bessel"
     distance_transform: Literal["none", "agnesi", "soft"] = "none"
     cutoff_power: Annotated[int, within(2, 100)] = 5
     radial_hidden: Widths = (64, 64, 64)

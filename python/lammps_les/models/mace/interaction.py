@@ -1,14 +1,30 @@
 """Messages from neighbors, Batatia et al., NeurIPS 2022, equations 8 and 9."""
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from lammps_les.models.environments import Environments, pad_values
 from lammps_les.models.mace.config import MaceConfig
 from lammps_les.models.mace.product import mix, mix_by_species, sizes_by_l
 from lammps_les.models.mace.radial import Perceptron
 from lammps_les.models.o3.coupling import wigner_3j
+
+
+class Edges(NamedTuple):
+    """What messages need to know of the edges.
+
+    Attributes:
+        radial: [E, n_bessel] radial functions.
+        harmonics: [n, m, (max_l + 1)^2] spherical harmonics, in the places of the edges.
+        env: these places.
+    """
+
+    radial: Tensor
+    harmonics: Tensor
+    env: Environments
 
 
 class Path(nn.Module):
@@ -27,17 +43,17 @@ class Path(nn.Module):
 
         Args:
             weighed: [n, m, 2 l1 + 1, C] features of neighbors times radial weights.
-            harmonics: [n, 2 l2 + 1, m].
+            harmonics: [n, m, 2 l2 + 1].
 
         Returns:
             [n, 2 l3 + 1, C].
         """
         n, m, n1, channels = weighed.shape
         if self.l1 == 0:  # the coupling is the unit matrix
-            return torch.bmm(harmonics, weighed.view(n, m, channels))
+            return torch.bmm(harmonics.transpose(1, 2), weighed.view(n, m, channels))
         n2, n3 = 2 * self.l2 + 1, 2 * self.l3 + 1
         matrix = self.coupling.transpose(0, 1).reshape(n2, n1 * n3)
-        coupled = torch.matmul(harmonics.transpose(1, 2), matrix).view(n, m * n1, n3)
+        coupled = torch.matmul(harmonics, matrix).view(n, m * n1, n3)
         return torch.bmm(coupled.transpose(1, 2), weighed.view(n, m * n1, channels))
 
 
@@ -92,20 +108,19 @@ class Interaction(nn.Module):
         kept = torch.split(features, [self.n_own, features.size(1) - self.n_own], 1)[0]
         return mix_by_species(kept, self.skip, one_hot).flatten(1), sent
 
-    def forward(self, sent: Tensor, edges: tuple[Tensor, Tensor], one_hot: Tensor) -> Tensor:
+    def forward(self, sent: Tensor, edges: Edges, one_hot: Tensor) -> Tensor:
         """Environments [n, (max_l + 1)^2, C] of the atoms.
 
         Args:
             sent: [n, m, (max_l_in + 1)^2 C] by neighbors, in their places.
-            edges: radial functions [n, m, n_bessel] and harmonics [n, (max_l + 1)^2, m].
+            edges: those of the atoms.
             one_hot: [n, species] of the atoms.
         """
-        radial, harmonics = edges
-        n, m, width = radial.size(0), radial.size(1), self.width
-        hidden = self.radial.before_last(radial)
+        n, m, width = edges.env.n, edges.env.width, self.width
+        hidden = pad_values(edges.env, self.radial.before_last(edges.radial))
         radial_maps = torch.split(self.radial.last_map(), width, 1)  # of paths, [n_hidden, C]
         by_l = torch.split(sent.view(n, m, sum(self.features_by_l), width), self.features_by_l, 2)
-        of_l = torch.split(harmonics, self.harmonics_by_l, 1)
+        of_l = torch.split(edges.harmonics, self.harmonics_by_l, 2)
         maps = torch.unbind(self.linear)
         sums = [torch.zeros([0]) for _ in self.harmonics_by_l]
         for p, path in enumerate(self.paths):
@@ -114,11 +129,11 @@ class Interaction(nn.Module):
             message = path(weighed, of_l[l2])
             mapped = torch.matmul(message, maps[p] * (1.0 / math.sqrt(self.fan_in[l3])))
             sums[l3] = mapped if sums[l3].dim() == 1 else sums[l3] + mapped
-        return self.normalized(torch.cat(sums, 1), radial, one_hot)
+        return self.normalized(torch.cat(sums, 1), edges, one_hot)
 
     @torch.jit.export
     def from_elements(
-        self, table: Tensor, neighbor: Tensor, edges: tuple[Tensor, Tensor], one_hot: Tensor
+        self, table: Tensor, neighbor: Tensor, edges: Edges, one_hot: Tensor
     ) -> Tensor:
         """The same where neighbors send what their element says, ``table`` [species, C].
 
@@ -130,26 +145,27 @@ class Interaction(nn.Module):
             edges: see ``forward``.
             one_hot: see ``forward``.
         """
-        radial, harmonics = edges
-        n, m, width = radial.size(0), radial.size(1), self.width
-        hidden = self.radial.before_last(radial)
+        n, m, width = edges.env.n, edges.env.width, self.width
+        hidden = pad_values(edges.env, self.radial.before_last(edges.radial))
         n_hidden, n_species = hidden.size(2), neighbor.size(2)
         split = (neighbor.unsqueeze(3) * hidden.unsqueeze(2)).view(n, m, n_species * n_hidden)
-        sums = torch.split(torch.bmm(harmonics, split), self.harmonics_by_l, 1)
+        sums = torch.split(
+            torch.bmm(edges.harmonics.transpose(1, 2), split), self.harmonics_by_l, 1
+        )
         last = self.radial.last_map().view(1, n_hidden, len(self.paths), width)
         weights = (table.view(n_species, 1, 1, width) * last).flatten(0, 1)  # [z h, path, C]
         out: list[Tensor] = []
         for part, weight, matrix in zip(sums, torch.unbind(weights, 1), torch.unbind(self.linear)):  # noqa: B905
             out.append(torch.matmul(part, weight @ matrix * (1.0 / math.sqrt(width))))
-        return self.normalized(torch.cat(out, 1), radial, one_hot)
+        return self.normalized(torch.cat(out, 1), edges, one_hot)
 
-    def normalized(self, messages: Tensor, radial: Tensor, one_hot: Tensor) -> Tensor:
+    def normalized(self, messages: Tensor, edges: Edges, one_hot: Tensor) -> Tensor:
         """Divide by the (mean) number of neighbors, and weigh by element if not residual."""
         density = self.density
         if density is None:
             messages = messages * (1.0 / self.average_neighbors)
         else:
-            each = torch.tanh(torch.square(density(radial)))
+            each = pad_values(edges.env, torch.tanh(torch.square(density(edges.radial))))
             messages = messages / (1.0 + each.sum(1, keepdim=True))
         if self.residual:
             return messages

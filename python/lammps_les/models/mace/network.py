@@ -4,9 +4,9 @@ import torch
 from torch import Tensor, nn
 
 from lammps_les.models.chain import Chain
-from lammps_les.models.environments import pad_edges, pad_rows, pad_sent, pad_vectors
+from lammps_les.models.environments import pad_edges, pad_rows, pad_sent, pad_values
 from lammps_les.models.mace.config import MaceConfig
-from lammps_les.models.mace.interaction import Interaction
+from lammps_les.models.mace.interaction import Edges, Interaction
 from lammps_les.models.mace.product import Product
 from lammps_les.models.mace.radial import PairRepulsion, Perceptron, RadialEmbedding
 from lammps_les.models.o3.harmonics import harmonics
@@ -42,7 +42,7 @@ class MaceNetwork(Chain):
         self.repulsion = None
         if config.pair_repulsion:
             self.repulsion = PairRepulsion(config.species, self.cutoff, config.cutoff_power)
-        self.needs_neighbors = config.pair_repulsion or config.distance_transform != "none"
+        self.needs_species = config.pair_repulsion or config.distance_transform != "none"
         orders = [0] + [max_l] * last + [0]  # highest l of what enters and leaves the layers
         interactions = [
             Interaction(
@@ -82,36 +82,36 @@ class MaceNetwork(Chain):
     ) -> list[Tensor]:
         """One layer of n atoms; arguments and results are those of FORMAT.md."""
         env = pad_edges(edge_index[0], n, row_length)
-        vectors = pad_vectors(env, edge_vectors, self.cutoff)
-        distance = torch.sqrt((vectors * vectors).sum(0))  # [n, m]
-        x, y, z = torch.unbind(vectors * (-1.0 / distance))  # from neighbor to center
-        angular = torch.stack(harmonics(x, y, z, self.max_l), 1)  # [n, (l_max + 1)^2, m]
         own_species = species[:n]
         one_hot = self.one_hot.index_select(0, own_species)
-        neighbor = torch.zeros_like(env.place)
-        if t == 0 or self.needs_neighbors:
-            neighbor = species.index_select(0, pad_rows(env, edge_index[1])).view(n, env.width)
-        edges = (self.radial(distance, own_species, neighbor), angular)
-        energy = distance.sum(1) * 0.0
+        distance = torch.sqrt((edge_vectors * edge_vectors).sum(1))
+        x, y, z = torch.unbind(edge_vectors * (-1.0 / distance.unsqueeze(1)), 1)  # to the center
+        center, neighbor = edge_index[0], edge_index[1]
+        if t == 0 or self.needs_species:
+            center, neighbor = species.index_select(0, center), species.index_select(0, neighbor)
+        radial = self.radial(distance, center, neighbor)
+        angular = pad_values(env, torch.stack(harmonics(x, y, z, self.max_l), 1))
+        edges = Edges(radial, angular, env)
+        energy = edge_vectors.new_zeros([n])
         charge = edge_vectors.new_zeros([n, self.channels])
         features, own = charge, kept
         if t == 0:
             repulsion = self.repulsion
             if repulsion is not None:
-                energy = repulsion(distance, own_species, neighbor)
+                energy = energy.index_add(0, edge_index[0], repulsion(distance, center, neighbor))
         else:
             rest = kept.size(1) - 1 - self.channels
             energy, charge, own = torch.split(kept, [1, self.channels, rest], 1)
             energy = energy.squeeze(1)
         environments = charge
         if t == 0:
-            own, environments = self.first(neighbor, edges, own_species, one_hot)
+            own, environments = self.first(pad_rows(env, neighbor), edges, one_hot)
         for index, interaction in enumerate(self.interactions):
             if index == t and index > 0:
                 environments = interaction(pad_sent(env, source, sent), edges, one_hot)
         for index, product in enumerate(self.products):
             if index == t:
-                features = product(environments, own, own_species)
+                features = product(environments, own, one_hot)
         scalars = features.select(1, 0)
         for index, readout in enumerate(self.energy_readouts):
             if index + self.first_readout == t:
@@ -128,25 +128,22 @@ class MaceNetwork(Chain):
             outputs.append(charge * self.charge_scale)
         return outputs
 
-    def first(
-        self, neighbor: Tensor, edges: tuple[Tensor, Tensor], species: Tensor, one_hot: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def first(self, neighbor: Tensor, edges: Edges, one_hot: Tensor) -> tuple[Tensor, Tensor]:
         """What atoms have kept for the first layer and their environments, by elements alone.
 
         Args:
-            neighbor: [n, m] species of neighbors.
-            edges: radial functions and harmonics.
-            species: [n] of the atoms.
-            one_hot: [n, species], the same.
+            neighbor: [n * m] species of neighbors in their places, any in empty ones.
+            edges: those of the atoms.
+            one_hot: [n, species] of the atoms.
         """
-        n, m = neighbor.shape
+        n, m = edges.env.n, edges.env.width
         embedding, n_species = self.embedding.unsqueeze(1), self.embedding.size(0)
         own, table = self.interactions[0].leave(embedding, self.one_hot)  # type: ignore[operator]
-        own = own.index_select(0, species)
+        own = torch.matmul(one_hot, own)
         if n_species > 8:  # where the sum over neighbors is cheaper than one for each species
-            taken = table.index_select(0, neighbor.flatten()).view(n, m, table.size(1))
+            taken = table.index_select(0, neighbor).view(n, m, table.size(1))
             return own, self.interactions[0](taken, edges, one_hot)
-        split = self.one_hot.index_select(0, neighbor.flatten()).view(n, m, n_species)
+        split = self.one_hot.index_select(0, neighbor).view(n, m, n_species)
         environments = self.interactions[0].from_elements(  # type: ignore[operator]
             table, split, edges, one_hot
         )

@@ -69,6 +69,7 @@ class Product(nn.Module):
     second: Tensor
     pair: Tensor
     third: Tensor
+    place: Tensor
 
     def __init__(self, config: MaceConfig, max_order: int) -> None:
         super().__init__()
@@ -94,6 +95,15 @@ class Product(nn.Module):
             ("second", [pair[1] for pair in unique]),
             ("pair", [unique.index(pair) for pair, _ in pairs]),
             ("third", [third for _, third in pairs]),
+            (
+                "place",
+                [
+                    (m * len(unique) + unique.index(pair)) * (one + 1) + third
+                    for m, (pair, third) in zip(
+                        component[self.by_component].tolist(), pairs, strict=True
+                    )
+                ],
+            ),
         ):
             self.register_buffer(name, torch.tensor(numbers), persistent=False)
         table = self.joined([found.coefficients for found in sets])
@@ -108,23 +118,57 @@ class Product(nn.Module):
         """Coefficients [terms, polynomials] of all sets in one table, terms by component."""
         return torch.block_diag(*tables)[self.by_component]
 
-    def forward(self, a: Tensor, own: Tensor, species: Tensor) -> Tensor:
+    def forward(self, a: Tensor, own: Tensor, one_hot: Tensor) -> Tensor:
         """Features [n, (max_order + 1)^2, C] of atoms.
 
         Args:
             a: [n, M, C] environments.
             own: [n, n_own C], what the atoms have kept, which is added; n_own may be 0.
-            species: [n].
+            one_hot: [n, species].
         """
         n, _, width = a.shape
-        a = torch.cat([a, torch.ones([n, 1, width], dtype=a.dtype, device=a.device)], 1)
-        pairs = a.index_select(1, self.first) * a.index_select(1, self.second)
         table = torch.matmul(self.coefficients, self.weights)  # [species, terms, C]
+        sums = self.few(a, one_hot, table) if one_hot.size(1) <= 4 else self.many(a, one_hot, table)
+        out = mix(sums, self.linear)
+        own = own.view(n, own.size(1) // width, width)
+        return out + pad(own, [0, 0, 0, out.size(1) - own.size(1)])
+
+    def few(self, a: Tensor, one_hot: Tensor, table: Tensor) -> Tensor:
+        """Sums [n, (max_order + 1)^2, C] of terms, for few species.
+
+        For each channel a matrix gives what pairs are multiplied by: sum_z sum_k M_z[p, k] 1_z a_k.
+
+        Args:
+            a: [n, M, C].
+            one_hot: [n, species].
+            table: [species, terms, C] coefficients.
+        """
+        n, size, width = a.shape
+        n_species, n_pairs, n_sums = one_hot.size(1), self.first.size(0), len(self.counts)
+        shape = [n_species, n_sums * n_pairs * (size + 1), width]
+        matrix = torch.zeros(shape, dtype=a.dtype, device=a.device)
+        matrix = matrix.index_copy(1, self.place, table)
+        matrix = matrix.view(n_species, n_sums * n_pairs, size + 1, width).permute(3, 1, 0, 2)
+        matrix = matrix.reshape(width, n_sums * n_pairs, n_species * (size + 1))
+        a = with_one(a).permute(1, 2, 0).contiguous()  # [M + 1, C, n]
+        pairs = a.index_select(0, self.first) * a.index_select(0, self.second)
+        split = one_hot.t().view(n_species, 1, 1, n) * a  # [species, M + 1, C, n]
+        factors = torch.bmm(matrix, split.flatten(0, 1).transpose(0, 1))
+        terms = factors.view(width, n_sums, n_pairs, n) * pairs.transpose(0, 1).unsqueeze(1)
+        return terms.sum(2).permute(2, 1, 0)
+
+    def many(self, a: Tensor, one_hot: Tensor, table: Tensor) -> Tensor:
+        """The same for many species, term by term."""
+        a = with_one(a)
+        pairs = a.index_select(1, self.first) * a.index_select(1, self.second)
         terms = pairs.index_select(1, self.pair) * a.index_select(1, self.third)
-        terms = terms * table.index_select(0, species)
+        terms = terms * table.index_select(0, torch.argmax(one_hot, 1))
         sums: list[Tensor] = []
         for part in torch.split(terms, self.counts, 1):
             sums.append(part.sum(1))
-        out = mix(torch.stack(sums, 1), self.linear)
-        own = own.view(n, own.size(1) // width, width)
-        return out + pad(own, [0, 0, 0, out.size(1) - own.size(1)])
+        return torch.stack(sums, 1)
+
+
+def with_one(a: Tensor) -> Tensor:
+    """Environments [n, M, C] with a further component that is 1."""
+    return torch.cat([a, torch.ones_like(a.narrow(1, 0, 1))], 1)

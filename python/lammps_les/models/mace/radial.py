@@ -61,7 +61,7 @@ class BesselBasis(nn.Module):
         self.register_buffer("frequencies", torch.arange(1, size + 1) * (math.pi / cutoff))
 
     def forward(self, x: Tensor) -> Tensor:
-        """At distances x [...], [..., size]."""
+        """At distances x [E], [E, size]."""
         x = x.unsqueeze(-1)
         return torch.sin(self.frequencies * x) * (self.prefactor / x)
 
@@ -78,25 +78,8 @@ class GaussianBasis(nn.Module):
         self.register_buffer("exponent", torch.tensor(-0.5 * (max(size - 1, 1) / cutoff) ** 2))
 
     def forward(self, x: Tensor) -> Tensor:
-        """At distances x [...], [..., size]."""
+        """At distances x [E], [E, size]."""
         return torch.exp(self.exponent * torch.square(x.unsqueeze(-1) - self.centers))
-
-
-class ChebyshevBasis(nn.Module):
-    """Chebyshev polynomials T_1 ... T_size of the (transformed) distance."""
-
-    def __init__(self, cutoff: float, size: int) -> None:
-        super().__init__()
-        self.size = size
-
-    def forward(self, x: Tensor) -> Tensor:
-        """At distances x [...], [..., size]."""
-        before, last = torch.ones_like(x), x
-        out = [x]
-        for _ in range(1, self.size):
-            before, last = last, 2.0 * x * last - before
-            out.append(last)
-        return torch.stack(out, -1)
 
 
 def _radii(species: tuple[str, ...]) -> Tensor:
@@ -107,7 +90,7 @@ class NoTransform(nn.Module):
     """Distances as they are."""
 
     def forward(self, x: Tensor, own: Tensor, neighbor: Tensor) -> Tensor:
-        """[n, m]."""
+        """[E]."""
         return x
 
 
@@ -126,9 +109,9 @@ class AgnesiTransform(nn.Module):
         self.register_buffer("shape", torch.tensor([1.0805, 0.9183, 4.5791]))
 
     def forward(self, x: Tensor, own: Tensor, neighbor: Tensor) -> Tensor:
-        """Distances [n, m] of atoms [n] from neighbors [n, m], given by species."""
+        """Distances x [E] between species ``own`` and ``neighbor`` [E]."""
         a, q, p = self.shape.unbind()
-        y = 2.0 * x / (self.radii[own].unsqueeze(1) + self.radii[neighbor])
+        y = 2.0 * x / (self.radii[own] + self.radii[neighbor])
         return 1.0 / (1.0 + a * torch.pow(y, q) / (1.0 + torch.pow(y, q - p)))
 
 
@@ -147,14 +130,14 @@ class SoftTransform(nn.Module):
         self.register_buffer("shape", torch.tensor([4.0]))
 
     def forward(self, x: Tensor, own: Tensor, neighbor: Tensor) -> Tensor:
-        """Distances [n, m] of atoms [n] from neighbors [n, m], given by species."""
-        sum_of_radii = self.radii[own].unsqueeze(1) + self.radii[neighbor]
+        """Distances x [E] between species ``own`` and ``neighbor`` [E]."""
+        sum_of_radii = self.radii[own] + self.radii[neighbor]
         low, high = sum_of_radii * 0.75, sum_of_radii * (4.0 / 3.0)
         step = torch.tanh(self.shape / (high - low) * (x - 0.5 * (low + high)))
         return low + (x - low) * (0.5 * (1.0 + step))
 
 
-_BASES = {"bessel": BesselBasis, "gaussian": GaussianBasis, "chebyshev": ChebyshevBasis}
+_BASES = {"bessel": BesselBasis, "gaussian": GaussianBasis}
 _TRANSFORMS = {"none": NoTransform, "agnesi": AgnesiTransform, "soft": SoftTransform}
 
 
@@ -171,7 +154,7 @@ class RadialEmbedding(nn.Module):
         self.basis = _BASES[config.radial](self.cutoff, config.n_bessel)
 
     def forward(self, distance: Tensor, own: Tensor, neighbor: Tensor) -> Tensor:
-        """[n, m, n_bessel] for distances [n, m] of atoms [n] from neighbors [n, m] (species)."""
+        """[E, n_bessel] for distances [E] between species ``own`` and ``neighbor`` [E]."""
         step = polynomial_cutoff(distance / self.cutoff, self.power)
         return self.basis(self.transform(distance, own, neighbor)) * step.unsqueeze(-1)
 
@@ -200,10 +183,10 @@ class PairRepulsion(nn.Module):
         self.register_buffer("shares", torch.tensor([0.1818, 0.5099, 0.2802, 0.02817]))
 
     def forward(self, distance: Tensor, own: Tensor, neighbor: Tensor) -> Tensor:
-        """Energies [n] in eV of atoms [n] at distances [n, m] from neighbors [n, m] (species)."""
+        """[E] in eV for distances [E] between species ``own`` and ``neighbor`` [E]."""
         prefactor, exponent = self.screening.unbind()
         powers = torch.pow(self.numbers, exponent)
-        powers = powers[own].unsqueeze(1) + powers[neighbor]
+        powers = powers[own] + powers[neighbor]
         x = distance * (powers / (prefactor * 0.529))
         first, second, third, fourth = self.shares.unbind()
         screened = (
@@ -212,8 +195,7 @@ class PairRepulsion(nn.Module):
             + third * torch.exp(-0.4028 * x)
             + fourth * torch.exp(-0.2016 * x)
         )
-        reach = self.radii[own].unsqueeze(1) + self.radii[neighbor]
+        reach = self.radii[own] + self.radii[neighbor]
         step = polynomial_cutoff(distance / reach, self.power) * (distance < self.cutoff)
-        n_species = self.numbers.size(0)
-        pair = own.unsqueeze(1) * n_species + neighbor
-        return (0.5 * self.strengths.flatten()[pair] / distance * screened * step).sum(1)
+        strength = self.strengths.flatten()[own * self.numbers.size(0) + neighbor]
+        return 0.5 * strength / distance * screened * step
