@@ -5,10 +5,11 @@ from typing import Any
 
 import torch
 
-from lammps_les.models import AllegroConfig, NequipConfig
+from lammps_les.models import AllegroConfig, MaceConfig, NequipConfig
 from lammps_les.models.kinds import KINDS
 
 _NEQUIP = {"cutoff": 3.0, "n_bessel": 3, "radial_hidden": (5,), "average_neighbors": 4.0}
+_MACE = {**_NEQUIP, "features": 4, "readout_hidden": 3, "pair_repulsion": True}
 _ALLEGRO = {
     **_NEQUIP,
     "embedding": 4,
@@ -37,6 +38,34 @@ TENSORS: dict[str, tuple[str, Any]] = {
         NequipConfig(SPECIES, features=4, parity="none", layers=4, **_NEQUIP),
     ),
     "nequip, one layer": ("nequip", NequipConfig(SPECIES, features=4, layers=1, **_NEQUIP)),
+    "mace": ("mace", MaceConfig(SPECIES, **_MACE)),
+    "mace, vectors": (
+        "mace",
+        MaceConfig(
+            SPECIES,
+            hidden_max_l=1,
+            max_l=2,
+            density=True,
+            residual_first=False,
+            distance_transform="agnesi",
+            couplings="paths",
+            **_MACE,
+        ),
+    ),
+    "mace, three layers": (
+        "mace",
+        MaceConfig(
+            SPECIES,
+            hidden_max_l=2,
+            max_l=2,
+            layers=3,
+            correlation=2,
+            radial="gaussian",
+            distance_transform="soft",
+            **_MACE,
+        ),
+    ),
+    "mace, one layer": ("mace", MaceConfig(SPECIES, layers=1, last_readout_only=True, **_MACE)),
     "allegro": (
         "allegro",
         AllegroConfig(

@@ -53,7 +53,8 @@ def test_a_mirror_image_is_another_structure_only_without_parity(name):
 @pytest.mark.parametrize("name", TENSORS)
 def test_it_is_built_again_from_its_configuration_and_weights(name):
     kind, _ = TENSORS[name]
-    network = build(name, scale=(0.7233328407077695, 1.1, 1.3))
+    scales = (0.7233328407077695, 1.1, 1.3)
+    network = build(name, scale=scales[0] if kind == "mace" else scales)
     config = dataclasses.asdict(network.config)
     again = network_of(kind, config).double()
     again.load_state_dict(network.state_dict())
@@ -88,6 +89,9 @@ def test_energy_forces_and_charges_train_all_weights_in_float32(name):
         ("nequip", {"features": 1024, "max_l": 6}, "make too many radial functions"),
         ("nequip", {"parity": "odd"}, "'natural', 'full' or 'none'"),
         ("nequip", {"scale": [1.0]}, "expected scale of 3 species or one number, got 1"),
+        ("mace", {"hidden_max_l": 2, "max_l": 1}, "hidden_max_l is 2, at most max_l = 1 can be"),
+        ("mace", {"correlation": 4}, "expected a whole number from 1 to 3"),
+        ("mace", {"radial": "chebyshev"}, "'bessel' or 'gaussian'"),
         ("allegro", {"average_neighbors": [1.0, 2.0]}, "average_neighbors of 3 species"),
         ("allegro", {"embedding": 7}, "expected an even number as embedding, got 7"),
         ("allegro", {"layers": 7}, "expected a whole number from 1 to 6"),

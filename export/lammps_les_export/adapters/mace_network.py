@@ -113,7 +113,7 @@ def read_radial(embedding: Stub, cutoff: float) -> tuple[dict[str, Any], dict[st
         factor = float(basis.get("prefactor")) / (2.0 / cutoff) ** 0.5
     elif kind == "gaussian":
         weights["basis.centers"] = basis.get("gaussian_weights").double()
-        weights["basis.exponent"] = torch.tensor(float(basis.get("coeff")), dtype=torch.float64)
+        weights["basis.exponent"] = torch.tensor([float(basis.get("coeff"))], dtype=torch.float64)
     transform = embedding.get("distance_transform", None)
     if transform is not None:
         name = _TRANSFORMS.get(transform.kind.removeprefix(_RADIAL))

@@ -17,6 +17,8 @@ from lammps_les.models.cace.network import CaceNetwork
 from lammps_les.models.cace.representation import CaceRepresentation
 from lammps_les.models.chain import Chain
 from lammps_les.models.kinds import KINDS, network_of
+from lammps_les.models.mace.config import MaceConfig
+from lammps_les.models.mace.network import MaceNetwork
 from lammps_les.models.nequip.config import NequipConfig
 from lammps_les.models.nequip.network import NequipNetwork
 
@@ -28,6 +30,8 @@ __all__ = [
     "CaceRepresentation",
     "Chain",
     "CaceNetwork",
+    "MaceConfig",
+    "MaceNetwork",
     "MessageConfig",
     "CaceConfig",
     "NequipConfig",

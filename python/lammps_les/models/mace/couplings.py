@@ -8,7 +8,7 @@ polynomials that are linearly dependent. Batatia et al., NeurIPS 2022, equations
 from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import combinations
+from itertools import combinations, product
 from typing import NamedTuple
 
 import torch
@@ -46,11 +46,8 @@ def equivariant_polynomials(max_l: int, degree: int, order: int, independent: bo
             one polynomial for each path.
     """
     size = (max_l + 1) ** 2
-    found = [
-        tensor.reshape(2 * order + 1, size**degree)
-        for factors, tensor in _paths(max_l, degree, order)
-        if (sum(factors) + order) % 2 == 0  # the parity of what they are multiplied to
-    ]
+    paths = _paths(max_l, degree, order, (-1) ** order)
+    found = [tensor.reshape(2 * order + 1, size**degree) for tensor in paths]
     factors, sums = sum_terms(torch.stack(found, 2), size, degree)
     component, row = torch.nonzero(sums.abs().amax(2) > _ZERO, as_tuple=True)
     coefficients = sums[component, row]
@@ -92,20 +89,21 @@ def few_pairs(triples: list[tuple[int, ...]]) -> list[tuple[tuple[int, int], int
     return [chosen[triple] for triple in triples]
 
 
-def _paths(max_l: int, degree: int, order: int) -> Iterator[tuple[list[int], Tensor]]:
-    """The l of the factors and a tensor [2 L + 1, size, size, ...] for each path to one order."""
+def _paths(max_l: int, degree: int, order: int, parity: int) -> Iterator[Tensor]:
+    """A tensor [2 L + 1, size, size, ...] for each path to one order, as the original has them."""
     size = (max_l + 1) ** 2
     if degree == 1:
-        if order <= max_l:
-            yield [order], torch.eye(size, dtype=torch.float64)[order**2 : (order + 1) ** 2]
+        if order <= max_l and parity == (-1) ** order:
+            yield torch.eye(size, dtype=torch.float64)[order**2 : (order + 1) ** 2]
         return
-    for before in range(order + max_l + 1):
-        for l in range(abs(order - before), min(order + before, max_l) + 1):
-            symbol = wigner_3j(order, before, l) * (2 * order + 1) ** 0.5
-            block = torch.zeros(2 * order + 1, 2 * before + 1, size, dtype=torch.float64)
-            block[:, :, l * l : (l + 1) ** 2] = symbol
-            for factors, tensor in _paths(max_l, degree - 1, before):
-                yield [*factors, l], torch.einsum("pax,a...->p...x", block, tensor)
+    for before, sign in product(range(order + max_l + 1), (-1, 1)):
+        for tensor in _paths(max_l, degree - 1, before, sign):
+            for l in range(abs(order - before), min(order + before, max_l) + 1):
+                if sign * (-1) ** l == parity:
+                    symbol = wigner_3j(order, before, l) * (2 * order + 1) ** 0.5
+                    block = torch.zeros(2 * order + 1, 2 * before + 1, size, dtype=torch.float64)
+                    block[:, :, l * l : (l + 1) ** 2] = symbol
+                    yield torch.einsum("pax,a...->p...x", block, tensor)
 
 
 def _basis(columns: Tensor) -> Tensor:

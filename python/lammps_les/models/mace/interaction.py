@@ -35,8 +35,7 @@ class Path(nn.Module):
     def __init__(self, l1: int, l2: int, l3: int) -> None:
         super().__init__()
         self.l1, self.l2, self.l3 = l1, l2, l3
-        coupling = wigner_3j(l1, l2, l3) * math.sqrt(2.0 * l3 + 1.0)
-        self.register_buffer("coupling", coupling.to(torch.get_default_dtype()))
+        self.register_buffer("coupling", wigner_3j(l1, l2, l3) * math.sqrt(2.0 * l3 + 1.0))
 
     def forward(self, weighed: Tensor, harmonics: Tensor) -> Tensor:
         """Sum over neighbors.

@@ -16,7 +16,7 @@ class MaceNetwork(Chain):
     """Energy and latent charges of atoms, a piece for each layer (FORMAT.md).
 
     Works with ``torch.jit.script``, in float32 and float64, and is differentiable any number of
-    times in ``edge_vectors`` and in its parameters.
+    times in ``edge_vectors`` and in its parameters. Constants are float64 until they are cast.
 
     Args:
         config: sizes.
@@ -37,7 +37,7 @@ class MaceNetwork(Chain):
         self.scale, self.shift = float(config.scale), float(config.shift)
         self.charge_scale = float(config.charge_scale)
         self.embedding = nn.Parameter(torch.randn(n_species, width))
-        self.register_buffer("one_hot", torch.eye(n_species), persistent=False)
+        self.register_buffer("one_hot", torch.eye(n_species, dtype=torch.float64), persistent=False)
         self.radial = RadialEmbedding(config)
         self.repulsion = None
         if config.pair_repulsion:

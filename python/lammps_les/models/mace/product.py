@@ -107,7 +107,7 @@ class Product(nn.Module):
         ):
             self.register_buffer(name, torch.tensor(numbers), persistent=False)
         table = self.joined([found.coefficients for found in sets])
-        self.register_buffer("coefficients", table.to(torch.get_default_dtype()))
+        self.register_buffer("coefficients", table)
         n_species, width = len(config.species), config.features
         counts = [torch.full([count], float(count)) for _, count in self.sizes]
         weights = torch.randn(n_species, table.size(1), width) / torch.cat(counts).unsqueeze(1)

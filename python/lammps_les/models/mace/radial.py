@@ -58,7 +58,7 @@ class BesselBasis(nn.Module):
     def __init__(self, cutoff: float, size: int) -> None:
         super().__init__()
         self.prefactor = math.sqrt(2.0 / cutoff)
-        self.register_buffer("frequencies", torch.arange(1, size + 1) * (math.pi / cutoff))
+        self.register_buffer("frequencies", torch.arange(1, size + 1).double() * (math.pi / cutoff))
 
     def forward(self, x: Tensor) -> Tensor:
         """At distances x [E], [E, size]."""
@@ -74,8 +74,8 @@ class GaussianBasis(nn.Module):
 
     def __init__(self, cutoff: float, size: int) -> None:
         super().__init__()
-        self.register_buffer("centers", torch.linspace(0.0, cutoff, size))
-        self.register_buffer("exponent", torch.tensor(-0.5 * (max(size - 1, 1) / cutoff) ** 2))
+        self.register_buffer("centers", torch.linspace(0.0, cutoff, size, dtype=torch.float64))
+        self.register_buffer("exponent", _constants(-0.5 * (max(size - 1, 1) / cutoff) ** 2))
 
     def forward(self, x: Tensor) -> Tensor:
         """At distances x [E], [E, size]."""
@@ -83,7 +83,11 @@ class GaussianBasis(nn.Module):
 
 
 def _radii(species: tuple[str, ...]) -> Tensor:
-    return torch.tensor([covalent_radii[atomic_numbers[s]] for s in species])
+    return _constants(*(covalent_radii[atomic_numbers[s]] for s in species))
+
+
+def _constants(*numbers: float) -> Tensor:
+    return torch.tensor(numbers, dtype=torch.float64)
 
 
 class NoTransform(nn.Module):
@@ -106,7 +110,7 @@ class AgnesiTransform(nn.Module):
     def __init__(self, species: tuple[str, ...]) -> None:
         super().__init__()
         self.register_buffer("radii", _radii(species))
-        self.register_buffer("shape", torch.tensor([1.0805, 0.9183, 4.5791]))
+        self.register_buffer("shape", _constants(1.0805, 0.9183, 4.5791))
 
     def forward(self, x: Tensor, own: Tensor, neighbor: Tensor) -> Tensor:
         """Distances x [E] between species ``own`` and ``neighbor`` [E]."""
@@ -127,7 +131,7 @@ class SoftTransform(nn.Module):
     def __init__(self, species: tuple[str, ...]) -> None:
         super().__init__()
         self.register_buffer("radii", _radii(species))
-        self.register_buffer("shape", torch.tensor([4.0]))
+        self.register_buffer("shape", _constants(4.0))
 
     def forward(self, x: Tensor, own: Tensor, neighbor: Tensor) -> Tensor:
         """Distances x [E] between species ``own`` and ``neighbor`` [E]."""
@@ -175,12 +179,12 @@ class PairRepulsion(nn.Module):
     def __init__(self, species: tuple[str, ...], cutoff: float, power: int) -> None:
         super().__init__()
         self.cutoff, self.power = cutoff, power
-        numbers = torch.tensor([float(atomic_numbers[s]) for s in species])
+        numbers = _constants(*(atomic_numbers[s] for s in species))
         self.register_buffer("numbers", numbers, persistent=False)
         self.register_buffer("strengths", COULOMB * numbers * numbers.unsqueeze(1))
         self.register_buffer("radii", _radii(species))
-        self.register_buffer("screening", torch.tensor([0.4543, 0.3]))
-        self.register_buffer("shares", torch.tensor([0.1818, 0.5099, 0.2802, 0.02817]))
+        self.register_buffer("screening", _constants(0.4543, 0.3))
+        self.register_buffer("shares", _constants(0.1818, 0.5099, 0.2802, 0.02817))
 
     def forward(self, distance: Tensor, own: Tensor, neighbor: Tensor) -> Tensor:
         """[E] in eV for distances [E] between species ``own`` and ``neighbor`` [E]."""
