@@ -6,12 +6,11 @@ from lammps_les.models.allegro.config import AllegroConfig
 from lammps_les.models.allegro.network import AllegroNetwork
 from lammps_les.models.allegro.products import TensorProduct, harmonic_irreps
 from lammps_les.models.o3.irreps import parse_irreps
-from lammps_les_export.adapters.imported import refuse_unless
+from lammps_les_export.adapters.imported import checked, refuse_unless
 from lammps_les_export.adapters.nequip_state import (
     Arguments,
     Weights,
     average_neighbors,
-    checked,
     cutoff_of,
     take_what_has_no_influence,
     type_names,

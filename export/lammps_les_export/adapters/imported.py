@@ -2,8 +2,9 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 from lammps_les.models import Chain
@@ -11,6 +12,7 @@ from lammps_les.units import CACE_CHARGE_UNIT, NORM_CACE
 from lammps_les_export.unpickler import Stub
 
 _MISSING = object()
+Config = TypeVar("Config")
 
 NO_CHARGES: dict[str, dict[str, Any]] = {
     "long_range": {
@@ -96,3 +98,18 @@ def expect(module: Stub, name: str, value: Any, default: Any = _MISSING) -> None
     else:
         same = found == value
     refuse_unless(bool(same), f"{module.kind} has {name} = {found!r}, supported is {value!r}")
+
+
+def checked(config: type[Config], **values: Any) -> Config:
+    """A configuration with the limits on its values.
+
+    Raises:
+        UnsupportedModelError: a value that a network cannot have.
+    """
+    try:
+        return TypeAdapter(config).validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"] if part in values) or "the model"
+        reason = first["msg"].removeprefix("Value error, ")
+        raise UnsupportedModelError(f"checkpoint not supported: {place}: {reason}") from None

@@ -20,6 +20,7 @@ from lammps_les_export.adapters.imported import (
     NO_CHARGES,
     Choice,
     ImportedModel,
+    checked,
     expect,
     refuse_unless,
 )
@@ -148,6 +149,10 @@ def _selection(root: Stub, choice: Choice, notes: list[str]) -> Selection:
     taken = stored if choice.elements is None else list(choice.elements)
     missing = [symbol for symbol in taken if symbol not in stored]
     refuse_unless(not missing, f"the model has no {', '.join(missing)}, but {', '.join(stored)}")
+    refuse_unless(
+        len(set(taken)) == len(taken) > 0,
+        "a choice of elements that does not have each element once",
+    )
     places = [stored.index(symbol) for symbol in taken]
     return Selection(places, len(stored), head, len(heads), [numbers[place] for place in places])
 
@@ -184,6 +189,8 @@ def _network(root: Stub, chosen: Selection) -> MaceNetwork:
         if name not in weights or weights[name].shape != tensor.shape
     ]
     refuse_unless(not wrong, f"weights that do not fit: {', '.join(wrong[:3])} expected")
+    for name, tensor in weights.items():
+        refuse_unless(bool(torch.isfinite(tensor).all()), f"{name} is not finite")
     network.load_state_dict(weights)
     return network.eval()
 
@@ -235,7 +242,8 @@ def _config(root: Stub, chosen: Selection, cutoff: float, radial: dict[str, Any]
     )
     correlation, counts = couplings_of(products)
     scaled = root.get("scale_shift", None)
-    return MaceConfig(
+    return checked(
+        MaceConfig,
         species=tuple(chemical_symbols[z] for z in chosen.numbers),
         channels=int(with_charges),
         cutoff=cutoff,

@@ -17,12 +17,11 @@ from lammps_les.models.nequip.paths import (
     layer_irreps,
 )
 from lammps_les.models.o3.irreps import Irrep, format_irreps, parse_irreps
-from lammps_les_export.adapters.imported import UnsupportedModelError, refuse_unless
+from lammps_les_export.adapters.imported import UnsupportedModelError, checked, refuse_unless
 from lammps_les_export.adapters.nequip_state import (
     Arguments,
     Weights,
     average_neighbors,
-    checked,
     cutoff_of,
     take_what_has_no_influence,
     type_names,

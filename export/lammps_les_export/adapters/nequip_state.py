@@ -3,16 +3,13 @@
 import math
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from ase.data import chemical_symbols
-from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
-from lammps_les_export.adapters.imported import UnsupportedModelError, agree, refuse_unless
-
-Config = TypeVar("Config")
+from lammps_les_export.adapters.imported import agree, refuse_unless
 
 _REQUIRED = object()
 _DERIVED = re.compile(r"(^|\.)(_empty|output_mask|w3j|_w3j\w*)$")
@@ -203,21 +200,6 @@ def average_neighbors(arguments: Arguments, species: tuple[str, ...]) -> float |
         return tuple(float(found[name]) for name in species)
     refuse_unless(isinstance(found, (int, float)) and found > 0.0, f"avg_num_neighbors = {found!r}")
     return float(found)
-
-
-def checked(config: type[Config], **values: Any) -> Config:
-    """A configuration with the limits on its values.
-
-    Raises:
-        UnsupportedModelError: a value that a network cannot have.
-    """
-    try:
-        return TypeAdapter(config).validate_python(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"] if part in values) or "the model"
-        reason = first["msg"].removeprefix("Value error, ")
-        raise UnsupportedModelError(f"checkpoint not supported: {place}: {reason}") from None
 
 
 def cutoff_of(arguments: Arguments, weights: Weights) -> float:

@@ -50,7 +50,7 @@ def export(
         Path,
         typer.Argument(
             help="Trained network: a run folder of lammps-les train, a checkpoint of CACE (.pth), "
-            "NequIP or Allegro (.ckpt), or water_rpbe-d3, which is included."
+            "MACE (.model), NequIP or Allegro (.ckpt), or water_rpbe-d3, which is included."
         ),
     ],
     target: Annotated[
