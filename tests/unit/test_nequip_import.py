@@ -87,6 +87,14 @@ def test_averaged_weights_are_taken_wherever_they_are(tmp_path, name, holding):
     np.testing.assert_allclose(found, VALUES[f"{name}|energy"], rtol=0, atol=1e-13)
 
 
+def test_hidden_layers_that_are_not_described_are_those_of_the_weights(tmp_path):
+    checkpoint = model("full parity")
+    for name in ("radial_mlp_depth", "radial_mlp_width"):
+        del checkpoint["hyper_parameters"]["model"][name]
+    found = energies_with_constants(save(tmp_path, checkpoint))
+    np.testing.assert_allclose(found, VALUES["full parity|energy"], rtol=0, atol=1e-13)
+
+
 def test_modifiers_that_only_make_it_fast_change_nothing(tmp_path):
     checkpoint = model("full parity")
     inner = checkpoint["hyper_parameters"]["model"]
@@ -178,9 +186,11 @@ def test_what_the_file_does_not_say_is_noted(shared):
 
 def test_a_version_that_was_not_compared_is_noted(tmp_path):
     checkpoint = model("full parity")
-    checkpoint["hyper_parameters"]["info_dict"]["versions"]["nequip"] = "0.12.0"
+    checkpoint["hyper_parameters"]["info_dict"]["versions"]["nequip"] = "0.6.2"
     [note] = read_checkpoint(save(tmp_path, checkpoint)).notes
-    assert note.startswith("the model is of nequip 0.12.0, this reader was compared with 0.7.0 and")
+    assert note.startswith(
+        "the model is of nequip 0.6.2, this reader was compared with 0.7.0 and 0.12"
+    )
 
 
 FUNC = "model.sole_model.model.func."

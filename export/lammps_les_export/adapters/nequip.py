@@ -38,7 +38,10 @@ _READERS: dict[str, Callable[[Arguments, Weights], tuple[Chain, dict[str, float]
     "nequip": read_nequip,
     "allegro": read_allegro,
 }
-_COMPARED = {"nequip": ("0.7.0", "0.19."), "allegro": ("0.8.",)}
+_COMPARED = {
+    "nequip": ("0.7.0", "0.12.", "0.15.", "0.19."),
+    "allegro": ("0.7.", "0.8."),
+}
 """Versions with which results were compared."""
 _FORK = "0.7."
 """Of nequip: what NequIP-LES was made of in 2025."""

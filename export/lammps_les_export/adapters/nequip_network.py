@@ -56,7 +56,7 @@ def read_nequip(
         arguments.only(name, values)
     arguments.take("bessel_trainable", None)
     species = type_names(arguments)
-    features, embedding, layers, max_l, parity, radial_hidden = _tensors(arguments)
+    features, embedding, layers, max_l, parity, radial_hidden = _tensors(arguments, weights)
     depth = arguments.whole("readout_mlp_hidden_layers_depth", 0, most=8)
     width = arguments.take("readout_mlp_hidden_layers_width", None)
     has_charges = "latent_charge_readout.mlp_module.mlp.0.weight" in weights.tensors
@@ -98,7 +98,7 @@ class _Tensors(NamedTuple):
     radial_hidden: tuple[int, ...]
 
 
-def _tensors(arguments: Arguments) -> _Tensors:
+def _tensors(arguments: Arguments, weights: Weights) -> _Tensors:
     if arguments.owner.endswith("FullNequIPGNNModel"):
         return _tensors_in_full(arguments)
     if arguments.owner.endswith("PresetNequIPGNNModel"):
@@ -114,10 +114,9 @@ def _tensors(arguments: Arguments) -> _Tensors:
     refuse_unless(len(features) == max_l + 1, f"num_features = {numbers!r} with l_max = {max_l}")
     embedding = arguments.take("type_embed_num_features", None)
     parity: Parity = "full" if arguments.take("parity", True) else "natural"
-    depth, width = (
-        arguments.whole("radial_mlp_depth", 1, most=8),
-        arguments.whole("radial_mlp_width", 128),
-    )
+    stored = weights.hidden_widths("layer0_convnet.conv.edge_mlp")  # defaults have changed
+    depth = arguments.whole("radial_mlp_depth", len(stored), most=8)
+    width = arguments.whole("radial_mlp_width", max(stored, default=0))
     embedding = features[0] if embedding is None else embedding
     return _Tensors(features, embedding, layers, max_l, parity, (width,) * depth)
 

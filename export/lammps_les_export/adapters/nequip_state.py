@@ -160,6 +160,11 @@ class Weights:
             for index, (a, b) in enumerate(zip(widths[:-1], widths[1:], strict=True))
         ]
 
+    def hidden_widths(self, name: str) -> list[int]:
+        """Widths of the hidden layers that a perceptron has."""
+        found = [f"{name}.mlp.{2 * index}.weight" for index in range(9)]
+        return [self.tensors[one].size(-1) for one in found if one in self.tensors][:-1]
+
     def by_species(self, name: str, n_species: int, default: float) -> list[float]:
         """A number for each species, where one may stand for all, or none for the default."""
         tensor = self.tensors.pop(name).flatten()
