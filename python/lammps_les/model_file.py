@@ -261,8 +261,9 @@ def network_section(network: torch.nn.Module, dtype: str) -> dict[str, Any]:
     """
     fields: dict[str, Any] = {name: getattr(network, name) for name in ("cutoff", "layers")}
     lists = {name: list(getattr(network, name)) for name in ("species", "kept", "sent")}
-    kind, config = getattr(network, "kind", ""), getattr(network, "config", {})
-    return fields | lists | {"dtype": dtype, "kind": kind, "config": to_jsonable_python(config)}
+    config = {**(to_jsonable_python(getattr(network, "config", None)) or {})}
+    kind = config.pop("kind", getattr(network, "kind", ""))
+    return fields | lists | {"dtype": dtype, "kind": kind, "config": config}
 
 
 def parse_metadata(fields: dict[str, Any], where: str) -> Metadata:

@@ -42,7 +42,8 @@ def published(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Callabl
     def path(name: str, dtype: str = "float64") -> Path:
         target = folder / f"{name}-{dtype}.pt"
         if not target.exists():
-            imported = read_checkpoint(shared / "checkpoints" / f"{name}.pth")
+            (checkpoint,) = (shared / "checkpoints").glob(f"{name}.[pmc]*")
+            imported = read_checkpoint(checkpoint)
             write_model(target, imported.network, imported_metadata(imported, dtype))
         return target
 

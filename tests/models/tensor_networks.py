@@ -5,8 +5,7 @@ from typing import Any
 
 import torch
 
-from lammps_les.models import AllegroConfig, MaceConfig, NequipConfig
-from lammps_les.models.kinds import KINDS
+from lammps_les.models import AllegroConfig, MaceConfig, NequipConfig, build_network
 
 _NEQUIP = {"cutoff": 3.0, "n_bessel": 3, "radial_hidden": (5,), "average_neighbors": 4.0}
 _MACE = {**_NEQUIP, "features": 4, "readout_hidden": 3, "pair_repulsion": True}
@@ -83,4 +82,4 @@ def build(name: str, **changes: Any) -> torch.nn.Module:
     """One of them, in float64."""
     kind, config = TENSORS[name]
     torch.manual_seed(4)
-    return KINDS[kind][1](dataclasses.replace(config, **changes)).double()
+    return build_network(dataclasses.replace(config, **changes)).double()

@@ -76,6 +76,24 @@ def refused(tmp_path: Path, text: str) -> str:
         (MINIMAL + "charges: {born: phase}\n", "is now 'charges.bec_form'"),
         (MINIMAL + "init_from: a\nlong_range: {dl: 2}\n", "long_range comes from init_from"),
         (MINIMAL + "freeze: [representation]\n", "freeze needs init_from"),
+        (MINIMAL + "init: {channels: 1}\n", "init needs init_from"),
+        (
+            MINIMAL + "init_from: a\ninit: {channels: 1}\nnetwork: {channels: 1}\n",
+            "network comes from init_from",
+        ),
+        (
+            MINIMAL + "network: {kind: maze}\n",
+            "line 4: key 'network': expected keys with values, kind one of cace, mace",
+        ),
+        (MINIMAL + "network: 3\n", "line 4: key 'network': expected keys with values"),
+        (
+            MINIMAL + "network:\n  kind: mace\n  representation: {cutoff: 4}\n",
+            "Allowed: species, channels, cutoff, layers, features, hidden_max_l",
+        ),
+        (
+            MINIMAL + "network: {kind: nequip, cutof: 4}\n",
+            "unknown key 'network.cutof'; did you mean 'cutoff'?",
+        ),
         (
             MINIMAL + "charges: {total_charge: penalty}\n",
             "penalty needs loss.weights.total_charge > 0",
@@ -268,7 +286,7 @@ def test_init_writes_a_configuration_that_is_read(tmp_path, monkeypatch):
     assert result.exit_code == 0, result.output
     (tmp_path / "c.yaml").write_text(result.stdout)
     config = read_config("c.yaml")
-    assert config.network.species == ["H", "O"]
+    assert config.network.species == ("H", "O")
     assert config.data.split.validation == 1
     assert config.data.max_force == 300.0
     assert config.loss.weights.stress == 10.0

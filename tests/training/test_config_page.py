@@ -7,12 +7,15 @@ import typing
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from lammps_les.models import KINDS, build_network, default_config
 from lammps_les.training.config import RunConfig
 
+NETWORKS = Path(__file__).resolve().parents[2] / "docs" / "networks.md"
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "training.md"
 AS_OTHERS = ("network.charge_representation", "loss.stages[].weights")
 """Sections whose keys are those of another one: a row each."""
@@ -94,6 +97,25 @@ def test_words_that_a_key_takes_are_in_its_row() -> None:
         "loss.kind": ("mse", "huber"),
         "training.accelerator": ("cpu", "gpu", "auto"),
         "dtype": ("float32", "float64"),
+        "network.kind": KINDS,
     }.items():
         for word in words:
             assert f"`{word}`" in " ".join(found[key]), key
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "cace"])
+def test_keys_of_other_kinds_are_in_their_page(kind: str) -> None:
+    config = default_config(kind)
+    text = NETWORKS.read_text()
+    sections = {part.split("\n")[0].lower(): part for part in text.split("\n## ")[1:]}
+    rows = re.findall(r"^\| `(\w+)` \| (\S+(?: \S+)*) \| .*\| (.+) \|$", sections[kind], re.M)
+    shared = {"kind", "species", "channels"}
+    expected = {f.name for f in dataclasses.fields(config)} - shared
+    assert sorted(name for name, _, _ in rows) == sorted(expected)
+    for name, default, meaning in rows:
+        assert meaning
+        known = (None,) if default == "none" else values_of(default.strip("`"))
+        assert getattr(config, name) in known, name
+    freeze = re.findall(r"`(\w+)`", sections[kind].split("Parts for `freeze`:")[1])
+    network = build_network(dataclasses.replace(config, species=("H", "O")))
+    assert set(freeze) == {name.split(".")[0] for name, _ in network.named_parameters()}

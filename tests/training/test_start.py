@@ -6,6 +6,7 @@ from pathlib import Path
 import ase.io
 import numpy as np
 import pytest
+import torch
 import yaml
 from ase import Atoms
 from ase.build import bulk
@@ -25,6 +26,8 @@ from lammps_les import pretrained
 from lammps_les.pretrained import save_folder
 from lammps_les.training.charge_signs import GIVEN, STATED, TOTAL_CHARGES, final_signs
 from lammps_les.training.config import RunConfig
+from lammps_les.training.frames import join
+from lammps_les.training.prediction import predict
 from lammps_les.training.preparation import Prepared, prepare
 from lammps_les_export.convert import WARNING
 
@@ -36,9 +39,9 @@ def started(folder: Path, structures: list[Atoms], **changes: object) -> Prepare
     ase.io.write(folder / "data.xyz", structures)
     content = settings(loss={"weights": {"energy": 1.0, "forces": 1.0}})
     content["data"] |= {"split": {"validation": 1, "test": 0}, **changes.pop("data", {})}
-    content |= changes
     if "init_from" in changes:
         del content["network"], content["long_range"]
+    content |= changes
     return prepare(RunConfig.model_validate(content), folder)
 
 
@@ -115,6 +118,36 @@ def test_fine_tuning_on_energies_keeps_the_sign_of_its_start_or_refuses_it(tmp_p
     asked = started(tmp_path, structures, init_from="start", charges={"sign": [1]})
     assert asked.physics.charge_sign == (1.0,)
     assert asked.sign_origin == GIVEN
+
+
+def test_a_network_without_charges_gets_some(tmp_path):
+    """All else is as it was; the sum over charges is that of the configuration."""
+    short = network_of(channels=0)
+    metadata = toy_metadata(short, "float64", provenance=PROVENANCE)
+    save_folder(tmp_path / "start", short.state_dict(), metadata, {})
+    structures = [teacher_labels(waters("triclinic", 2, seed)) for seed in range(3)]
+    changes = {"init_from": "start", "dtype": "float64"}
+    sums = {"sigma": 1.5, "dl": 1.0}
+    prepared = started(tmp_path, structures, init={"channels": 2}, long_range=sums, **changes)
+    assert prepared.network.channels == 2
+    assert prepared.network.config.channels == 2
+    state = prepared.network.state_dict()
+    for name, value in short.state_dict().items():
+        assert torch.equal(state.pop(name), value)
+    assert state
+    assert all(name.startswith("charge_readout.") for name in state)
+    assert prepared.physics.long_range[:2] == (1.5, 1.0)
+    assert prepared.physics.charge_sign == (1.0, 1.0)
+    frame = prepared.frames["training"][0]
+    found = predict(prepared.network, join([frame]), prepared.physics, ["energy"])
+    assert float(found["latent_charges"].abs().max()) > 1e-3
+    with pytest.raises(ValueError, match="long_range comes from init_from"):
+        started(tmp_path, structures, long_range=sums, **changes)
+    charged = network_of()
+    metadata = toy_metadata(charged, "float64", provenance=PROVENANCE)
+    save_folder(tmp_path / "start", charged.state_dict(), metadata, {})
+    with pytest.raises(ValueError, match=r"init\.channels: the network has 1 latent charge"):
+        started(tmp_path, structures, init={"channels": 2}, **changes)
 
 
 @pytest.mark.parametrize("labelled", [True, False])

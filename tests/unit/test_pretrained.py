@@ -80,7 +80,7 @@ def test_the_folder_is_that_of_one_training():
     assert config.charges.epsilon_inf == metadata["response"]["epsilon_inf"]
     for name in ("sigma", "dl", "norm", "remove_self"):
         assert getattr(config.long_range, name) == metadata["long_range"][name]
-    assert config.network.species == metadata["network"]["species"] == network["species"]
+    assert list(config.network.species) == metadata["network"]["species"] == network["species"]
     for part in ("representation", "energy", "charge"):
         stated = TypeAdapter(type(getattr(config.network, part))).validate_python(network[part])
         assert getattr(config.network, part) == stated

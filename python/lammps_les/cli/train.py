@@ -31,6 +31,12 @@ def train(
     init: Annotated[
         bool, typer.Option("--init", help="Inspect a data file and print a configuration for it.")
     ] = False,
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            help="With --init: kind of network, cace (default), mace, nequip or allegro.",
+        ),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint of the run folder.")
     ] = False,
@@ -41,17 +47,23 @@ def train(
     """
     if init and resume:
         raise ValueError("--init and --resume exclude each other")
+    if kind is not None and not init:
+        raise ValueError("--kind is for --init; in a configuration it is the key network.kind")
     if init:
+        from lammps_les.models import KINDS
         from lammps_les.training.template import template
 
+        kind = KINDS[0] if kind is None else kind
+        if kind not in KINDS:
+            raise ValueError(f"--kind must be one of {', '.join(KINDS)}, got '{kind}'")
         if folder is None:
-            typer.echo(template(config, _folder_of_output()), nl=False)
+            typer.echo(template(config, _folder_of_output(), kind), nl=False)
         elif folder.exists():
             raise ValueError(f"{folder} exists; choose another name with -o, or remove it")
         else:
             check_folder_of(folder)
             check_outputs(folder)
-            write_atomically(folder, template(config, folder.parent).encode())
+            write_atomically(folder, template(config, folder.parent, kind).encode())
         return
     from lammps_les.training.interruption import Interrupted, Interruptions
 

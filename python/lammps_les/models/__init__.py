@@ -16,7 +16,14 @@ from lammps_les.models.cace.config import (
 from lammps_les.models.cace.network import CaceNetwork
 from lammps_les.models.cace.representation import CaceRepresentation
 from lammps_les.models.chain import Chain
-from lammps_les.models.kinds import KINDS, network_of
+from lammps_les.models.kinds import (
+    KINDS,
+    NetworkConfig,
+    build_network,
+    default_config,
+    network_of,
+    with_charges,
+)
 from lammps_les.models.mace.config import MaceConfig
 from lammps_les.models.mace.network import MaceNetwork
 from lammps_les.models.nequip.config import NequipConfig
@@ -25,13 +32,17 @@ from lammps_les.models.nequip.network import NequipNetwork
 __all__ = [
     "KINDS",
     "network_of",
+    "with_charges",
+    "default_config",
+    "build_network",
+    "NetworkConfig",
+    "MaceConfig",
+    "MaceNetwork",
     "AllegroConfig",
     "AllegroNetwork",
     "CaceRepresentation",
     "Chain",
     "CaceNetwork",
-    "MaceConfig",
-    "MaceNetwork",
     "MessageConfig",
     "CaceConfig",
     "NequipConfig",

@@ -1,5 +1,7 @@
 """A network as a chain of pieces, one for each layer."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -19,6 +21,7 @@ class Chain(nn.Module):
         kept, sent: between any two pieces, how many numbers an atom keeps for itself and how many
             its neighbors get; see ``cut``. A network that is not cut has one piece.
         kind: name of the kind of network, "" for one that no reader need know.
+        config: sizes, from which ``build_network`` makes an equal one; None where it cannot.
         needs_total_charge: whether the network asks for the total charge of the system; one that
             does has ``at_total_charge``, which gives a network that does not.
     """
@@ -30,6 +33,7 @@ class Chain(nn.Module):
         self.layers = layers
         self.channels = channels
         self.kind = ""
+        self.config: Any = None
         self.needs_total_charge = False
         self.cut([], [])
 

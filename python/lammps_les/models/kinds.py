@@ -1,9 +1,10 @@
-"""Kinds of networks, by their names in files."""
+"""Kinds of networks: what may stand in a configuration, and what is built from it."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter
+from pydantic import Discriminator, Tag, TypeAdapter
 
 from lammps_les.models.allegro.config import AllegroConfig
 from lammps_les.models.allegro.network import AllegroNetwork
@@ -15,27 +16,77 @@ from lammps_les.models.mace.network import MaceNetwork
 from lammps_les.models.nequip.config import NequipConfig
 from lammps_les.models.nequip.network import NequipNetwork
 
-KINDS: dict[str, tuple[type[Any], Callable[[Any], Chain]]] = {
-    "cace": (CaceConfig, CaceNetwork),
-    "mace": (MaceConfig, MaceNetwork),
-    "nequip": (NequipConfig, NequipNetwork),
-    "allegro": (AllegroConfig, AllegroNetwork),
+_NETWORKS: dict[type[Any], Any] = {
+    CaceConfig: CaceNetwork,
+    MaceConfig: MaceNetwork,
+    NequipConfig: NequipNetwork,
+    AllegroConfig: AllegroNetwork,
 }
-"""By ``network.kind``: the description of ``network.config``, and what is built from it."""
+_CONFIGS = {config.kind: config for config in _NETWORKS}
+KINDS = tuple(_CONFIGS)
+"""Names of the kinds, as in files; the first is the default."""
 
 
-def network_of(kind: Any, config: Mapping[str, Any]) -> Chain:
-    """A network, with weights of no meaning yet, from the metadata that describe it.
+def _kind(config: Any) -> Any:
+    if isinstance(config, Mapping):
+        return config.get("kind", KINDS[0])
+    return getattr(config, "kind", None)
+
+
+NetworkConfig = Annotated[
+    Annotated[CaceConfig, Tag("cace")]
+    | Annotated[MaceConfig, Tag("mace")]
+    | Annotated[NequipConfig, Tag("nequip")]
+    | Annotated[AllegroConfig, Tag("allegro")],
+    Discriminator(
+        _kind,
+        custom_error_type="network_kind",
+        custom_error_message=f"expected keys with values, kind one of {', '.join(KINDS)}",
+    ),
+]
+"""Configuration of a network of any kind; without ``kind`` of the first."""
+
+
+def default_config(kind: str) -> Any:
+    """Configuration of a kind with its default sizes."""
+    return _CONFIGS[kind]()
+
+
+def build_network(config: NetworkConfig) -> Chain:
+    """A network with weights drawn at random.
+
+    Raises:
+        ValueError: no species, or parts that do not fit together.
+    """
+    if not config.species:
+        raise ValueError("species: expected at least one element symbol")
+    return _NETWORKS[type(config)](config)
+
+
+def with_charges(network: Chain, channels: int) -> Chain:
+    """A network as it is, with readouts of latent charges drawn at random.
+
+    Raises:
+        ValueError: it has charges already.
+    """
+    if network.channels > 0:
+        raise ValueError(f"the network has {network.channels} latent charge(s) per atom already")
+    weights = network.state_dict()
+    dtype = next(iter(weights.values())).dtype
+    charged = build_network(replace(network.config, channels=channels)).to(dtype)
+    charged.load_state_dict({**charged.state_dict(), **weights})
+    return charged
+
+
+def network_of(kind: Any, fields: Mapping[str, Any]) -> Chain:
+    """The network that the metadata of a file describe, with weights of no meaning yet.
 
     Args:
         kind: ``network.kind`` of the metadata.
-        config: ``network.config``.
+        fields: ``network.config``.
 
     Raises:
         ValueError: a kind that is not known here, or no configuration of one; pydantic's
             ValidationError, which is one, names the key.
     """
-    if kind not in KINDS:
-        raise ValueError(f"expected one of the kinds {', '.join(KINDS)}, got {kind!r}")
-    description, network = KINDS[kind]
-    return network(TypeAdapter(description).validate_python(config))
+    return build_network(TypeAdapter(NetworkConfig).validate_python({**fields, "kind": kind}))

@@ -36,7 +36,11 @@ Widths = Annotated[tuple[Annotated[int, within(1, 1024)], ...], Field(max_length
 """Of the hidden layers of a perceptron."""
 
 
-def _elements(symbols: list[str]) -> list[str]:
+Channels = Annotated[int, within(0, 64)]
+"""Latent charges per atom; 0 = energy only."""
+
+
+def _elements(symbols: tuple[str, ...]) -> tuple[str, ...]:
     for symbol in symbols:
         if symbol not in chemical_symbols[1:]:
             raise ValueError(f"expected element symbols, '{symbol}' is none")
@@ -45,4 +49,4 @@ def _elements(symbols: list[str]) -> list[str]:
     return symbols
 
 
-Elements = Annotated[list[str], Field(min_length=1), AfterValidator(_elements)]
+Elements = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_elements)]

@@ -64,7 +64,7 @@ def settle_signs(
     asked = physics.exact_total_charge or config.charges.total_charge == "penalty"
     charged = asked and any(s.total_charge != 0.0 for part in parts.values() for s in part)
     bound = TOTAL_CHARGES if charged and channels else ""
-    if config.init_from is None or channels == 0:
+    if config.init_from is None or config.init.channels or channels == 0:
         return physics, bound  # labels in the loss draw fresh charges to their sign
     stated = "charge_sign" in suggested
     if stated:

@@ -11,7 +11,7 @@ from lammps_les.model_file import (
     SIGMA_RANGE,
     Dielectric,
 )
-from lammps_les.models import ReadoutConfig, RepresentationConfig
+from lammps_les.models import CaceConfig, NetworkConfig
 from lammps_les.models.limits import Elements, within
 from lammps_les.units import NORM_COULOMB
 
@@ -138,24 +138,19 @@ class DataConfig(Section):
     check_stress: bool = True
 
 
-class NetworkSection(Section):
-    """The network; the meaning of its parts stands in ``lammps_les.models.cace.config``.
+class InitConfig(Section):
+    """What is taken of ``init_from``, and what is added to it.
 
     Attributes:
-        species: element symbols; default: those of the data.
-        channels: latent charges per atom; 0 = short range only.
-        representation: of atomic environments.
-        energy: readout of the energy.
-        charge: readout of the charges.
-        charge_representation: separate environments for the charges.
+        head: name of one of several heads of a MACE model.
+        elements: those to keep of a MACE model for many.
+        channels: latent charges per atom that a network without any gets; their readouts begin at
+            random, all else as it is, and ``long_range`` may then be given.
     """
 
-    species: Elements | None = None
-    channels: Annotated[int, within(0, 64)] = 1
-    representation: RepresentationConfig = RepresentationConfig()
-    energy: ReadoutConfig = ReadoutConfig()
-    charge: ReadoutConfig = ReadoutConfig(hidden=(24, 12), scale=0.1)
-    charge_representation: RepresentationConfig | None = None
+    head: Name | None = None
+    elements: Elements | None = None
+    channels: Annotated[int, within(1, 64)] | None = None
 
 
 class LongRangeSection(Section):
@@ -309,11 +304,13 @@ class RunConfig(Section):
         seed: of the initial weights and of the order of structures.
         dtype: type in which is trained and exported.
         init_from: trained network to start from: a run folder, the name of a model that comes with
-            the package, or a CACE checkpoint. It brings network, long-range sum and atomic
-            energies along.
+            the package, or a checkpoint that can be imported. It brings network, long-range sum
+            and atomic energies along.
+        init: what is taken of ``init_from``, and what is added.
         freeze: parts of the network that stay as they are, by the beginning of parameter names.
-        network: not together with ``init_from``.
-        long_range: not together with ``init_from``.
+        network: of what ``kind``, with the keys of that kind, which ``lammps_les.models`` explains;
+            not together with ``init_from``.
+        long_range: not together with ``init_from``, unless that gets charges by ``init``.
         charges, loss, training: see there.
         citation: of data and method; goes into the model file, after it that of ``init_from``.
     """
@@ -322,8 +319,9 @@ class RunConfig(Section):
     seed: Seed = 1
     dtype: Literal["float32", "float64"] = "float32"
     init_from: str | None = None
+    init: InitConfig = InitConfig()
     freeze: list[str] = []
-    network: NetworkSection = NetworkSection()
+    network: NetworkConfig = CaceConfig()
     long_range: LongRangeSection = LongRangeSection()
     charges: ChargesConfig = ChargesConfig()
     loss: LossConfig = LossConfig()
@@ -333,11 +331,12 @@ class RunConfig(Section):
     @model_validator(mode="after")
     def _fits_together(self) -> "RunConfig":
         if self.init_from is not None:
-            for name in ("network", "long_range"):
-                if name in self.model_fields_set:
-                    raise ValueError(f"{name} comes from init_from; leave the section out")
-        elif self.freeze:
-            raise ValueError("freeze needs init_from: fresh weights must be trained")
+            theirs = {"network"} if self.init.channels else {"network", "long_range"}
+            for name in sorted(theirs & self.model_fields_set):
+                raise ValueError(f"{name} comes from init_from; leave the section out")
+        elif self.freeze or self.init != InitConfig():
+            name = "freeze" if self.freeze else "init"
+            raise ValueError(f"{name} needs init_from: fresh weights must be trained")
         sign = self.charges.sign
         if self.init_from is None and isinstance(sign, list) and len(sign) != self.network.channels:
             raise ValueError(

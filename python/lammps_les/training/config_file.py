@@ -37,7 +37,7 @@ def _problems(error: ValidationError, content: Any) -> list[tuple[tuple[Any, ...
     found: dict[tuple[Any, ...], list[str]] = {}
     for detail in error.errors():
         loc = _in_content(detail["loc"], content, detail["type"] == "missing")
-        found.setdefault(loc, []).append(_describe(detail, loc))
+        found.setdefault(loc, []).append(_describe(detail, loc, content))
     inside = {loc[:n] for loc in found for n in range(len(loc))}  # said of a part of it already
     return [
         (loc, "; or ".join(dict.fromkeys(texts)))
@@ -85,12 +85,12 @@ _WORDS = {
 """What pydantic says in its own words, by its name of the problem."""
 
 
-def _describe(detail: Any, loc: tuple[Any, ...]) -> str:
+def _describe(detail: Any, loc: tuple[Any, ...], content: Any) -> str:
     key, kind = key_path(loc), detail["type"]
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         if key in RENAMED:
             return f"key '{key}' is now '{RENAMED[key]}'"
-        allowed = _keys_at(RunConfig, loc[:-1])
+        allowed = _keys_at(RunConfig, loc[:-1], content)
         known = f"{nearest(loc[-1], allowed)} Allowed: {', '.join(allowed)}"
         return f"unknown key {_quoted(key)}{known}"
     if kind == "missing":
@@ -116,28 +116,33 @@ def _split_expected(text: str) -> list[str]:
     return text.replace(" or ", ", ").split(", ")
 
 
-def _keys_at(kind: Any, loc: tuple[Any, ...]) -> list[str]:
+def _keys_at(kind: Any, loc: tuple[Any, ...], content: Any) -> list[str]:
     """Names of the keys that a section may have."""
     for part in loc:
-        kind = _section(kind)
+        kind, content = _section(kind, content), content[part]
         if isinstance(part, int):
             continue
         hints = typing.get_type_hints(kind)
         if part not in hints:
             return []
         kind = hints[part]
-    kind = _section(kind)
+    kind = _section(kind, content)
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return list(kind.model_fields)
     return [entry.name for entry in dataclasses.fields(kind)] if _is_dataclass(kind) else []
 
 
-def _section(kind: Any) -> Any:
-    """The section type inside ``list[X]``, ``tuple[X, ...]``, ``X | None``; else the type."""
+def _section(kind: Any, content: Any) -> Any:
+    """The section type inside ``list[X]``, ``tuple[X, ...]``, ``X | None``; else the type.
+
+    Of several the one that ``kind`` in the content names.
+    """
     if typing.get_origin(kind) in (list, tuple, typing.Union, types.UnionType, typing.Annotated):
-        inner = [_section(argument) for argument in typing.get_args(kind)]
+        inner = [_section(argument, content) for argument in typing.get_args(kind)]
         sections = [k for k in inner if _is_dataclass(k) or _is_model(k)]
-        return sections[0] if sections else kind
+        name = content.get("kind") if isinstance(content, dict) else None
+        named = [k for k in sections if name is not None and getattr(k, "kind", None) == name]
+        return (named or sections or [kind])[0]
     return kind
 
 

@@ -40,9 +40,12 @@ def resolved(config: RunConfig, folder: Path) -> dict[str, Any]:
     content = config.model_dump(mode="json", exclude_unset=False)
     for file in content["data"]["files"]:
         file["path"] = str((folder / file["path"]).resolve())
+    if not config.network.species:
+        del content["network"]["species"]  # those of the data
     if config.init_from is not None:
-        for name in ("network", "long_range"):
-            del content[name]
+        del content["network"]
+        if not config.init.channels:
+            del content["long_range"]
         # unset means: as init_from has it
         for name in ("remove_mean", "bec_form", "total_charge"):
             if name not in config.charges.model_fields_set:

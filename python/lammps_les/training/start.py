@@ -2,16 +2,18 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lammps_les.data.structures import Labelled
 from lammps_les.electrostatics import LongRangeParameters
-from lammps_les.models import CaceConfig, CaceNetwork, Chain
+from lammps_les.models import Chain, build_network, with_charges
 from lammps_les.training.config import RunConfig
 from lammps_les.training.config_file import nearest
 from lammps_les.training.prediction import Physics
 from lammps_les.units import NORM_COULOMB
+from lammps_les_export.adapters import Choice
 from lammps_les_export.convert import import_model
 
 EPSILON_INF_UNKNOWN = (
@@ -53,22 +55,13 @@ def initial_network(
 
 
 def _fresh(config: RunConfig, structures: Sequence[Labelled]) -> tuple[Chain, Physics]:
-    section, far = config.network, config.long_range
+    section = config.network
     present = {symbol for s in structures for symbol in s.atoms.get_chemical_symbols()}
-    network_config = CaceConfig(
-        species=tuple(section.species or sorted(present)),
-        channels=section.channels,
-        representation=section.representation,
-        energy=section.energy,
-        charge=section.charge,
-        charge_representation=section.charge_representation,
-    )
-    network = CaceNetwork(network_config)
-    parameters = LongRangeParameters(far.sigma, far.dl, far.norm, far.remove_self, 1.0)
+    network = build_network(replace(section, species=section.species or tuple(sorted(present))))
+    parameters, unit = _long_range(config)
     physics = Physics(
         long_range=parameters,
-        # a charge in file units has the Coulomb energy of the charge in e
-        charge_unit=math.sqrt(far.norm / NORM_COULOMB),
+        charge_unit=unit,
         charge_sign=(1.0,) * section.channels,
         epsilon_inf=config.charges.epsilon_inf or 1.0,
         remove_mean=config.charges.remove_mean,
@@ -79,6 +72,16 @@ def _fresh(config: RunConfig, structures: Sequence[Labelled]) -> tuple[Chain, Ph
     return network, physics
 
 
+def _long_range(config: RunConfig) -> tuple[LongRangeParameters, float]:
+    """Of charges that are trained from the beginning: the sum, and their unit [e].
+
+    A charge in file units has the Coulomb energy of the charge in e.
+    """
+    far = config.long_range
+    parameters = LongRangeParameters(far.sigma, far.dl, far.norm, far.remove_self, 1.0)
+    return parameters, math.sqrt(far.norm / NORM_COULOMB)
+
+
 def _loaded(
     config: RunConfig, folder: Path, notes: list[str]
 ) -> tuple[Chain, Physics, dict[str, Any]]:
@@ -87,14 +90,23 @@ def _loaded(
     assert config.init_from is not None
     path = folder / config.init_from
     with trained_folder(path if path.exists() else Path(config.init_from), notes) as source:
-        imported = import_model(source)
+        imported = import_model(source, Choice(config.init.head, config.init.elements))
+    notes += imported.notes
     network, suggested = imported.network, dict(imported.suggested)
     stated, response = imported.metadata["charges"], imported.metadata["response"]
+    long_range = LongRangeParameters(**imported.metadata["long_range"])
+    if config.init.channels:
+        try:
+            network = with_charges(network, config.init.channels)
+        except ValueError as error:
+            raise ValueError(f"init.channels: {error}; leave it out") from None
+        long_range, unit = _long_range(config)
+        stated = {"unit": unit}
     suggested["citation"] = imported.metadata["provenance"]["citation"]
     suggested["bec_fitted"] = response.get("bec_fitted", False)
     charges, given = config.charges, config.charges.model_fields_set
     physics = Physics(
-        long_range=LongRangeParameters(**imported.metadata["long_range"]),
+        long_range=long_range,
         charge_unit=stated["unit"],
         charge_sign=(1.0,) * network.channels,
         epsilon_inf=charges.epsilon_inf or suggested.get("epsilon_inf") or 1.0,

@@ -12,8 +12,10 @@ import numpy as np
 from lammps_les.data.inventory import Entry, described, inventory, passed_over
 from lammps_les.data.structures import Labelled, read_labelled
 from lammps_les.keys import BORN_EFFECTIVE_CHARGES, DIPOLE, ENERGY, FORCES, STRESS, TOTAL_CHARGE
+from lammps_les.models import KINDS
 from lammps_les.training.data_table import data_table
 from lammps_les.training.doubts import energy_doubts, stress_doubts
+from lammps_les.training.template_network import network_text
 
 _TEXT = """\
 # Configuration for `lammps-les train`; every key is explained in docs/training.md.
@@ -33,25 +35,12 @@ data:
 
 seed: 1
 dtype: float32
-# init_from: model           # start from a run folder, a CACE checkpoint or a model that ships
+# init_from: model           # start from a run folder, a checkpoint or a model that ships
 # freeze: [representation]   # parts of it that stay as they are
 citation: not given          # of data and method; goes into the model file
 
 network:                     # leave out together with long_range where init_from is given
-  species: [{species}]
-  channels: 1                # latent charges per atom; 0 = short range only
-  representation:
-    cutoff: 4.5              # A
-    embedding_size: {embedding}
-    n_bessel: 6
-    n_radial: 12
-    max_l: 3
-    max_nu: 3
-    layers: 1                # Born charges in the loss are fastest with 1
-    {embed}embed_total_charge: true  # the network knows the total charge of each structure
-  energy: {{hidden: [32, 16]}}
-  charge: {{hidden: [24, 12], scale: 0.1}}
-
+{network}
 long_range:
   sigma: 1.0                 # A, width of the charges
   dl: 2.0                    # A, resolution: wave vectors up to 2 pi / dl
@@ -86,12 +75,13 @@ _WEIGHTS = (
 )
 
 
-def template(path: Path, folder: Path | None = None) -> str:
+def template(path: Path, folder: Path | None = None, kind: str = KINDS[0]) -> str:
     """Look at a data file, and write a configuration with sensible values for it.
 
     Args:
         path: of the data.
         folder: in which the configuration will be; default: the working directory.
+        kind: of the network.
 
     Raises:
         ValueError: the file cannot be read, or a structure in it is refused.
@@ -130,11 +120,9 @@ def template(path: Path, folder: Path | None = None) -> str:
         validation=n_held_out,
         test=n_held_out if len(structures) > 2 else 0,
         energies=", ".join(f"{symbol}: -1.0" for symbol in elements),
-        species=", ".join(elements),
-        embedding=max(2, min(4, len(elements))),
+        network=network_text(kind, structures),
         max_force=_max_force(structures),
         total="exact" if _neutral_and_periodic(structures) else "off",
-        embed="" if len(_total_charges(structures)) > 1 else "# ",
         weights="\n".join(weights) + "\n",
         epochs=int(epochs),
         batch=batch,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from lammps_les.models.limits import Widths, within
+from lammps_les.models.limits import Channels, Elements, Widths, within
 from lammps_les.models.nequip.config import Multiplicity, Neighbors, Scale, check_lengths
 
 
@@ -12,7 +12,8 @@ class AllegroConfig:
     """A strictly local network of edges (Musaelian et al., Nat. Commun. 14, 579 (2023)).
 
     Attributes:
-        species: element symbols; their order is the species index.
+        species: element symbols; their order is the species index. Without any, a training takes
+            those of its data.
         channels: latent charges per atom; 0 = energy only.
         cutoff: radius [A]; an atom's results depend on no atoms beyond, whatever ``layers`` is.
         layers: products of tensors with the sums over neighbors.
@@ -32,8 +33,8 @@ class AllegroConfig:
         scale: eV, unit of the energy readout; one number, or one for each species.
     """
 
-    species: tuple[str, ...]
-    channels: Annotated[int, within(0, 1000)] = 1
+    species: Elements = ()
+    channels: Channels = 1
     cutoff: Annotated[float, within(0.5, 50.0)] = 6.0
     layers: Annotated[int, within(1, 6)] = 2
     features: Multiplicity = 16
@@ -49,6 +50,7 @@ class AllegroConfig:
     readout_hidden: Widths = (32,)
     average_neighbors: Neighbors | tuple[Neighbors, ...] = 90.0
     scale: Scale | tuple[Scale, ...] = 1.0
+    kind: Literal["allegro"] = "allegro"
 
     def __post_init__(self) -> None:
         check_lengths(self.species, average_neighbors=self.average_neighbors, scale=self.scale)

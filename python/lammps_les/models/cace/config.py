@@ -4,11 +4,11 @@ The limits on the values are checked where they are read from a file, as ``netwo
 or as the configuration of a trained network.
 """
 
-from dataclasses import dataclass, field
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 from lammps_les.models.cace.angular import invariant_labels
-from lammps_les.models.limits import Widths, within
+from lammps_les.models.limits import Channels, Elements, Widths, within
 
 _MOST_FEATURES, _MOST_COMPONENTS = 20_000, 100_000
 """Invariants, and numbers of the A basis, of an atom and a layer; some thousand are usual."""
@@ -108,7 +108,8 @@ class CaceConfig:
     """A whole network.
 
     Attributes:
-        species: element symbols; their order is the species index.
+        species: element symbols; their order is the species index. Without any, a training takes
+            those of its data.
         channels: latent charges per atom; 0 = energy only.
         representation: the atomic environments, for the energy and, unless given separately, for
             the charges.
@@ -117,11 +118,10 @@ class CaceConfig:
         charge_representation: separate environments for the charges; same cutoff and layers.
     """
 
-    species: tuple[str, ...]
-    channels: int = 1
-    representation: RepresentationConfig = field(default_factory=RepresentationConfig)
-    energy: ReadoutConfig = field(default_factory=ReadoutConfig)
-    charge: ReadoutConfig = field(
-        default_factory=lambda: ReadoutConfig(hidden=(24, 12), bias=False)
-    )
+    species: Elements = ()
+    channels: Channels = 1
+    representation: RepresentationConfig = RepresentationConfig()
+    energy: ReadoutConfig = ReadoutConfig()
+    charge: ReadoutConfig = ReadoutConfig(hidden=(24, 12), scale=0.1)
     charge_representation: RepresentationConfig | None = None
+    kind: Literal["cace"] = "cace"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from lammps_les.models.limits import Widths, within
+from lammps_les.models.limits import Channels, Elements, Widths, within
 
 
 @dataclass(frozen=True)
@@ -13,7 +13,8 @@ class MaceConfig:
     The defaults are those of a network of liquid water.
 
     Attributes:
-        species: element symbols; their order is the species index.
+        species: element symbols; their order is the species index. Without any, a training takes
+            those of its data.
         channels: latent charges per atom; 0 = energy only.
         cutoff: radius [A] of one layer.
         layers: 1 = no message passing.
@@ -41,8 +42,8 @@ class MaceConfig:
         charge_scale: of the charges [file units].
     """
 
-    species: tuple[str, ...]
-    channels: Annotated[int, within(0, 1000)] = 1
+    species: Elements = ()
+    channels: Channels = 1
     cutoff: Annotated[float, within(0.5, 50.0)] = 4.5
     layers: Annotated[int, within(1, 10)] = 2
     features: Annotated[int, within(1, 1024)] = 64
@@ -65,6 +66,7 @@ class MaceConfig:
     scale: Annotated[float, within(-1e6, 1e6, zero=False)] = 1.0
     shift: Annotated[float, within(-1e6, 1e6)] = 0.0
     charge_scale: Annotated[float, within(-1e6, 1e6, zero=False)] = 0.1
+    kind: Literal["mace"] = "mace"
 
     def __post_init__(self) -> None:
         if self.hidden_max_l > self.max_l:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from lammps_les.models.limits import Widths, within
+from lammps_les.models.limits import Channels, Elements, Widths, within
 
 Multiplicity = Annotated[int, within(1, 1024)]
 Neighbors = Annotated[float, within(1e-3, 1e4)]
@@ -21,7 +21,8 @@ class NequipConfig:
     """A network of E(3)-equivariant convolutions (Batzner et al., Nat. Commun. 13, 2453 (2022)).
 
     Attributes:
-        species: element symbols; their order is the species index.
+        species: element symbols; their order is the species index. Without any, a training takes
+            those of its data.
         channels: latent charges per atom; 0 = energy only.
         cutoff: radius [A] of one layer.
         layers: convolutions.
@@ -39,8 +40,8 @@ class NequipConfig:
         scale: eV, unit of the energy readout; one number, or one for each species.
     """
 
-    species: tuple[str, ...]
-    channels: Annotated[int, within(0, 1000)] = 1
+    species: Elements = ()
+    channels: Channels = 1
     cutoff: Annotated[float, within(0.5, 50.0)] = 4.5
     layers: Annotated[int, within(1, 10)] = 3
     features: Multiplicity | tuple[Multiplicity, ...] = 32
@@ -53,6 +54,7 @@ class NequipConfig:
     average_neighbors: Neighbors | tuple[Neighbors, ...] = 40.0
     readout_hidden: Widths = ()
     scale: Scale | tuple[Scale, ...] = 1.0
+    kind: Literal["nequip"] = "nequip"
 
     def __post_init__(self) -> None:
         check_lengths(self.species, average_neighbors=self.average_neighbors, scale=self.scale)
@@ -82,9 +84,9 @@ class NequipConfig:
 
 
 def check_lengths(species: tuple[str, ...], **values: float | tuple[float, ...]) -> None:
-    """Refuse lists that have another length than the species."""
+    """Refuse lists that have another length than the species, once these are known."""
     for name, value in values.items():
-        if isinstance(value, tuple) and len(value) != len(species):
+        if species and isinstance(value, tuple) and len(value) != len(species):
             raise ValueError(
                 f"expected {name} of {len(species)} species or one number, got {len(value)}"
             )
