@@ -14,6 +14,7 @@ SHORT = {  # options of lmp instead of the lengths that the README gives
     "infrared": "-var steps 120",
     "conductivity": "-var steps 240",  # 20 THz: 100 steps a period
     "hysteresis": "-var steps 480 -var period 0.12",  # two periods
+    "mace_water": "-var steps 200",
 }
 
 
@@ -76,6 +77,10 @@ def test_example_runs_and_is_drawn(example: tuple[str, Path, str]) -> None:
         # the power that the field loses is the current in phase with it, but for the mean force
         in_phase, work = (number_after(words, printed) for words in ("current", "work"))
         assert work == pytest.approx(in_phase, rel=0.1, abs=10.0)
+    elif name == "mace_water":
+        drift = number_after("conserved energy", printed)
+        assert abs(drift) < 0.1 * abs(number_after("by the field", printed))
+        assert -1.2 < number_after("of O", printed) < -0.6
     else:
         rows = [line.split() for line in printed.splitlines() if re.match(r" +\d ", line)]
         assert len(rows) == 2
