@@ -16,7 +16,7 @@ import torch
 from cace_networks import cluster, edges
 
 from lammps_les.models import MaceConfig, MaceNetwork, network_of
-from lammps_les.models.environments import pad_edges, pad_values
+from lammps_les.models.environments import pad_edges_in_parts, pad_values
 from lammps_les.models.mace.couplings import equivariant_polynomials, few_pairs
 from lammps_les.models.mace.interaction import Edges
 from lammps_les.models.o3.harmonics import spherical_harmonics
@@ -88,16 +88,16 @@ def test_many_species_take_another_way_to_the_same_result():
     table = product.coefficients @ product.weights
     torch.testing.assert_close(product.few(a, one_hot, table), product.many(a, one_hot, table))
     center = torch.tensor([0, 0, 1, 3, 3, 3, 6])
-    env = pad_edges(center, n, 0)
+    env, owner = pad_edges_in_parts(center, n, 0)
     radial, angular = (torch.randn(7, size, dtype=torch.float64) for size in (8, 16))
-    surroundings = Edges(radial, pad_values(env, angular), env)
-    neighbor = torch.randint(3, (n * env.width,))
+    surroundings = Edges(radial, pad_values(env, angular), env, owner)
+    neighbor = torch.randint(3, (env.n * env.width,))
     table = torch.randn(3, 4, dtype=torch.float64)
     first = network.interactions[0]
     summed = first.from_elements(
-        table, network.one_hot[neighbor].view(n, env.width, 3), surroundings, one_hot
+        table, network.one_hot[neighbor].view(env.n, env.width, 3), surroundings, one_hot
     )
-    taken = first(table[neighbor].view(n, env.width, 4), surroundings, one_hot)
+    taken = first(table[neighbor].view(env.n, env.width, 4), surroundings, one_hot)
     assert taken.abs().max() > 1e-3
     torch.testing.assert_close(summed, taken)
 

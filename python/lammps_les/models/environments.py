@@ -38,6 +38,41 @@ def pad_edges(center: Tensor, n: int, row_length: int) -> Environments:
     return Environments(place + width * center, n, width)
 
 
+def pad_edges_in_parts(center: Tensor, n: int, row_length: int) -> tuple[Environments, Tensor]:
+    """Arrange edges by center in short rows, several for a center with many edges.
+
+    Fewer places are empty than where one row has to do for every center.
+
+    Args:
+        center: [E] of each edge, 0 ... n-1, sorted.
+        n: centers.
+        row_length: length of the rows, one a center, in which the edges stand already; 0 if they
+            do not.
+
+    Returns:
+        their places, with rows in place of centers, and the center of each row; [0] where each
+        center has one.
+    """
+    if row_length > 0:
+        return Environments(center[:0], n, row_length), center[:0]
+    width = 16
+    count = torch.bincount(center, minlength=n)
+    rows = (count + width - 1) // width
+    first = width * (torch.cumsum(rows, 0) - rows) - (torch.cumsum(count, 0) - count)
+    place = torch.arange(center.size(0), device=center.device) + first.index_select(0, center)
+    owner = torch.repeat_interleave(torch.arange(n, device=center.device), rows)
+    return Environments(place, owner.size(0), width), owner
+
+
+def add_parts(rows: Tensor, owner: Tensor, n: int) -> Tensor:
+    """Sums [n, ...] over the rows [rows, ...] of ``pad_edges_in_parts`` that a center has."""
+    if owner.size(0) < rows.size(0):
+        return rows
+    shape = list(rows.size())
+    shape[0] = n
+    return torch.zeros(shape, dtype=rows.dtype, device=rows.device).index_add(0, owner, rows)
+
+
 def pad_vectors(env: Environments, edge_vectors: Tensor, cutoff: float) -> Tensor:
     """Edge vectors [E, 3] in their places, [3, n, width] in A.
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from lammps_les.models.environments import Environments, pad_values
+from lammps_les.models.environments import Environments, add_parts, pad_values
 from lammps_les.models.mace.config import MaceConfig
 from lammps_les.models.mace.product import mix, mix_by_species, sizes_by_l
 from lammps_les.models.mace.radial import Perceptron
@@ -18,13 +18,15 @@ class Edges(NamedTuple):
 
     Attributes:
         radial: [E, n_bessel] radial functions.
-        harmonics: [n, m, (max_l + 1)^2] spherical harmonics, in the places of the edges.
+        harmonics: [rows, m, (max_l + 1)^2] spherical harmonics, in the places of the edges.
         env: these places.
+        owner: centers of the rows.
     """
 
     radial: Tensor
     harmonics: Tensor
     env: Environments
+    owner: Tensor
 
 
 class Path(nn.Module):
@@ -41,11 +43,11 @@ class Path(nn.Module):
         """Sum over neighbors.
 
         Args:
-            weighed: [n, m, 2 l1 + 1, C] features of neighbors times radial weights.
-            harmonics: [n, m, 2 l2 + 1].
+            weighed: [rows, m, 2 l1 + 1, C] features of neighbors times radial weights.
+            harmonics: [rows, m, 2 l2 + 1].
 
         Returns:
-            [n, 2 l3 + 1, C].
+            [rows, 2 l3 + 1, C].
         """
         n, m, n1, channels = weighed.shape
         if self.l1 == 0:  # the coupling is the unit matrix
@@ -111,7 +113,7 @@ class Interaction(nn.Module):
         """Environments [n, (max_l + 1)^2, C] of the atoms.
 
         Args:
-            sent: [n, m, (max_l_in + 1)^2 C] by neighbors, in their places.
+            sent: [rows, m, (max_l_in + 1)^2 C] by neighbors, in their places.
             edges: those of the atoms.
             one_hot: [n, species] of the atoms.
         """
@@ -125,7 +127,7 @@ class Interaction(nn.Module):
         for p, path in enumerate(self.paths):
             l1, l2, l3 = self.orders[p]
             weighed = torch.matmul(hidden, radial_maps[p]).unsqueeze(2) * by_l[l1]
-            message = path(weighed, of_l[l2])
+            message = add_parts(path(weighed, of_l[l2]), edges.owner, one_hot.size(0))
             mapped = torch.matmul(message, maps[p] * (1.0 / math.sqrt(self.fan_in[l3])))
             sums[l3] = mapped if sums[l3].dim() == 1 else sums[l3] + mapped
         return self.normalized(torch.cat(sums, 1), edges, one_hot)
@@ -140,7 +142,7 @@ class Interaction(nn.Module):
 
         Args:
             table: of sent scalars.
-            neighbor: [n, m, species], 1 at the species of a neighbor.
+            neighbor: [rows, m, species], 1 at the species of a neighbor.
             edges: see ``forward``.
             one_hot: see ``forward``.
         """
@@ -148,9 +150,9 @@ class Interaction(nn.Module):
         hidden = pad_values(edges.env, self.radial.before_last(edges.radial))
         n_hidden, n_species = hidden.size(2), neighbor.size(2)
         split = (neighbor.unsqueeze(3) * hidden.unsqueeze(2)).view(n, m, n_species * n_hidden)
-        sums = torch.split(
-            torch.bmm(edges.harmonics.transpose(1, 2), split), self.harmonics_by_l, 1
-        )
+        messages = torch.bmm(edges.harmonics.transpose(1, 2), split)
+        messages = add_parts(messages, edges.owner, one_hot.size(0))
+        sums = torch.split(messages, self.harmonics_by_l, 1)
         last = self.radial.last_map().view(1, n_hidden, len(self.paths), width)
         weights = (table.view(n_species, 1, 1, width) * last).flatten(0, 1)  # [z h, path, C]
         out: list[Tensor] = []
@@ -165,7 +167,8 @@ class Interaction(nn.Module):
             messages = messages * (1.0 / self.average_neighbors)
         else:
             each = pad_values(edges.env, torch.tanh(torch.square(density(edges.radial))))
-            messages = messages / (1.0 + each.sum(1, keepdim=True))
+            each = add_parts(each.sum(1, keepdim=True), edges.owner, one_hot.size(0))
+            messages = messages / (1.0 + each)
         if self.residual:
             return messages
         return mix_by_species(messages, self.skip, one_hot)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from lammps_les.models.chain import Chain
-from lammps_les.models.environments import pad_edges, pad_rows, pad_sent, pad_values
+from lammps_les.models.environments import pad_edges_in_parts, pad_rows, pad_sent, pad_values
 from lammps_les.models.mace.config import MaceConfig
 from lammps_les.models.mace.interaction import Edges, Interaction
 from lammps_les.models.mace.product import Product
@@ -81,7 +81,7 @@ class MaceNetwork(Chain):
         row_length: int = 0,
     ) -> list[Tensor]:
         """One layer of n atoms; arguments and results are those of FORMAT.md."""
-        env = pad_edges(edge_index[0], n, row_length)
+        env, owner = pad_edges_in_parts(edge_index[0], n, row_length)
         own_species = species[:n]
         one_hot = self.one_hot.index_select(0, own_species)
         distance = torch.sqrt((edge_vectors * edge_vectors).sum(1))
@@ -91,7 +91,7 @@ class MaceNetwork(Chain):
             center, neighbor = species.index_select(0, center), species.index_select(0, neighbor)
         radial = self.radial(distance, center, neighbor)
         angular = pad_values(env, torch.stack(harmonics(x, y, z, self.max_l), 1))
-        edges = Edges(radial, angular, env)
+        edges = Edges(radial, angular, env, owner)
         energy = edge_vectors.new_zeros([n])
         charge = edge_vectors.new_zeros([n, self.channels])
         features, own = charge, kept
@@ -132,7 +132,7 @@ class MaceNetwork(Chain):
         """What atoms have kept for the first layer and their environments, by elements alone.
 
         Args:
-            neighbor: [n * m] species of neighbors in their places, any in empty ones.
+            neighbor: [rows * m] species of neighbors in their places, any in empty ones.
             edges: those of the atoms.
             one_hot: [n, species] of the atoms.
         """

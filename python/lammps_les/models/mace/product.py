@@ -150,11 +150,11 @@ class Product(nn.Module):
         matrix = matrix.index_copy(1, self.place, table)
         matrix = matrix.view(n_species, n_sums * n_pairs, size + 1, width).permute(3, 1, 0, 2)
         matrix = matrix.reshape(width, n_sums * n_pairs, n_species * (size + 1))
-        a = with_one(a).permute(1, 2, 0).contiguous()  # [M + 1, C, n]
-        pairs = a.index_select(0, self.first) * a.index_select(0, self.second)
-        split = one_hot.t().view(n_species, 1, 1, n) * a  # [species, M + 1, C, n]
-        factors = torch.bmm(matrix, split.flatten(0, 1).transpose(0, 1))
-        terms = factors.view(width, n_sums, n_pairs, n) * pairs.transpose(0, 1).unsqueeze(1)
+        a = with_one(a.permute(2, 1, 0).contiguous())  # [C, M + 1, n]
+        pairs = a.index_select(1, self.first) * a.index_select(1, self.second)
+        split = one_hot.t().contiguous().view(n_species, 1, n) * a.unsqueeze(1)
+        factors = torch.bmm(matrix, split.flatten(1, 2))
+        terms = factors.view(width, n_sums, n_pairs, n) * pairs.unsqueeze(1)
         return terms.sum(2).permute(2, 1, 0)
 
     def many(self, a: Tensor, one_hot: Tensor, table: Tensor) -> Tensor:
@@ -170,5 +170,5 @@ class Product(nn.Module):
 
 
 def with_one(a: Tensor) -> Tensor:
-    """Environments [n, M, C] with a further component that is 1."""
+    """Environments [n, M, C], or [C, M, n], with a further component that is 1."""
     return torch.cat([a, torch.ones_like(a.narrow(1, 0, 1))], 1)
