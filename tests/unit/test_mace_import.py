@@ -235,3 +235,25 @@ def test_damaged_and_hostile_files_are_refused_and_nothing_of_them_runs(shared, 
         with pytest.raises(ValueError, match="damaged|zip archive|holds no torch") as error:
             import_model(path)
         assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("file", "model", "licence"),
+    [
+        ("2023-12-03-mace-128-L1_epoch-199.model", "MACE-MP-0a", "MIT"),
+        ("mace-mpa-0-medium.model", "MACE-MPA-0", "MIT"),
+        ("mace-omat-0-medium.model", "MACE-OMAT-0", "ASL"),
+        ("MACE-OFF23_small.model", "MACE-OFF", "ASL"),
+        ("mace-les_water_r4.5_nl1.model", None, None),
+    ],
+)
+def test_foundation_models_are_known_by_their_file_names(shared, tmp_path, file, model, licence):
+    path = tmp_path / file
+    path.write_bytes((shared / "checkpoints" / "mace_water_r4.5_nl2_l0.model").read_bytes())
+    provenance = read_checkpoint(path).metadata["provenance"]
+    assert provenance["source"] == file
+    assert provenance.get("model") == model
+    if licence is not None:
+        assert licence in provenance["licence"]
+    else:
+        assert "licence" not in provenance

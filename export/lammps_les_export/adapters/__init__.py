@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lammps_les_export.adapters import cace, mace, nequip
+from lammps_les_export.adapters.foundation import provenance_of
 from lammps_les_export.adapters.imported import (
     EVERYTHING,
     Choice,
@@ -58,6 +59,7 @@ def read_checkpoint(path: str | Path, choice: Choice = EVERYTHING) -> ImportedMo
         imported.metadata["provenance"] |= {
             "source": path.name,
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            **provenance_of(path.name),
         }
         return imported
     raise UnsupportedModelError(
