@@ -250,7 +250,7 @@ def test_damaged_and_hostile_files_are_refused_and_nothing_of_them_runs(shared, 
 def test_foundation_models_are_known_by_their_file_names(shared, tmp_path, file, model, licence):
     path = tmp_path / file
     path.write_bytes((shared / "checkpoints" / "mace_water_r4.5_nl2_l0.model").read_bytes())
-    provenance = read_checkpoint(path).metadata["provenance"]
+    provenance = import_model(path).metadata["provenance"]
     assert provenance["source"] == file
     assert provenance.get("model") == model
     if licence is not None:

@@ -1,12 +1,12 @@
-"""Published foundation models, which their files do not name: model, licence and source by file name.
+"""Published foundation models by the names of their files, which say nothing else of it.
 
 As the table of models of mace-torch 0.3.16 has it. A file that was renamed is not recognized.
 """
 
 import re
 
-_MP = "Batatia et al., J. Chem. Phys. 163, 184110 (2025)"
-_OFF = "Kovacs et al., J. Am. Chem. Soc. 147, 17598 (2025)"
+_MP = "Batatia et al., arXiv:2401.00096"
+_OFF = "Kovacs et al., arXiv:2312.15211"
 _MIT = "MIT"
 _ASL = "Academic Software License (ASL): not for commercial use"
 
