@@ -256,4 +256,4 @@ def test_foundation_models_are_known_by_their_file_names(shared, tmp_path, file,
     if licence is not None:
         assert licence in provenance["licence"]
     else:
-        assert "licence" not in provenance
+        assert provenance["licence"] == "not stated in the file"
