@@ -143,7 +143,7 @@ def refused(tmp_path: Path, text: str) -> str:
             MINIMAL + "network: {species: [H, Ox]}\n",
             "key 'network.species': expected element symbols, 'Ox' is none",
         ),
-        (MINIMAL + "network: {species: []}\n", "key 'network.species'"),
+        (MINIMAL + "init_from: a\ninit: {elements: []}\n", "key 'init.elements'"),
         ("data: [\n", "is not YAML"),
     ],
 )

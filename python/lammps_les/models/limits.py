@@ -49,4 +49,5 @@ def _elements(symbols: tuple[str, ...]) -> tuple[str, ...]:
     return symbols
 
 
-Elements = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_elements)]
+Elements = Annotated[tuple[str, ...], AfterValidator(_elements)]
+"""Symbols of different elements; where there are none, a training takes those of its data."""

@@ -149,7 +149,7 @@ class InitConfig(Section):
     """
 
     head: Name | None = None
-    elements: Elements | None = None
+    elements: Annotated[Elements, Field(min_length=1)] | None = None
     channels: Annotated[int, within(1, 64)] | None = None
 
 

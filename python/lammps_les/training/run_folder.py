@@ -40,8 +40,6 @@ def resolved(config: RunConfig, folder: Path) -> dict[str, Any]:
     content = config.model_dump(mode="json", exclude_unset=False)
     for file in content["data"]["files"]:
         file["path"] = str((folder / file["path"]).resolve())
-    if not config.network.species:
-        del content["network"]["species"]  # those of the data
     if config.init_from is not None:
         del content["network"]
         if not config.init.channels:
