@@ -2,6 +2,7 @@ r"""Train one of the cases of this folder, and print what is to be seen in it.
 
     python benchmarks/training/run.py water --data water_rpbe-d3.xyz -o runs/water
     python benchmarks/training/run.py water --data water_rpbe-d3.xyz -o runs/short --channels 0
+    python benchmarks/training/run.py water_mace --data water_rpbe-d3.xyz -o runs/mace
     python benchmarks/training/run.py superionic --data superionic_2gcc_2000K_bec.xyz \
         --model cace-lr_superionic_ef.pth -o runs/superionic
     python benchmarks/training/run.py batio3 --data batio3_pbesol_bec.xyz -o runs/batio3
@@ -37,7 +38,10 @@ from lammps_les.training.run import train
 from lammps_les.units import COULOMB
 
 HERE = Path(__file__).parent
-CASES = ("water", "superionic", "batio3", "dipeptides")
+CASES = (
+    *("water", "water_mace", "water_nequip", "water_allegro"),
+    *("superionic", "batio3", "dipeptides"),
+)
 
 
 def epsilon_inf(atoms: ase.Atoms) -> np.ndarray:
