@@ -83,9 +83,11 @@ def refused(tmp_path: Path, text: str) -> str:
         ),
         (
             MINIMAL + "network: {kind: maze}\n",
-            "line 4: key 'network': expected keys with values, kind one of cace, mace",
+            "line 4: key 'network.kind': expected one of cace, mace, nequip, allegro, got 'maze'; "
+            "did you mean 'mace'?",
         ),
-        (MINIMAL + "network: 3\n", "line 4: key 'network': expected keys with values"),
+        (MINIMAL + "network: 3\n", "line 4: key 'network': expected keys with values, got 3"),
+        (MINIMAL + "network: {kind: [1]}\n", "key 'network.kind': expected one of cace, mace"),
         (
             MINIMAL + "network:\n  kind: mace\n  representation: {cutoff: 4}\n",
             "Allowed: species, channels, cutoff, layers, features, hidden_max_l",

@@ -41,7 +41,7 @@ NetworkConfig = Annotated[
     Discriminator(
         _kind,
         custom_error_type="network_kind",
-        custom_error_message=f"expected keys with values, kind one of {', '.join(KINDS)}",
+        custom_error_message=f"expected one of {', '.join(KINDS)}",
     ),
 ]
 """Configuration of a network of any kind; without ``kind`` of the first."""

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from lammps_les.models import KINDS
 from lammps_les.training.config import RENAMED, RunConfig
 from lammps_les.training.yaml_file import read_yaml
 
@@ -37,6 +38,8 @@ def _problems(error: ValidationError, content: Any) -> list[tuple[tuple[Any, ...
     found: dict[tuple[Any, ...], list[str]] = {}
     for detail in error.errors():
         loc = _in_content(detail["loc"], content, detail["type"] == "missing")
+        if detail["type"] == "network_kind":
+            loc, detail = _of_kind(loc, detail)
         found.setdefault(loc, []).append(_describe(detail, loc, content))
     inside = {loc[:n] for loc in found for n in range(len(loc))}  # said of a part of it already
     return [
@@ -44,6 +47,13 @@ def _problems(error: ValidationError, content: Any) -> list[tuple[tuple[Any, ...
         for loc, texts in found.items()
         if loc not in inside
     ]
+
+
+def _of_kind(loc: tuple[Any, ...], detail: Any) -> tuple[tuple[Any, ...], Any]:
+    """Place and problem of a section whose ``kind`` is unknown, or that is no section."""
+    if not isinstance(detail["input"], dict):
+        return loc, {**detail, "msg": _WORDS["dict_type"]}
+    return (*loc, "kind"), {**detail, "input": detail["input"]["kind"]}
 
 
 def _in_content(loc: tuple[Any, ...], content: Any, missing: bool) -> tuple[Any, ...]:
@@ -103,6 +113,8 @@ def _describe(detail: Any, loc: tuple[Any, ...], content: Any) -> str:
     if kind == "literal_error":
         allowed = [part.strip("' ") for part in _split_expected(detail["ctx"]["expected"])]
         close = nearest(detail["input"], allowed)
+    elif kind == "network_kind":
+        close = nearest(detail["input"], list(KINDS))
     return f"key '{key}': {message}, got {_quoted(detail['input'])}{close}"
 
 
