@@ -1,10 +1,12 @@
 """Kinds of networks: what may stand in a configuration, and what is built from it."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Annotated, Any
 
+import torch
 from pydantic import Discriminator, Tag, TypeAdapter
+from torch.overrides import TorchFunctionMode
 
 from lammps_les.models.allegro.config import AllegroConfig
 from lammps_les.models.allegro.network import AllegroNetwork
@@ -25,6 +27,8 @@ _NETWORKS: dict[type[Any], Any] = {
 _CONFIGS = {config.kind: config for config in _NETWORKS}
 KINDS = tuple(_CONFIGS)
 """Names of the kinds, as in files; the first is the default."""
+MOST_WEIGHTS = 50_000_000
+"""Of a network; the largest of those published have some ten million."""
 
 
 def _kind(config: Any) -> Any:
@@ -56,11 +60,41 @@ def build_network(config: NetworkConfig) -> Chain:
     """A network with weights drawn at random.
 
     Raises:
-        ValueError: no species, or parts that do not fit together.
+        ValueError: no species, parts that do not fit together, or too many weights.
     """
     if not config.species:
         raise ValueError("species: expected at least one element symbol")
-    return _NETWORKS[type(config)](config)
+    with _NoMemoryBeyond(MOST_WEIGHTS):
+        network: Chain = _NETWORKS[type(config)](config)
+    count = sum(weight.numel() for weight in network.parameters())
+    if count > MOST_WEIGHTS:
+        plain = default_config(config.kind)
+        names = [f.name for f in fields(config) if f.name not in ("species", "cutoff")]
+        changed = [name for name in names if getattr(config, name) != getattr(plain, name)]
+        raise ValueError(
+            f"{', '.join(changed)} with {len(config.species)} species make a network of {count:,} "
+            f"weights, at most {MOST_WEIGHTS:,} can be; lower one of them"
+        )
+    return network
+
+
+class _NoMemoryBeyond(TorchFunctionMode):
+    """After so many drawn numbers, further ones take no memory; what they are has no meaning."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.left = most
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> torch.Tensor:
+        kwargs = kwargs or {}
+        if func in (torch.randn, torch.empty):
+            size = func(*args, **{**kwargs, "device": "meta"})
+            self.left -= size.numel()
+            if self.left < 0:
+                return size if func is torch.empty else torch.zeros([]).expand(size.shape)
+        return func(*args, **kwargs)
 
 
 def with_charges(network: Chain, channels: int) -> Chain:
