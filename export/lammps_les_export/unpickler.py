@@ -166,6 +166,29 @@ def _stand_in(full_name: str) -> Any:
     )
 
 
+def _refuse_repeated(root: Any, path: str | Path) -> None:
+    """Refuse tensors that show a stored number in many places: a small file asks for any memory."""
+    seen, waiting = set(), [root]
+    while waiting:
+        value = waiting.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, torch.Tensor):
+            stored = value.untyped_storage().nbytes() // value.element_size()
+            if value.numel() > stored:
+                raise UnsafePickleError(
+                    f"{path} has a tensor of shape {list(value.shape)}, of which the file holds "
+                    f"{stored} number(s)"
+                )
+        elif isinstance(value, Stub):
+            waiting += [value.arguments, value.state]
+        elif isinstance(value, dict):
+            waiting += value.values()
+        elif isinstance(value, (list, tuple, set)):
+            waiting += value
+
+
 def load_pickle(path: str | Path) -> Any:
     """Read a ``torch.save`` file as containers, tensors and :class:`Stub` objects.
 
@@ -178,7 +201,7 @@ def load_pickle(path: str | Path) -> Any:
 
     Raises:
         UnsafePickleError: the file names anything that is neither a stub nor on the allow-list;
-            nothing was run. Or it is damaged.
+            nothing was run. Or it is damaged, or a tensor has more numbers than are stored.
         ValueError: not a zip archive.
     """
     with contextlib.suppress(zipfile.BadZipFile):  # of a damaged one, as is said below
@@ -193,7 +216,9 @@ def load_pickle(path: str | Path) -> Any:
         asked = sorted(_names(path) - _TORCH_READS)
         allowed: list[Any] = [(_stand_in(name), name) for name in asked]
         with torch.serialization.safe_globals(allowed):
-            return torch.load(path, map_location="cpu", weights_only=True)
+            root = torch.load(path, map_location="cpu", weights_only=True)
+        _refuse_repeated(root, path)
+        return root
     except UnsafePickleError:
         raise
     except Exception as error:  # whatever a damaged or forged stream makes the reader raise

@@ -287,3 +287,10 @@ def test_every_published_checkpoint_is_read(shared):
     assert {p.suffix for p in paths} == {".pth", ".model", ".ckpt"}
     for path in paths:
         assert isinstance(load_pickle(path), dict if path.suffix == ".ckpt" else Stub), path
+
+
+def test_a_tensor_larger_than_its_storage_is_refused(tmp_path):
+    path = tmp_path / "model.pt"
+    torch.save({"weights": [torch.zeros(1, 1).expand(10**6, 10**5)]}, path)
+    with pytest.raises(UnsafePickleError, match="1000000, 100000.*of which the file holds 1"):
+        load_pickle(path)

@@ -7,10 +7,12 @@ from typing import Any
 from lammps_les_export.adapters import cace, mace, nequip
 from lammps_les_export.adapters.foundation import provenance_of
 from lammps_les_export.adapters.imported import (
+    DAMAGE,
     EVERYTHING,
     Choice,
     ImportedModel,
     UnsupportedModelError,
+    said,
 )
 from lammps_les_export.unpickler import Stub, load_pickle
 
@@ -53,9 +55,8 @@ def read_checkpoint(path: str | Path, choice: Choice = EVERYTHING) -> ImportedMo
             imported = adapter.read(root, choice)
         except UnsupportedModelError:
             raise
-        # what damaged or forged arguments make a reader raise
-        except (LookupError, AttributeError, TypeError, ValueError, OverflowError) as error:
-            raise UnsupportedModelError(f"checkpoint not supported: {error}") from error
+        except DAMAGE as error:
+            raise UnsupportedModelError(f"checkpoint not supported: {said(error)}") from error
         imported.metadata["provenance"] |= {
             "source": path.name,
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
