@@ -54,7 +54,7 @@ def checked_dielectric(value: Any) -> Any:
         )
         if sound and (number or (matrix.shape == (3, 3) and torch.equal(matrix, matrix.T))):
             return value
-    except (TypeError, ValueError, RuntimeError):
+    except (TypeError, ValueError, RuntimeError, OverflowError):
         pass
     raise ValueError(
         f"expected a number from {low:g} to {high:g} or a symmetric positive definite 3 x 3 matrix "

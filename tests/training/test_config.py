@@ -74,6 +74,10 @@ def refused(tmp_path: Path, text: str) -> str:
         (MINIMAL + "training: {max_gradient: 1}\n", "is now 'training.gradient_clip'"),
         (MINIMAL + "training: {warm_up: 0}\n", "is now 'training.warmup'"),
         (MINIMAL + "charges: {born: phase}\n", "is now 'charges.bec_form'"),
+        (
+            MINIMAL + "charges: {epsilon_inf: 1" + "0" * 400 + "}\n",
+            "line 4: key 'charges.epsilon_inf': expected a number from 0.1 to 1000",
+        ),
         (MINIMAL + "init_from: a\nlong_range: {dl: 2}\n", "long_range comes from init_from"),
         (MINIMAL + "freeze: [representation]\n", "freeze needs init_from"),
         (MINIMAL + "init: {channels: 1}\n", "init needs init_from"),
