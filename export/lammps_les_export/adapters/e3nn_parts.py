@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lammps_les.models.o3.irreps import Irrep, format_irreps, parse_irreps
-from lammps_les_export.adapters.imported import agree, expect, refuse_unless
+from lammps_les_export.adapters.imported import agree, expect, quoted, refuse_unless, weight
 from lammps_les_export.unpickler import Stub
 
 _SILU = ("torch.nn.functional.silu", "torch.nn.modules.activation.SiLU")
@@ -39,34 +39,53 @@ def natural_irreps(value: Any) -> list[Irrep]:
     return irreps
 
 
-def linear_maps(linear: Stub) -> dict[int, Tensor]:
-    """Weights [in, out] for each l of a ``Linear``, without the factor in^(-1/2)."""
-    refuse_unless(linear.kind == "e3nn.o3._linear.Linear", f"linear map of kind {linear.kind}")
+def linear_maps(linear: Stub, max_l: int = 0) -> list[Tensor]:
+    """Weights [in, out] for l = 0 ... max_l of a ``Linear``, without the factor in^(-1/2)."""
     expect(linear, "bias_numel", 0)
     irreps_in, irreps_out = (natural_irreps(linear.get(f"irreps_{k}")) for k in ("in", "out"))
     parts: dict[int, list[Tensor]] = {}
     factors: dict[int, float] = {}
-    rest = linear.get("weight").double()
+    weights = _Weights(linear)
     for instruction in linear.get("instructions"):
         i_in, i_out, shape, factor = instruction.arguments
         l = irreps_in[i_in].l
         refuse_unless(l == irreps_out[i_out].l, "a linear map between different l")
-        weight, rest = _take(rest, shape)
-        parts.setdefault(l, []).append(weight)
+        parts.setdefault(l, []).append(weights.take(shape))
         factors[l] = float(factor)
-    refuse_unless(rest.numel() == 0, "a linear map with weights of no use")
-    maps = {l: torch.cat(weights) for l, weights in parts.items()}
-    for l, weight in maps.items():
+    weights.refuse_others()
+    refuse_unless(
+        set(parts) >= set(range(max_l + 1)),
+        f"a linear map of l = {sorted(parts)}, expected {list(range(max_l + 1))}",
+    )
+    maps = [torch.cat(parts[l]) for l in range(max_l + 1)]
+    for l, stacked in enumerate(maps):
         refuse_unless(
-            agree(factors[l], weight.size(0) ** -0.5), f"a linear map with the factor {factors[l]}"
+            agree(factors[l], stacked.size(0) ** -0.5), f"a linear map with the factor {factors[l]}"
         )
     return maps
 
 
-def _take(weights: Tensor, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """The first numbers, in a shape, and what is left."""
-    taken, rest = weights.split([math.prod(shape), weights.numel() - math.prod(shape)])
-    return taken.view(*shape), rest
+class _Weights:
+    """Weights of a module one after the other."""
+
+    def __init__(self, module: Stub) -> None:
+        self.kind, self.all, self.used = module.kind, weight(module, "weight", -1), 0
+
+    def take(self, shape: tuple[int, ...]) -> Tensor:
+        """The next, in a shape."""
+        begin, self.used = self.used, self.used + math.prod(shape)
+        refuse_unless(
+            min(shape) > 0 and self.used <= self.all.numel(),
+            f"{self.kind} has a weight of {self.all.numel()} numbers, too few for {quoted(shape)} "
+            f"from {begin} on",
+        )
+        return self.all[begin : self.used].view(*shape)
+
+    def refuse_others(self) -> None:
+        refuse_unless(
+            self.used == self.all.numel(),
+            f"{self.kind} has a weight of {self.all.numel()} numbers, expected {self.used}",
+        )
 
 
 def species_maps(product: Stub) -> dict[int, Tensor]:
@@ -74,30 +93,22 @@ def species_maps(product: Stub) -> dict[int, Tensor]:
 
     They are without the factor (species in)^(-1/2).
     """
-    refuse_unless(
-        product.kind == "e3nn.o3._tensor_product._sub.FullyConnectedTensorProduct",
-        f"product with elements of kind {product.kind}",
-    )
     irreps = natural_irreps(product.get("irreps_in1"))
     maps: dict[int, Tensor] = {}
-    rest = product.get("weight").double()
+    weights = _Weights(product)
     for instruction in product.get("instructions"):
         i_in, _, _, mode, _, factor, shape = instruction.arguments
         l = irreps[i_in].l
         refuse_unless(mode == "uvw" and l not in maps, f"a product with elements of mode {mode}")
         expected = ((2 * l + 1) / (shape[0] * shape[1])) ** 0.5
         refuse_unless(agree(factor, expected), f"a product with elements, factor {factor}")
-        weight, rest = _take(rest, shape)
-        maps[l] = weight.transpose(0, 1)
+        maps[l] = weights.take(shape).transpose(0, 1)
+    weights.refuse_others()
     return maps
 
 
 def convolution_paths(product: Stub) -> list[tuple[int, int, int]]:
     """(l1, l2, l3) of the paths of a product of features and harmonics, as weights stand."""
-    refuse_unless(
-        product.kind == "e3nn.o3._tensor_product._tensor_product.TensorProduct",
-        f"product of features and harmonics of kind {product.kind}",
-    )
     first, second, out = (natural_irreps(product.get(f"irreps_{k}")) for k in ("in1", "in2", "out"))
     paths = []
     for place, instruction in enumerate(product.get("instructions")):
@@ -130,13 +141,12 @@ def perceptron(network: Stub, factor: float) -> list[Tensor]:
         network: the module.
         factor: which silu is taken to be multiplied by; that of the file goes into the weights.
     """
-    refuse_unless(network.kind == "e3nn.nn._fc.FullyConnectedNet", f"network {network.kind}")
     layers = network.children()
     weights, before = [], factor
     for index, layer in enumerate(layers):
         for name in ("var_in", "var_out"):
             expect(layer, name, 1)
-        weights.append(layer.get("weight").double() * (before / factor))
+        weights.append(weight(layer, "weight", -1, -1) * (before / factor))
         if index < len(layers) - 1:
             before = silu_factor(layer.get("act"))
         else:

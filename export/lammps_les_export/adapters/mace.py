@@ -10,6 +10,7 @@ import torch
 from ase.data import chemical_symbols
 from torch import Tensor
 
+from lammps_les.models import build_network
 from lammps_les.models.mace.config import MaceConfig
 from lammps_les.models.mace.couplings import equivariant_polynomials
 from lammps_les.models.mace.interaction import Interaction
@@ -22,7 +23,13 @@ from lammps_les_export.adapters.imported import (
     ImportedModel,
     checked,
     expect,
+    number,
+    quoted,
+    reading,
+    real,
     refuse_unless,
+    shortened,
+    whole_number,
 )
 from lammps_les_export.adapters.les import les_settings
 from lammps_les_export.adapters.mace_network import (
@@ -38,21 +45,11 @@ from lammps_les_export.adapters.mace_network import (
     read_repulsion,
     readout_width,
 )
+from lammps_les_export.adapters.mace_parts import MODELS, refuse_other_parts
 from lammps_les_export.unpickler import Stub
 
 EXPECTED = "a MACE, ScaleShiftMACE or MACELES"
 
-_MODELS = {
-    "mace.modules.models.MACE",
-    "mace.modules.models.ScaleShiftMACE",
-    "mace.modules.models.MACELES",
-    "mace.modules.extensions.MACELES",
-}
-_PARTS = {
-    *("node_embedding", "radial_embedding", "spherical_harmonics", "atomic_energies_fn"),
-    *("interactions", "products", "readouts", "scale_shift", "pair_repulsion_fn"),
-    *("les", "les_readouts"),
-}
 _WITHOUT_INFLUENCE = {
     *("training", "heads", "lammps_mliap", "use_reduced_cg", "pair_repulsion", "compute_bec"),
     *("bec_output_index", "readout_input_dims", "use_last_readout_only", "apply_cutoff"),
@@ -83,9 +80,14 @@ def read(root: Stub, choice: Choice) -> ImportedModel:
     sections, citation = NO_CHARGES, _MACE
     suggested: dict[str, Any] = {}
     if network.channels > 0:
-        sections, suggested = les_settings(root.get("les"), bool(root.get("compute_bec", False)))
+        with reading("les"):
+            sections, suggested = les_settings(
+                root.get("les"), bool(root.get("compute_bec", False))
+            )
         citation = f"{_MACE}; {_LES}"
-    energies = torch.atleast_2d(root.get("atomic_energies_fn").get("atomic_energies")).double()
+    energies = real(root.get("atomic_energies_fn").get("atomic_energies"), "atomic energies")
+    refuse_unless(bool(torch.isfinite(energies).all()), "atomic energies that are not finite")
+    energies = torch.atleast_2d(energies)
     refuse_unless(
         energies.shape in ((chosen.heads, chosen.stored), (1, chosen.stored)),
         f"atomic energies of shape {list(energies.shape)} for {chosen.heads} heads and "
@@ -109,41 +111,44 @@ def read(root: Stub, choice: Choice) -> ImportedModel:
 
 def _refuse_unknown(root: Stub) -> None:
     refuse_unless(
-        root.kind in _MODELS,
+        root.kind in MODELS,
         f"the file holds a {root.kind}; supported are MACE, ScaleShiftMACE and MACELES",
     )
-    for name, part in root.state["_modules"].items():
-        refuse_unless(
-            name in _PARTS or part is None,
-            f"a model with the part {name} ({getattr(part, 'kind', part)}), which has no "
-            "counterpart here",
-        )
+    refuse_other_parts(root)
     for name, value in root.state.items():
         known = name in _WITHOUT_INFLUENCE or name.startswith("_")
         refuse_unless(
             known or value is None or value is False,
-            f"a model with {name} = {value!r}, which has no counterpart here",
+            f"a model with {name} = {quoted(value)}, which has no counterpart here",
         )
 
 
 def _selection(root: Stub, choice: Choice, notes: list[str]) -> Selection:
-    heads = [str(name) for name in root.get("heads", None) or ["default"]]
+    heads = root.get("heads", None) or ["default"]
+    refuse_unless(
+        isinstance(heads, (list, tuple))
+        and all(isinstance(name, str) for name in heads)
+        and len(set(heads)) == len(heads),
+        f"the heads {quoted(heads)}, expected different names",
+    )
     if choice.head is None:
         refuse_unless(
             len(heads) == 1,
-            f"the model has the heads {', '.join(heads)}; choose one with --head",
+            f"the model has the heads {shortened(', '.join(heads))}; choose one with --head",
         )
     else:
         refuse_unless(
-            choice.head in heads, f"the model has no head {choice.head}, but {', '.join(heads)}"
+            choice.head in heads,
+            f"the model has no head {choice.head}, but {shortened(', '.join(heads))}",
         )
         if len(heads) > 1:
             notes.append(f"head {choice.head} of {', '.join(heads)}")
     head = 0 if choice.head is None else heads.index(choice.head)
-    numbers = [int(z) for z in root.get("atomic_numbers")]
+    numbers = root.get("atomic_numbers").tolist()
     refuse_unless(
-        all(0 < z < len(chemical_symbols) for z in numbers) and len(set(numbers)) == len(numbers),
-        f"atomic numbers {numbers}",
+        all(z in range(1, len(chemical_symbols)) for z in numbers)
+        and len(set(numbers)) == len(numbers),
+        f"atomic numbers {quoted(numbers)}",
     )
     stored = [chemical_symbols[z] for z in numbers]
     taken = stored if choice.elements is None else list(choice.elements)
@@ -158,31 +163,39 @@ def _selection(root: Stub, choice: Choice, notes: list[str]) -> Selection:
 
 
 def _network(root: Stub, chosen: Selection) -> MaceNetwork:
-    cutoff = float(root.get("r_max"))
-    radial, radial_weights, radial_factor = read_radial(root.get("radial_embedding"), cutoff)
+    cutoff = number(root, "r_max")
+    with reading("radial_embedding"):
+        radial, radial_weights, radial_factor = read_radial(root.get("radial_embedding"), cutoff)
     config = _config(root, chosen, cutoff, radial)
-    network = MaceNetwork(config).to(torch.float64)
-    embedding = linear_maps(root.get("node_embedding").get("linear"))[0]
+    network = cast(MaceNetwork, build_network(config).to(torch.float64))
+    with reading("node_embedding"):
+        (embedding,) = linear_maps(root.get("node_embedding").get("linear"))
+        real(embedding, "linear", chosen.stored, config.features)
     weights = {"embedding": embedding[chosen.species] / chosen.stored**0.5}
     weights |= _prefixed("radial", radial_weights)
     if config.pair_repulsion:
-        repulsion = root.get("pair_repulsion_fn")
-        read = read_repulsion(repulsion, config.cutoff_power, chosen.numbers)
+        with reading("pair_repulsion_fn"):
+            repulsion = root.get("pair_repulsion_fn")
+            read = read_repulsion(repulsion, config.cutoff_power, chosen.numbers)
         weights |= _prefixed("repulsion", read)
     for name in weights:
         if name.endswith(".radii"):
             weights[name] = weights[name][chosen.numbers]
     for t, block in enumerate(root.get("interactions").children()):
         interaction = cast(Interaction, network.interactions[t])
-        read = read_interaction(block, interaction, radial_factor, chosen)
+        with reading(f"interactions.{t}"):
+            read = read_interaction(block, interaction, radial_factor, chosen)
         weights |= _prefixed(f"interactions.{t}", read)
     for t, block in enumerate(root.get("products").children()):
-        read = read_product(block, cast(Product, network.products[t]), chosen)
+        product = cast(Product, network.products[t])
+        with reading(f"products.{t}"):
+            read = read_product(block, product, chosen)
         weights |= _prefixed(f"products.{t}", read)
     for ours, theirs in (("energy_readouts", "readouts"), ("charge_readouts", "les_readouts")):
         if theirs == "readouts" or config.channels > 0:
             for index, readout in enumerate(root.get(theirs).children()):
-                weights |= _prefixed(f"{ours}.{index}", read_readout(readout, chosen))
+                with reading(f"{theirs}.{index}"):
+                    weights |= _prefixed(f"{ours}.{index}", read_readout(readout, chosen))
     wrong = [
         f"{name} {list(tensor.shape)}"
         for name, tensor in network.state_dict().items()
@@ -205,7 +218,7 @@ def _config(root: Stub, chosen: Selection, cutoff: float, radial: dict[str, Any]
     readouts = root.get("readouts").children()
     layers = len(interactions)
     refuse_unless(
-        int(root.get("num_interactions")) == layers == len(products) and layers > 0,
+        whole_number(root, "num_interactions") == layers == len(products) and layers > 0,
         f"{layers} interactions and {len(products)} products",
     )
     refuse_unless(len(readouts) in (1, layers), f"{len(readouts)} readouts of {layers} layers")
@@ -234,14 +247,21 @@ def _config(root: Stub, chosen: Selection, cutoff: float, radial: dict[str, Any]
         [(i.multiplicity, i.l) for i in angular] == [(1, l) for l in range(max_l + 1)],
         f"harmonics of l = {[i.l for i in angular]}",
     )
-    average = {float(block.get("avg_num_neighbors")) for block in interactions}
+    average = {number(block, "avg_num_neighbors") for block in interactions}
     hidden = {tuple(int(w) for w in b.get("conv_tp_weights").get("hs")[1:-1]) for b in interactions}
     refuse_unless(
         len(average) == 1 and len(hidden) == 1,
         "interactions that differ in radial_MLP or neighbors",
     )
-    correlation, counts = couplings_of(products)
-    scaled = root.get("scale_shift", None)
+    with reading("products.0"):
+        correlation, counts = couplings_of(products)
+    checked(MaceConfig, max_l=max_l, correlation=correlation)  # couplings take time and memory
+    _expect_flags(root, len(readouts) < layers, [kind[0] for kind in kinds])
+    scaled, charge_scale = root.get("scale_shift", None), root.get("les_output_scale", None)
+    scale, shift = 1.0, 0.0
+    if scaled is not None:
+        with reading("scale_shift"):
+            scale, shift = (one_number(scaled.get(name), chosen) for name in ("scale", "shift"))
     return checked(
         MaceConfig,
         species=tuple(chemical_symbols[z] for z in chosen.numbers),
@@ -262,10 +282,23 @@ def _config(root: Stub, chosen: Selection, cutoff: float, radial: dict[str, Any]
         readout_hidden=widths[-1],
         last_readout_only=len(readouts) < layers,
         pair_repulsion=root.get("pair_repulsion_fn", None) is not None,
-        scale=1.0 if scaled is None else one_number(scaled.get("scale"), chosen),
-        shift=0.0 if scaled is None else one_number(scaled.get("shift"), chosen),
-        charge_scale=float(root.get("les_output_scale", 1.0)),
+        scale=scale,
+        shift=shift,
+        charge_scale=1.0 if charge_scale is None else number(root, "les_output_scale"),
     )
+
+
+def _expect_flags(root: Stub, last_only: bool, residual: list[bool]) -> None:
+    """Refuse a model whose flags say something else than its parts."""
+    expect(root, "apply_cutoff", True, default=True)
+    expect(root, "use_edge_irreps_first", False, default=False)
+    expect(root, "use_last_readout_only", last_only, default=last_only)
+    with_repulsion = root.get("pair_repulsion_fn", None) is not None
+    expect(root, "pair_repulsion", with_repulsion, default=False)
+    for t, product in enumerate(root.get("products").children()):
+        if residual[t]:
+            with reading(f"products.{t}"):
+                expect(product, "use_sc", True)
 
 
 def _couplings(max_l: int, counts: list[int]) -> Literal["paths", "independent"]:

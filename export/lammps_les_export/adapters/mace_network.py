@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from ase.data import chemical_symbols
 from torch import Tensor
 
 from lammps_les.models.mace.couplings import equivariant_polynomials, sum_terms
@@ -21,19 +22,17 @@ from lammps_les_export.adapters.e3nn_parts import (
     silu_factor,
     species_maps,
 )
-from lammps_les_export.adapters.imported import expect, refuse_unless
+from lammps_les_export.adapters.imported import (
+    expect,
+    number,
+    real,
+    refuse_unless,
+    weight,
+    whole_number,
+)
+from lammps_les_export.adapters.mace_parts import BLOCKS, INTERACTIONS, RADIAL
 from lammps_les_export.unpickler import Stub
 
-_BLOCKS = "mace.modules.blocks."
-_INTERACTIONS = {
-    "RealAgnosticInteractionBlock": (False, False),
-    "RealAgnosticResidualInteractionBlock": (True, False),
-    "RealAgnosticDensityInteractionBlock": (False, True),
-    "RealAgnosticDensityResidualInteractionBlock": (True, True),
-}
-"""Whether they are residual, and whether they divide by a density."""
-
-_RADIAL = "mace.modules.radial."
 _BASES = {"BesselBasis": "bessel", "GaussianBasis": "gaussian"}
 _TRANSFORMS = {"AgnesiTransform": "agnesi", "SoftTransform": "soft"}
 _SHAPES = {"agnesi": ("a", "q", "p"), "soft": ("alpha",)}
@@ -75,74 +74,62 @@ def hidden_irreps(values: list[Any]) -> tuple[int, int]:
 
 def interaction_kind(block: Stub) -> tuple[bool, bool]:
     """Whether an interaction is residual, and whether it divides by a density."""
-    name = block.kind.removeprefix(_BLOCKS)
-    refuse_unless(
-        name in _INTERACTIONS,
-        f"interaction {block.kind}; supported are {', '.join(_INTERACTIONS)}",
-    )
     own, edges = irreps_of(block.get("node_feats_irreps")), block.get("edge_irreps", None)
     refuse_unless(
         edges is None or irreps_of(edges) == own,
-        f"{name} with edge_irreps of their own",
+        f"{block.kind} with edge_irreps of their own",
     )
-    return _INTERACTIONS[name]
+    return INTERACTIONS[block.kind]
 
 
 def read_radial(embedding: Stub, cutoff: float) -> tuple[dict[str, Any], dict[str, Tensor], float]:
     """Fields of the configuration, weights, and a factor on the radial functions."""
-    refuse_unless(
-        embedding.kind == f"{_BLOCKS}RadialEmbeddingBlock", f"radial embedding {embedding.kind}"
-    )
     expect(embedding, "apply_cutoff", True, default=True)
     basis, step = embedding.get("bessel_fn"), embedding.get("cutoff_fn")
-    kind = _BASES.get(basis.kind.removeprefix(_RADIAL))
-    refuse_unless(
-        kind is not None, f"radial functions {basis.kind}; supported are {', '.join(_BASES)}"
-    )
-    refuse_unless(step.kind == f"{_RADIAL}PolynomialCutoff", f"cutoff function {step.kind}")
+    kind = _BASES[basis.kind.removeprefix(RADIAL)]
     expect(step, "r_max", cutoff)
     fields = {
         "radial": kind,
-        "n_bessel": int(embedding.get("out_dim")),
-        "cutoff_power": int(step.get("p")),
+        "n_bessel": whole_number(embedding, "out_dim"),
+        "cutoff_power": whole_number(step, "p"),
     }
     weights, factor = {}, 1.0
     if kind == "bessel":
         expect(basis, "r_max", cutoff)
-        weights["basis.frequencies"] = basis.get("bessel_weights").double()
-        factor = float(basis.get("prefactor")) / (2.0 / cutoff) ** 0.5
-    elif kind == "gaussian":
-        weights["basis.centers"] = basis.get("gaussian_weights").double()
-        weights["basis.exponent"] = torch.tensor([float(basis.get("coeff"))], dtype=torch.float64)
+        weights["basis.frequencies"] = weight(basis, "bessel_weights", -1)
+        factor = number(basis, "prefactor") / (2.0 / cutoff) ** 0.5
+    else:
+        weights["basis.centers"] = weight(basis, "gaussian_weights")
+        weights["basis.exponent"] = torch.tensor([number(basis, "coeff")], dtype=torch.float64)
     transform = embedding.get("distance_transform", None)
     if transform is not None:
-        name = _TRANSFORMS.get(transform.kind.removeprefix(_RADIAL))
-        refuse_unless(
-            name is not None,
-            f"distance transform {transform.kind}; supported are {', '.join(_TRANSFORMS)}",
-        )
+        name = _TRANSFORMS[transform.kind.removeprefix(RADIAL)]
         fields["distance_transform"] = name
-        shape = [float(transform.get(letter)) for letter in _SHAPES[str(name)]]
+        shape = [number(transform, letter) for letter in _SHAPES[name]]
         weights["transform.shape"] = torch.tensor(shape, dtype=torch.float64)
-        weights["transform.radii"] = transform.get("covalent_radii").double()
+        weights["transform.radii"] = _radii(transform)
     return fields, weights, factor
+
+
+def _radii(module: Stub) -> Tensor:
+    """Of all elements by their atomic numbers."""
+    return weight(module, "covalent_radii", len(chemical_symbols))
 
 
 def read_repulsion(module: Stub, cutoff_power: int, numbers: list[int]) -> dict[str, Tensor]:
     """A ``ZBLBasis``; radii of all elements."""
-    refuse_unless(module.kind == f"{_RADIAL}ZBLBasis", f"pair repulsion {module.kind}")
+    power = whole_number(module, "p")
     refuse_unless(
-        int(module.get("p")) == cutoff_power,
-        f"pair repulsion with the cutoff power {int(module.get('p'))}, radial functions with "
-        f"{cutoff_power}",
+        power == cutoff_power,
+        f"pair repulsion with the cutoff power {power}, radial functions with {cutoff_power}",
     )
-    screening = [float(module.get(name)) for name in ("a_prefactor", "a_exp")]
+    screening = [number(module, name) for name in ("a_prefactor", "a_exp")]
     z = torch.tensor(numbers, dtype=module.get("c").dtype)  # the original rounds the products too
     return {
         "strengths": (COULOMB * z * z.unsqueeze(1)).double(),
         "screening": torch.tensor(screening, dtype=torch.float64),
-        "shares": module.get("c").double(),
-        "radii": module.get("covalent_radii").double(),
+        "shares": weight(module, "c", 4),
+        "radii": _radii(module),
     }
 
 
@@ -151,8 +138,8 @@ def read_interaction(
 ) -> dict[str, Tensor]:
     """Weights of an interaction."""
     width = ours.width
-    up = linear_maps(block.get("linear_up"))
-    weights = {"up": torch.stack([up[l] for l in range(len(ours.features_by_l))])}
+    up = linear_maps(block.get("linear_up"), len(ours.features_by_l) - 1)
+    weights = {"up": torch.stack(up)}
     theirs = convolution_paths(block.get("conv_tp"))
     paths = ours.orders
     refuse_unless(
@@ -162,11 +149,15 @@ def read_interaction(
     layers = perceptron(block.get("conv_tp_weights"), SILU_FACTOR)
     layers[0] = layers[0] * radial_factor
     last = layers.pop()
+    refuse_unless(
+        last.size(1) == len(order) * width,
+        f"{last.size(1)} radial weights for {len(order)} paths of {width} features",
+    )
     weights["radial.last"] = last.view(last.size(0), len(order), width)[:, order].flatten(1)
     weights |= {f"radial.hidden.{index}": weight for index, weight in enumerate(layers)}
-    linear = linear_maps(block.get("linear"))
+    linear = linear_maps(block.get("linear"), len(ours.harmonics_by_l) - 1)
     by_path: dict[tuple[int, int, int], Tensor] = {}
-    for l, stacked in linear.items():
+    for l, stacked in enumerate(linear):
         of_l = [path for path in theirs if path[2] == l]
         by_path |= dict(zip(of_l, stacked.split(width), strict=True))
     weights["linear"] = torch.stack([by_path[path] for path in paths])
@@ -177,7 +168,10 @@ def read_interaction(
             symbol = symbol.to(precision).double()
         weights[f"paths.{index}.coupling"] = symbol * (2 * l3 + 1) ** 0.5
     skip = species_maps(block.get("skip_tp"))
-    used = [skip[l] for l in range(ours.skip.size(0))]
+    used = [
+        real(skip.get(l), f"skip_tp of l = {l}", chosen.stored, width, width)
+        for l in range(ours.skip.size(0))
+    ]
     factor = (len(chosen.species) / chosen.stored) ** 0.5
     weights["skip"] = torch.stack(used)[:, chosen.species] * factor
     if ours.density is not None:
@@ -188,36 +182,55 @@ def read_interaction(
 
 def couplings_of(products: list[Stub]) -> tuple[int, list[int]]:
     """Factors of the products, and the numbers of weights of those with L = 0 by degree."""
-    contraction = products[0].get("symmetric_contractions").get("contractions").children()[0]
-    degree = int(contraction.get("correlation"))
-    return degree, [_product_weights(contraction, degree, d).size(1) for d in range(1, degree + 1)]
+    contractions = _contractions(products[0])
+    refuse_unless(len(contractions) > 0, "products without contractions")
+    weights = _product_weights(contractions[0])
+    return len(weights), [of_degree.size(1) for of_degree in weights]
 
 
-def _product_weights(contraction: Stub, degrees: int, degree: int) -> Tensor:
-    """[species, polynomials, C] of one degree."""
-    if degree == degrees:
-        return contraction.get("weights_max").double()
-    return contraction.get("weights").parameters()[degrees - 1 - degree].double()
+def _contractions(product: Stub) -> list[Stub]:
+    children: list[Stub] = product.get("symmetric_contractions").get("contractions").children()
+    return children
+
+
+def _product_weights(contraction: Stub, *shape: int) -> list[Tensor]:
+    """[species, polynomials, C] of the degrees 1, 2, ..."""
+    expected = shape or (-1, -1, -1)
+    weights = [weight(contraction, "weights_max", *expected)]
+    for index, lower in enumerate(contraction.get("weights").parameters()):
+        weights.insert(0, real(lower, f"weights.{index}", *expected))
+    degree = whole_number(contraction, "correlation")
+    refuse_unless(
+        len(weights) == degree,
+        f"weights of {len(weights)} degrees, correlation {degree}",
+    )
+    return weights
 
 
 def read_product(block: Stub, ours: Product, chosen: Selection) -> dict[str, Tensor]:
     """Weights and tables of the products of environments."""
-    refuse_unless(block.kind == f"{_BLOCKS}EquivariantProductBasisBlock", f"product {block.kind}")
     expect(block, "use_agnostic_product", False, default=False)
-    contractions = block.get("symmetric_contractions").get("contractions").children()
-    linear = linear_maps(block.get("linear"))
+    contractions, max_order = _contractions(block), ours.linear.size(0) - 1
+    refuse_unless(
+        len(contractions) > max_order,  # the last layer may have tensors that nobody reads
+        f"{len(contractions)} contractions, expected {max_order + 1}",
+    )
+    shape = (chosen.stored, -1, ours.weights.size(2))
+    by_order = [_product_weights(contraction, *shape) for contraction in contractions]
     tables, weights = [], []
     for order, degree in ours.kinds:
         contraction = contractions[order]
         expect(contraction, "correlation", ours.correlation)
-        stored = contraction.get(f"U_matrix_{degree}").double()
-        stored = stored.reshape(2 * order + 1, -1, stored.size(-1))
+        name, size = f"U_matrix_{degree}", (ours.max_l + 1) ** 2
+        components = [2 * order + 1] if order > 0 else []
+        stored = weight(contraction, name, *components, *[size] * degree, -1)
+        stored = stored.reshape(2 * order + 1, size**degree, stored.size(-1))
         tables.append(_table(stored, ours.max_l, degree, order))
-        weights.append(_product_weights(contraction, ours.correlation, degree))
+        weights.append(by_order[order][degree - 1])
     found = [tuple(table.shape) for table in tables]
     refuse_unless(found == ours.sizes, f"products with {found} terms, expected {ours.sizes}")
     return {
-        "linear": torch.stack([linear[l] for l in range(ours.linear.size(0))]),
+        "linear": torch.stack(linear_maps(block.get("linear"), max_order)),
         "coefficients": ours.joined(tables),
         "weights": torch.cat(weights, 1)[chosen.species],
     }
@@ -240,33 +253,33 @@ def _table(stored: Tensor, max_l: int, degree: int, order: int) -> Tensor:
 
 def readout_width(readout: Stub, chosen: Selection) -> int:
     """Width of the hidden layer that one head has; 0 = linear."""
-    name = readout.kind.removeprefix(_BLOCKS)
-    refuse_unless(
-        name in ("LinearReadoutBlock", "NonLinearReadoutBlock"),
-        f"readout {readout.kind}; LinearReadoutBlock and NonLinearReadoutBlock are supported",
-    )
-    if name == "LinearReadoutBlock":
+    if readout.kind == f"{BLOCKS}LinearReadoutBlock":
         return 0
     width = linear_maps(readout.get("linear_1"))[0].size(1)
-    return width // chosen.heads if _masked(readout) else width
+    return width // chosen.heads if _masked(readout, chosen) else width
 
 
-def _masked(readout: Stub) -> bool:
+def _masked(readout: Stub, chosen: Selection) -> bool:
     """Whether each head has hidden units of its own."""
-    return int(readout.get("num_heads", 1)) > 1
+    heads = 1 if readout.get("num_heads", None) is None else whole_number(readout, "num_heads")
+    refuse_unless(
+        heads in (1, chosen.heads),
+        f"{readout.kind} has num_heads = {heads} in a model of {chosen.heads}",
+    )
+    return heads > 1
 
 
 def read_readout(readout: Stub, chosen: Selection) -> dict[str, Tensor]:
     """Weights of the chosen head of a readout."""
     width, head = readout_width(readout, chosen), [chosen.head]
     if width == 0:
-        return {"last": linear_maps(readout.get("linear"))[0][:, head]}
-    factor = silu_factor(readout.get("non_linearity").get("acts").children()[0]) / SILU_FACTOR
+        (last,) = linear_maps(readout.get("linear"))
+        return {"last": real(last, "linear", -1, chosen.heads)[:, head]}
+    (activation,) = readout.get("non_linearity").get("acts").children()
+    factor = silu_factor(activation) / SILU_FACTOR
     first, last = (linear_maps(readout.get(f"linear_{k}"))[0] for k in (1, 2))
-    if _masked(readout):
-        refuse_unless(
-            int(readout.get("num_heads")) == chosen.heads, f"{readout.kind} of other heads"
-        )
+    real(last, "linear_2", first.size(1), chosen.heads)
+    if _masked(readout, chosen):
         own = slice(chosen.head * width, (chosen.head + 1) * width)
         first, last, factor = first[:, own], last[own], factor * chosen.heads**-0.5
     return {"hidden.0": first, "last": last[:, head] * factor}
