@@ -28,6 +28,7 @@ TENSORS: dict[str, tuple[str, Any]] = {
             max_l=2,
             parity="full",
             embedding=3,
+            pair_repulsion=True,
             readout_hidden=(4,),
             **{**_NEQUIP, "average_neighbors": (3.0, 4.0, 5.0)},
         ),
@@ -68,7 +69,10 @@ TENSORS: dict[str, tuple[str, Any]] = {
     "allegro": (
         "allegro",
         AllegroConfig(
-            SPECIES, layers=3, **{**_ALLEGRO, "average_neighbors": (3.0, 4.0, 5.0)}, max_l=1
+            SPECIES,
+            layers=3,
+            max_l=1,
+            **{**_ALLEGRO, "average_neighbors": (3.0, 4.0, 5.0)},
         ),
     ),
     "allegro, natural parity": (

@@ -26,6 +26,7 @@ from lammps_les_export.convert import export_model, import_model
 
 VALUES = np.load(Path(__file__).with_name("nequip_values.npz"))
 NAMES = sorted({key.partition("|")[0] for key in VALUES if "|" in key})
+ZBL = {"_target_": "nequip.nn.pair_potential.ZBL"}
 LES = {"use_les": True, "les_args": {"use_atomwise": False, "sigma": 1.0, "dl": 2.0}}
 
 
@@ -74,7 +75,7 @@ def test_random_models(tmp_path, name):
 def test_averaged_weights_are_taken_wherever_they_are(tmp_path, name, holding):
     checkpoint = model(name)
     state = checkpoint["state_dict"]
-    fixed = ("_rmax_recip", "scales", "shifts", "w3j")
+    fixed = ("_rmax_recip", "scales", "shifts", "w3j", "atomic_numbers", "_qqr2exesquare")
     if name.startswith("allegro"):
         fixed += ("bessel_weights",)
     trained = [key for key in state if state[key].numel() and not key.endswith(fixed)]
@@ -222,7 +223,17 @@ def averages(checkpoint: dict[str, Any]) -> None:
     [
         ("full parity", arguments(_target_="os.system"), "a model made by 'os.system'"),
         ("full parity", arguments(_target_="nequip.model.ModelFromPackage"), "export that file"),
-        ("full parity", arguments(pair_potential={"_target_": "x"}), "pair_potential = {"),
+        (
+            "full parity",
+            arguments(pair_potential={"_target_": "x"}),
+            "pair_potential has _target_ = 'x'",
+        ),
+        ("no parity", arguments(pair_potential={**ZBL, "units": "real"}), "units = 'real'"),
+        (
+            "full parity",
+            weights("pair_potential._qqr2exesquare", torch.tensor(166.0)),
+            "pair_potential has the factor 166",
+        ),
         ("full parity", arguments(per_edge_type_cutoff={"H": 2.0}), "per_edge_type_cutoff = {"),
         (
             "full parity",

@@ -12,6 +12,7 @@ from lammps_les_export.adapters.nequip_state import (
     Weights,
     average_neighbors,
     cutoff_of,
+    pair_repulsion,
     take_what_has_no_influence,
     type_names,
 )
@@ -26,7 +27,6 @@ def read_allegro(
     take_what_has_no_influence(arguments)
     arguments.take("forward_normalize", None)
     for name, values in (
-        ("pair_potential", (None,)),
         ("weight_individual_irreps", (True,)),
         ("scalar_embed_mlp_nonlinearity", ("silu",)),
         ("allegro_mlp_nonlinearity", ("silu",)),
@@ -61,6 +61,7 @@ def read_allegro(
         readout_hidden=arguments.hidden("readout_mlp", 32),
         average_neighbors=average_neighbors(arguments, species),
         scale=tuple(scale),
+        **pair_repulsion(arguments, weights, species),
     )
     embed.refuse_others()
     network = AllegroNetwork(config).double()

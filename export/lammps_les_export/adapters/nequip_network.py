@@ -23,6 +23,7 @@ from lammps_les_export.adapters.nequip_state import (
     Weights,
     average_neighbors,
     cutoff_of,
+    pair_repulsion,
     take_what_has_no_influence,
     type_names,
 )
@@ -42,7 +43,6 @@ def read_nequip(
 ) -> tuple[NequipNetwork, dict[str, float], list[str]]:
     """The network, its atomic energies [eV], and what was decided."""
     take_what_has_no_influence(arguments)
-    arguments.only("pair_potential", (None,))
     for name, values in (
         ("convnet_sc", (True,)),
         ("learnable_shift", (False,)),
@@ -78,6 +78,7 @@ def read_nequip(
         average_neighbors=average_neighbors(arguments, species),
         readout_hidden=(features[0] if width is None else width,) * depth,
         scale=tuple(scale),
+        **pair_repulsion(arguments, weights, species),
     )
     notes: list[str] = []
     config = _with_parity_of_weights(config, weights, notes)

@@ -15,6 +15,8 @@ _REQUIRED = object()
 _DERIVED = re.compile(r"(^|\.)(_empty|output_mask|w3j|_w3j\w*)$")
 """Of the state of a model: what follows from its arguments."""
 _CUTOFF = "edge_norm._rmax_recip"
+_BUFFERS = {_CUTOFF, "pair_potential.atomic_numbers", "pair_potential._qqr2exesquare"}
+"""Not trained, and not averaged."""
 
 
 class Arguments:
@@ -110,7 +112,7 @@ class Weights:
             if f"ema.ema_weight_{index}" in state
         ]
         if averages:
-            self._take_averages(averages, state.get("ema._extra_state"), {_CUTOFF, *fixed})
+            self._take_averages(averages, state.get("ema._extra_state"), {*_BUFFERS, *fixed})
 
     def _take_averages(self, averages: list[Any], extra: Any, fixed: set[str]) -> None:
         """Replace weights by their exponential averages, which stand in the order of parameters."""
@@ -216,6 +218,26 @@ def cutoff_of(arguments: Arguments, weights: Weights) -> float:
         f"r_max = {cutoff:g} is not the cutoff of the weights",
     )
     return cutoff
+
+
+def pair_repulsion(
+    arguments: Arguments, weights: Weights, species: tuple[str, ...]
+) -> dict[str, bool | int]:
+    """What the configuration of a network says of it: none, or ZBL in eV."""
+    found = arguments.take("pair_potential", None)
+    if found is None:
+        return {}
+    zbl = Arguments("pair_potential", found)
+    zbl.only("_target_", ("nequip.nn.pair_potential.ZBL",))
+    zbl.only("units", ("metal",))
+    zbl.only("chemical_species", (list(species),))
+    power = zbl.number("polynomial_cutoff_p", 6)
+    zbl.refuse_others()
+    refuse_unless(power == int(power), f"pair_potential has polynomial_cutoff_p = {power}")
+    weights.take("pair_potential.atomic_numbers", len(species))  # said by the species
+    factor = weights.take("pair_potential._qqr2exesquare")
+    refuse_unless(agree(factor, 0.5 * 14.399645), f"pair_potential has the factor {float(factor)}")
+    return {"pair_repulsion": True, "repulsion_power": int(power)}
 
 
 def take_what_has_no_influence(arguments: Arguments) -> None:

@@ -31,6 +31,8 @@ class AllegroConfig:
         average_neighbors: sums over neighbors are divided by its square root; one number, or one
             for each species of the center.
         scale: eV, unit of the energy readout; one number, or one for each species.
+        pair_repulsion: add the repulsion of screened nuclei (ZBL).
+        repulsion_power: p of the polynomial cutoff of the repulsion.
     """
 
     species: Elements = ()
@@ -50,6 +52,8 @@ class AllegroConfig:
     readout_hidden: Widths = (32,)
     average_neighbors: Neighbors | tuple[Neighbors, ...] = 90.0
     scale: Scale | tuple[Scale, ...] = 1.0
+    pair_repulsion: bool = False
+    repulsion_power: Annotated[int, within(2, 100)] = 6
     kind: Literal["allegro"] = "allegro"
 
     def __post_init__(self) -> None:

@@ -10,6 +10,7 @@ from lammps_les.models.environments import pad_edges, pad_rows, pad_vectors
 from lammps_les.models.nequip.config import by_species
 from lammps_les.models.nequip.perceptron import Linear, Perceptron
 from lammps_les.models.nequip.radial import BesselBasis, distances
+from lammps_les.models.nequip.repulsion import PairRepulsion
 from lammps_les.models.o3.harmonics import harmonics
 
 
@@ -83,6 +84,9 @@ class AllegroNetwork(Chain):
         self.charge_readout = None
         if config.channels > 0:
             self.charge_readout = Perceptron(n_scalars, config.readout_hidden, config.channels)
+        self.repulsion = None
+        if config.pair_repulsion:
+            self.repulsion = PairRepulsion(self.species, self.cutoff, config.repulsion_power)
         for name, values in (
             ("neighbor_factor", [n**-0.5 for n in self._of_species(config.average_neighbors)]),
             ("scale", self._of_species(config.scale)),
@@ -138,7 +142,10 @@ class AllegroNetwork(Chain):
 
         factor = factor.unsqueeze(1) / 2.0**0.5
         scale = self.scale.to(r.dtype).index_select(0, centers)
-        outputs = [(self.energy_readout(scalars).sum(1) * factor).squeeze(1) * scale]
+        energy = (self.energy_readout(scalars).sum(1) * factor).squeeze(1) * scale
+        if self.repulsion is not None:
+            energy = energy + self.repulsion(r, centers, neighbors.view(n, env.width))
+        outputs = [energy]
         if self.charge_readout is not None:
             outputs.append(self.charge_readout(scalars).sum(1) * factor)
         return outputs

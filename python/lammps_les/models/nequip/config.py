@@ -38,6 +38,8 @@ class NequipConfig:
         readout_hidden: widths of the hidden layers of the energy readout; empty = linear. Charges
             are read out linearly.
         scale: eV, unit of the energy readout; one number, or one for each species.
+        pair_repulsion: add the repulsion of screened nuclei (ZBL).
+        repulsion_power: p of the polynomial cutoff of the repulsion.
     """
 
     species: Elements = ()
@@ -54,6 +56,8 @@ class NequipConfig:
     average_neighbors: Neighbors | tuple[Neighbors, ...] = 40.0
     readout_hidden: Widths = ()
     scale: Scale | tuple[Scale, ...] = 1.0
+    pair_repulsion: bool = False
+    repulsion_power: Annotated[int, within(2, 100)] = 6
     kind: Literal["nequip"] = "nequip"
 
     def __post_init__(self) -> None:

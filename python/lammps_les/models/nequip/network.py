@@ -13,6 +13,7 @@ from lammps_les.models.nequip.convolution import Convolution
 from lammps_les.models.nequip.paths import layer_irreps
 from lammps_les.models.nequip.perceptron import Linear, Perceptron
 from lammps_les.models.nequip.radial import BesselBasis, distances
+from lammps_les.models.nequip.repulsion import PairRepulsion
 from lammps_les.models.o3.harmonics import harmonics
 
 
@@ -50,6 +51,9 @@ class NequipNetwork(Chain):
         self.cut([layer.n_kept for layer in later], [layer.n_sent for layer in later])
         self.energy_readout = Perceptron(n_scalars, config.readout_hidden, 1)
         self.charge_readout = Linear(n_scalars, config.channels) if config.channels > 0 else None
+        self.repulsion = None
+        if config.pair_repulsion:
+            self.repulsion = PairRepulsion(self.species, self.cutoff, config.repulsion_power)
         for name, values in (
             ("neighbor_factor", [n**-0.5 for n in self._of_species(config.average_neighbors)]),
             ("scale", self._of_species(config.scale)),
@@ -104,7 +108,11 @@ class NequipNetwork(Chain):
                 return [left[0], left[1] * neighbor_factor.index_select(0, elements).unsqueeze(1)]
         scalars = tensors[0].squeeze(1)
         scale = self.scale.to(dtype).index_select(0, elements)
-        outputs = [self.energy_readout(scalars).squeeze(1) * scale]
+        energy = self.energy_readout(scalars).squeeze(1) * scale
+        if self.repulsion is not None:
+            neighbors = species.index_select(0, pad_rows(env, edge_index[1]))
+            energy = energy + self.repulsion(r, elements, neighbors.view(n, env.width))
+        outputs = [energy]
         if self.charge_readout is not None:
             outputs.append(self.charge_readout(scalars))
         return outputs

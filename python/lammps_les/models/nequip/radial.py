@@ -5,12 +5,11 @@ import math
 import torch
 from torch import Tensor, nn
 
+from lammps_les.models.cace.radial import polynomial_cutoff
+
 
 class BesselBasis(nn.Module):
-    """B_b(r) = sin(pi w_b x) / (pi x) u(x) with x = r / cutoff; 0 from the cutoff on.
-
-    u(x) = 1 - (p+1)(p+2)/2 x^p + p(p+2) x^(p+1) - p(p+1)/2 x^(p+2) has two derivatives that are 0
-    at x = 1 (Gasteiger et al., 2020).
+    """B_b(r) = sin(pi w_b x) / (pi x) u(x) with x = r / cutoff and the polynomial cutoff u.
 
     Args:
         n_bessel: number of functions.
@@ -21,16 +20,13 @@ class BesselBasis(nn.Module):
 
     def __init__(self, n_bessel: int, cutoff: float, power: int, factor: float = 1.0) -> None:
         super().__init__()
-        self.cutoff, self.power, self.factor = float(cutoff), float(power), float(factor)
+        self.cutoff, self.power, self.factor = float(cutoff), power, float(factor)
         self.frequencies = nn.Parameter(torch.arange(1.0, n_bessel + 1.0))
 
     def forward(self, r: Tensor) -> Tensor:
         """Distances [n, width] in A, none of them 0, to [n, width, n_bessel]."""
-        x, p = (r / self.cutoff).unsqueeze(2), self.power
-        window = 1.0 + x**p * (
-            -0.5 * (p + 1.0) * (p + 2.0) + x * (p * (p + 2.0) - 0.5 * p * (p + 1.0) * x)
-        )
-        window = torch.where(x < 1.0, window, torch.zeros_like(x))
+        x = (r / self.cutoff).unsqueeze(2)
+        window = polynomial_cutoff(x, self.power)
         return torch.sin(math.pi * x * self.frequencies) * (window * (self.factor / math.pi) / x)
 
 
