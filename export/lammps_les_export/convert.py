@@ -31,6 +31,7 @@ from lammps_les_export.adapters import (
     is_own_checkpoint,
     read_checkpoint,
 )
+from lammps_les_export.adapters.imported import WARNING
 from lammps_les_export.charge_sign import (
     ADVICE,
     UndecidedError,
@@ -44,7 +45,6 @@ from lammps_les_export.charge_sign import (
 from lammps_les_export.sign_evidence import Coupling, Evidence, a_few, gather, polar_labels
 from lammps_les_export.writer import write_model
 
-WARNING = "warning: "
 SETTLED = ("given", "labels", "total charges")
 """What ``provenance.charge_sign`` says of signs that electronegativities have no say in."""
 
@@ -79,8 +79,8 @@ def import_model(path: str | Path, choice: Choice = EVERYTHING) -> ImportedModel
     if path.is_dir() or shipped:
         if choice != EVERYTHING:
             raise ModelFileError(
-                f"{path} has one head, and is taken with all its elements; leave --head and "
-                "--elements out"
+                f"{path} has one head, is taken with all its elements, and says its norm; leave "
+                "--head, --elements and --norm out"
             )
         return _from_folder(pretrained.folder(str(path)) if shipped else path)
     problem = unreadable(path)

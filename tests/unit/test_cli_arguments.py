@@ -36,8 +36,8 @@ REFUSED: list[tuple[list[str], str]] = [
         ([*EXPORT, "--elements", v], "--elements must look like H,O, each symbol once, got")
         for v in ("", "h", "H,H", "H;O", "H,,O")
     ),
-    ([*EXPORT, "--elements", "H,O"], "leave --head and --elements out"),
-    ([*EXPORT, "--head", "pbe"], "leave --head and --elements out"),
+    ([*EXPORT, "--elements", "H,O"], "leave --head, --elements and --norm out"),
+    ([*EXPORT, "--head", "pbe"], "leave --head, --elements and --norm out"),
     ([*EXPORT, "-o", "folder"], "folder cannot be written: it is a folder; choose another name"),
     ([*EXPORT, "-o", ""], ". cannot be written: it is a folder"),
     ([*EXPORT, "-o", "none/m.pt"], "none/m.pt cannot be written: make the folder none first"),

@@ -23,6 +23,7 @@ from lammps_les.calculators import LesCalculator
 from lammps_les.model_file import ModelFileError
 from lammps_les_export.adapters import Choice, UnsupportedModelError, read_checkpoint
 from lammps_les_export.convert import export_model, import_model
+from lammps_les_export.unpickler import load_pickle
 
 VALUES = np.load(Path(__file__).with_name("nequip_values.npz"))
 NAMES = sorted({key.partition("|")[0] for key in VALUES if "|" in key})
@@ -175,14 +176,52 @@ def test_what_the_file_does_not_say_is_noted(shared):
     assert imported.notes == [
         "the tensors of this model have no parity: a molecule and its mirror image may differ in "
         "energy",
-        "not said in the file, taken as the les library of 2025 has it: norm = 90.0474, "
-        "remove_self_interaction = True",
+        "not said in the file, taken as that of nequip 0.7.0: norm = 90.0474",
+        "not said in the file, taken as the les library has it: remove_self_interaction = True",
     ]
     imported = read_checkpoint(shared / "checkpoints" / "allegro-les_water_trained_here.ckpt")
     assert imported.metadata["long_range"]["norm"] == 90.4756
     assert imported.notes == [
-        "not said in the file, taken as the les library since April 2026 has it: norm = 90.4756"
+        "not said in the file, taken as that of nequip 0.19.1: norm = 90.4756"
     ]
+
+
+def test_a_norm_that_the_version_does_not_settle_is_warned_of_and_can_be_given(shared, tmp_path):
+    checkpoint = load_pickle(shared / "checkpoints" / "allegro-les_water_trained_here.ckpt")
+    checkpoint["hyper_parameters"]["info_dict"]["versions"]["nequip"] = "0.14.0"
+    path = save(tmp_path, checkpoint)
+    imported = read_checkpoint(path)
+    (note,) = [note for note in imported.notes if note.startswith("warning: ")]
+    assert "until spring 2026 had 90.0474" in note
+    assert "--norm" in note
+    imported = read_checkpoint(path, Choice(norm=90.0474))
+    assert imported.metadata["long_range"]["norm"] == 90.0474
+    assert not any("norm" in note for note in imported.notes)
+
+
+def test_wrappers_that_hold_each_other_end(shared, tmp_path):
+    checkpoint = load_pickle(shared / "checkpoints" / "allegro-les_water_trained_here.ckpt")
+    model = checkpoint["hyper_parameters"]["model"]
+    model.update(_target_="nequip.model.modify", modifiers=[], model=model)
+    with pytest.raises(UnsupportedModelError, match="more than 10 wrappers"):
+        read_checkpoint(save(tmp_path, checkpoint))
+
+
+@pytest.mark.parametrize("name", ["use_les", "remove_self_interaction", "remove_mean"])
+def test_words_are_no_flags(shared, tmp_path, name):
+    checkpoint = load_pickle(shared / "checkpoints" / "nequip-les_water_r4.5_nl3_l1.ckpt")
+    model = checkpoint["hyper_parameters"]["model"]
+    (model if name == "use_les" else model["les_args"])[name] = "no"
+    with pytest.raises(UnsupportedModelError, match=f"{name} = 'no', expected a yes or no"):
+        read_checkpoint(save(tmp_path, checkpoint))
+
+
+def test_averaged_weights_that_are_missing_are_not_replaced_by_others(shared, tmp_path):
+    checkpoint = load_pickle(shared / "checkpoints" / "nequip-les_water_r4.5_nl3_l1.ckpt")
+    for name in [name for name in checkpoint["state_dict"] if "ema_weight" in name]:
+        del checkpoint["state_dict"][name]
+    with pytest.raises(UnsupportedModelError, match=r"averaged weights \(ema\).* are missing"):
+        read_checkpoint(save(tmp_path, checkpoint))
 
 
 def test_a_version_that_was_not_compared_is_noted(tmp_path):
@@ -250,7 +289,7 @@ def averages(checkpoint: dict[str, Any]) -> None:
         ("full parity", arguments(r_max=4.0), "r_max = 4 is not the cutoff of the weights"),
         ("full parity", arguments(r_max=float("nan")), "r_max = nan, expected a number"),
         ("full parity", arguments(**LES), "0 charges of an atom in a model with a long-range sum"),
-        ("full parity", arguments(use_les=1, les_args={"a": 1}), "0 charges of an atom"),
+        ("full parity", arguments(use_les=True, les_args={"a": 1}), "0 charges of an atom"),
         ("full parity", without("r_max"), "has no 'r_max'"),
         ("full parity", weights("spin.weight", torch.ones(2)), "not known here: spin.weight"),
         ("full parity", removed("type_embed.embed_module.weight"), "no weights 'type_embed"),

@@ -1,7 +1,10 @@
 """The Allegro network of a checkpoint."""
 
+from typing import Any
+
 from torch import Tensor
 
+from lammps_les.models import Chain, build_network
 from lammps_les.models.allegro.config import AllegroConfig
 from lammps_les.models.allegro.network import AllegroNetwork
 from lammps_les.models.allegro.products import TensorProduct, harmonic_irreps
@@ -22,7 +25,7 @@ _CHARGES = "edge_latent_charge_readout.mlp_module"
 
 def read_allegro(
     arguments: Arguments, weights: Weights
-) -> tuple[AllegroNetwork, dict[str, float], list[str]]:
+) -> tuple[Chain, dict[str, float], list[str]]:
     """The network, its atomic energies [eV], and what was decided."""
     take_what_has_no_influence(arguments)
     arguments.take("forward_normalize", None)
@@ -64,7 +67,7 @@ def read_allegro(
         **pair_repulsion(arguments, weights, species),
     )
     embed.refuse_others()
-    network = AllegroNetwork(config).double()
+    network: Any = build_network(config).double()
     network.load_state_dict(_state(config, network, weights))
     return network.eval(), dict(zip(species, shifts, strict=True)), []
 

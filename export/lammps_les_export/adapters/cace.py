@@ -77,7 +77,10 @@ def read(root: Stub, choice: Choice) -> ImportedModel:
         UnsupportedModelError: a part of the model that has no counterpart here; nothing is dropped.
         KeyError, AttributeError: a part of the model is missing.
     """
-    refuse_unless(choice == EVERYTHING, "a CACE model has one head, and is taken with all elements")
+    refuse_unless(
+        choice == EVERYTHING,
+        "a CACE model has one head, is taken with all elements, and says its norm",
+    )
     energies: list[_ShortRange] = []
     sums: list[_LongRange] = []
     for potential, weight in _potentials(root):

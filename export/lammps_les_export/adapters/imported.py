@@ -13,6 +13,8 @@ from lammps_les.models import Chain
 from lammps_les.units import CACE_CHARGE_UNIT, NORM_CACE
 from lammps_les_export.unpickler import Stub
 
+WARNING = "warning: "
+"""Beginning of notes that say that something speaks against what was done."""
 _MISSING = object()
 DAMAGE = (LookupError, AttributeError, TypeError, ValueError, ArithmeticError, RuntimeError)
 """What damaged or forged content makes a reader raise."""
@@ -40,10 +42,12 @@ class Choice:
     Attributes:
         head: name of one of several readouts.
         elements: symbols, in the order of the species index; None = all.
+        norm: of the long-range sum [eV A per file unit squared], where the file does not say it.
     """
 
     head: str | None = None
     elements: tuple[str, ...] | None = None
+    norm: float | None = None
 
 
 EVERYTHING = Choice()

@@ -73,6 +73,7 @@ def read(root: Stub, choice: Choice) -> ImportedModel:
         UnsupportedModelError: a part of the model that has no counterpart here; nothing is dropped.
         KeyError, AttributeError: a part of the model is missing.
     """
+    refuse_unless(choice.norm is None, f"--norm {choice.norm}: the file says it")
     _refuse_unknown(root)
     notes: list[str] = []
     chosen = _selection(root, choice, notes)

@@ -19,8 +19,10 @@ from lammps_les.units import NORM_LES_2025, NORM_LES_2026
 from lammps_les_export.adapters.allegro_network import read_allegro
 from lammps_les_export.adapters.imported import (
     NO_CHARGES,
+    WARNING,
     Choice,
     ImportedModel,
+    UnsupportedModelError,
     agree,
     refuse_unless,
 )
@@ -43,8 +45,9 @@ _COMPARED = {
     "allegro": ("0.7.", "0.8."),
 }
 """Versions with which results were compared."""
-_FORK = "0.7."
-"""Of nequip: what NequIP-LES was made of in 2025."""
+_NORMS = {"0.7.": NORM_LES_2025, "0.19.": NORM_LES_2026}
+"""Of the les library, by versions of nequip with which models are known to have been made."""
+_MOST_WRAPPERS = 10
 _MODIFIERS = {
     "enable_OpenEquivariance",
     "enable_CuEquivariance",
@@ -112,7 +115,10 @@ def read(root: dict[str, Any], choice: Choice) -> ImportedModel:
     sections: dict[str, Any] = NO_CHARGES
     suggested: dict[str, Any] = {}
     if les is not None:
-        sections, suggested = _long_range(les, str(versions.get("nequip", "")), notes)
+        norm = _norm(choice.norm, str(versions.get("nequip", "")), notes)
+        sections, suggested = _long_range(les, norm, notes)
+    else:
+        refuse_unless(choice.norm is None, f"--norm {choice.norm}: the model has no charges")
     citation = _CITATION[program] + (f"; {_CITATION_LES}" if les is not None else "")
     provenance = {"program": program, "version": version, "citation": citation}
     metadata = {"provenance": provenance, **copy.deepcopy(sections)}
@@ -122,7 +128,7 @@ def read(root: dict[str, Any], choice: Choice) -> ImportedModel:
 def _without_wrappers(model: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
     """The arguments of the model itself, and those of LES around it."""
     model, les = dict(model), None
-    while True:
+    for _ in range(_MOST_WRAPPERS):
         target = model.get("_target_")
         if target == "nequip.model.modify":
             for modifier in model.get("modifiers", []):
@@ -137,6 +143,9 @@ def _without_wrappers(model: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
             model["_target_"] = f"{base}.model.{builder}"
         else:
             return model, les
+    raise UnsupportedModelError(
+        f"checkpoint not supported: a model in more than {_MOST_WRAPPERS} wrappers"
+    )
 
 
 def _program(model: dict[str, Any]) -> tuple[str, Arguments]:
@@ -173,7 +182,7 @@ def _fixed(arguments: Arguments) -> list[str]:
 
 def _les_arguments(arguments: Arguments, les: Any) -> dict[str, Any] | None:
     """Arguments of the library; None for a model of short range."""
-    if arguments.take("use_les", False):
+    if arguments.flag("use_les", False):
         refuse_unless(les is None, "two long-range sums")
         return dict(arguments.take("les_args", {}))
     arguments.only("les_args", (None, {}))
@@ -210,32 +219,49 @@ def _of_elements(network: Chain, elements: tuple[str, ...]) -> Chain:
     return fewer.eval()
 
 
+def _norm(given: float | None, version: str, notes: list[str]) -> float:
+    """Norm of the long-range sum, which the file does not say."""
+    if given is not None:
+        return given
+    known = [norm for beginning, norm in _NORMS.items() if version.startswith(beginning)]
+    norm = known[0] if known else NORM_LES_2026
+    if known:
+        notes.append(f"not said in the file, taken as that of nequip {version}: norm = {norm:g}")
+    else:
+        notes.append(
+            f"{WARNING}the norm of the long-range sum is not said in the file, and nequip "
+            f"{version or 'of no stated version'} does not settle it; taken is {norm:g}, the les "
+            f"library until spring 2026 had {NORM_LES_2025:g}: compare energies, and give --norm"
+        )
+    return norm
+
+
 def _long_range(
-    found: dict[str, Any], version: str, notes: list[str]
+    found: dict[str, Any], norm: float, notes: list[str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Sections of the metadata, and what is suggested."""
     les = Arguments("les_args", found)
     les.only("use_atomwise", (False,))
     defaults = {"sigma": 1.0, "dl": 2.0, "remove_self_interaction": True, "remove_mean": True}
     unsaid = [name for name in defaults if name not in found]
-    values = {name: les.take(name, default) for name, default in defaults.items()}
-    epsilon_inf = float(les.take("epsilon_factor", 1.0))
+    values = {
+        name: les.flag(name, default) if isinstance(default, bool) else les.number(name, default)
+        for name, default in defaults.items()
+    }
+    epsilon_inf = float(les.number("epsilon_factor", 1.0))
     les.refuse_others()
-    norm = NORM_LES_2025 if version.startswith(_FORK) else NORM_LES_2026
-    since = "of 2025" if norm == NORM_LES_2025 else "since April 2026"
-    taken = "".join(f", {name} = {values[name]}" for name in unsaid)
-    notes.append(
-        f"not said in the file, taken as the les library {since} has it: norm = {norm:g}{taken}"
-    )
+    if unsaid:
+        taken = ", ".join(f"{name} = {values[name]}" for name in unsaid)
+        notes.append(f"not said in the file, taken as the les library has it: {taken}")
     sections = {
         "long_range": {
             "sigma": float(values["sigma"]),
             "dl": float(values["dl"]),
             "norm": norm,
-            "remove_self": bool(values["remove_self_interaction"]),
+            "remove_self": values["remove_self_interaction"],
             "self_factor": 1.0,
         },
         "charges": {"unit": 1.0},
-        "response": {"remove_mean": bool(values["remove_mean"]), "bec_form": "local"},
+        "response": {"remove_mean": values["remove_mean"], "bec_form": "local"},
     }
     return sections, {} if agree(epsilon_inf, 1.0) else {"epsilon_inf": epsilon_inf}

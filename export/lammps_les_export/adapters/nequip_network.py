@@ -8,8 +8,8 @@ from typing import NamedTuple, get_args
 import torch
 from torch import Tensor
 
+from lammps_les.models import Chain, build_network
 from lammps_les.models.nequip.config import NequipConfig, Parity
-from lammps_les.models.nequip.network import NequipNetwork
 from lammps_les.models.nequip.paths import (
     LayerIrreps,
     edge_parity,
@@ -40,7 +40,7 @@ _ODD_GATES = ({"e": "silu", "o": "tanh"},)
 
 def read_nequip(
     arguments: Arguments, weights: Weights
-) -> tuple[NequipNetwork, dict[str, float], list[str]]:
+) -> tuple[Chain, dict[str, float], list[str]]:
     """The network, its atomic energies [eV], and what was decided."""
     take_what_has_no_influence(arguments)
     for name, values in (
@@ -83,7 +83,7 @@ def read_nequip(
     notes: list[str] = []
     config = _with_parity_of_weights(config, weights, notes)
     state = _state(config, weights)  # first, so that a network is as large as its weights
-    network = NequipNetwork(config).double()
+    network = build_network(config).double()
     network.load_state_dict(state)
     return network.eval(), dict(zip(species, shifts, strict=True)), notes
 

@@ -111,6 +111,12 @@ class Weights:
             for index in range(len(state))
             if f"ema.ema_weight_{index}" in state
         ]
+        about = root["hyper_parameters"].get("info_dict", {})
+        trained_with = str(about.get("training_module", ""))
+        refuse_unless(
+            bool(averages) or "EMA" not in trained_with,
+            "averaged weights (ema), which the training module asks for, are missing",
+        )
         if averages:
             self._take_averages(averages, state.get("ema._extra_state"), {*_BUFFERS, *fixed})
 

@@ -98,7 +98,14 @@ def export(
     ] = None,
     elements: Annotated[
         str | None,
-        typer.Option(help="Elements to keep of a MACE model for many, e.g. H,O (default: all)."),
+        typer.Option(help="Elements to keep of a model for many, e.g. H,O (default: all)."),
+    ] = None,
+    norm: Annotated[
+        float | None,
+        typer.Option(
+            help="Norm of the long-range sum [eV A], for NequIP and Allegro, whose files do not "
+            "say it: 90.0474 (les until spring 2026) or 90.4756 (default: by the version)."
+        ),
     ] = None,
     bec_fitted: Annotated[
         bool,
@@ -113,7 +120,7 @@ def export(
 
     Example: [bold]lammps-les export water.pth -o water.pt --epsilon-inf 1.83[/]
     """
-    from lammps_les.model_file import TOTAL_CHARGE_RANGE
+    from lammps_les.model_file import NORM_RANGE, TOTAL_CHARGE_RANGE
     from lammps_les.training.unfinished import trained_folder
     from lammps_les_export.adapters import Choice
     from lammps_les_export.convert import export_model
@@ -124,6 +131,7 @@ def export(
     check_folder_of(target)
     check_outputs(target)
     number("--total-charge", total_charge, *TOTAL_CHARGE_RANGE)
+    number("--norm", norm, *NORM_RANGE)
     energies = energies_by_symbol(atomic_energies)
     signs, epsilon = parse_charge_sign(charge_sign), dielectric(epsilon_inf)
     notes: list[str] = []
@@ -131,7 +139,7 @@ def export(
         conversion = export_model(
             source,
             target,
-            choice=Choice(head, element_list(elements)),
+            choice=Choice(head, element_list(elements), norm),
             dtype=dtype.value,
             epsilon_inf=epsilon,
             charge_sign=signs,
