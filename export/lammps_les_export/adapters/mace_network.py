@@ -10,7 +10,8 @@ from torch import Tensor
 from lammps_les.models.mace.couplings import equivariant_polynomials, sum_terms
 from lammps_les.models.mace.interaction import Interaction
 from lammps_les.models.mace.product import Product
-from lammps_les.models.mace.radial import COULOMB, SILU_FACTOR
+from lammps_les.models.mace.radial import COULOMB
+from lammps_les.models.o3.activation import SILU_FACTOR
 from lammps_les.models.o3.coupling import wigner_3j
 from lammps_les.models.o3.irreps import format_irreps
 from lammps_les_export.adapters.e3nn_parts import (

@@ -22,8 +22,8 @@ class Chain(nn.Module):
             its neighbors get; see ``cut``. A network that is not cut has one piece.
         kind: name of the kind of network, "" for one that no reader need know.
         config: sizes, from which ``build_network`` makes an equal one; None where it cannot.
-        needs_total_charge: whether the network asks for the total charge of the system; one that
-            does has ``at_total_charge``, which gives a network that does not.
+        needs_total_charge: whether the network asks for the total charge of the system;
+            ``at_total_charge`` gives a network that does not.
     """
 
     def __init__(self, species: list[str], cutoff: float, layers: int, channels: int) -> None:
@@ -65,8 +65,11 @@ class Chain(nn.Module):
         )
 
     def at_total_charge(self, total_charge: float) -> "Chain":
-        """A network that is this one for systems of one total charge [e], and needs none."""
-        raise NotImplementedError(f"{self.kind} networks do not need a total charge")
+        """A network that is this one for systems of one total charge [e], and needs none.
+
+        One that needs none anyway is that itself.
+        """
+        return self
 
     def forward(
         self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int

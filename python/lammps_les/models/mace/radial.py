@@ -9,10 +9,7 @@ from torch.nn.functional import silu
 
 from lammps_les.models.cace.radial import polynomial_cutoff
 from lammps_les.models.mace.config import MaceConfig
-
-SILU_FACTOR = 1.6791767923989418
-"""What e3nn multiplies silu by, so that of a normal variable it has second moment 1."""
-
+from lammps_les.models.o3.activation import SILU_FACTOR
 
 COULOMB = 14.3996
 """e^2 / (4 pi epsilon_0) [eV A], as the original has it in its pair repulsion."""

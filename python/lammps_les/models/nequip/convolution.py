@@ -4,19 +4,11 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import silu
 
 from lammps_les.models.nequip.paths import LayerIrreps
 from lammps_les.models.nequip.perceptron import Linear, Perceptron, unit_weights
+from lammps_les.models.o3.activation import unit_silu
 from lammps_les.models.o3.coupling import wigner_3j
-
-
-def unit_silu(x: Tensor) -> Tensor:
-    """Silu, with the factor by which a normal variable keeps a mean square of 1.
-
-    The factor, as that of ``unit_tanh``, is e3nn's: from a mean over 10^6 samples.
-    """
-    return 1.6791767923989418 * silu(x)
 
 
 def unit_tanh(x: Tensor) -> Tensor:
