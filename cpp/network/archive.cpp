@@ -14,18 +14,31 @@ namespace les {
 
 namespace {
 
-// Of a byte that 0 ... 7 others follow.
+// A CRC is the remainder of a polynomial over the field of two elements; the highest bit of the number is its constant term.
+constexpr uint32_t times_x(uint32_t value) { return (value >> 1) ^ (value & 1 ? 0xEDB88320u : 0u); }
+
+constexpr size_t AT_ONCE = 16;    // bytes
+
+// Of a byte that 0 ... AT_ONCE - 1 others follow.
 constexpr auto CRC_TABLES = [] {
-  std::array<std::array<uint32_t, 256>, 8> tables{};
+  std::array<std::array<uint32_t, 256>, AT_ONCE> tables{};
   for (uint32_t n = 0; n < 256; n++) {
     uint32_t c = n;
-    for (int bit = 0; bit < 8; bit++) c = (c >> 1) ^ (c & 1 ? 0xEDB88320u : 0u);
+    for (int bit = 0; bit < 8; bit++) c = times_x(c);
     tables[0][n] = c;
   }
-  for (int t = 1; t < 8; t++)
+  for (size_t t = 1; t < AT_ONCE; t++)
     for (uint32_t n = 0; n < 256; n++) tables[t][n] = (tables[t - 1][n] >> 8) ^ tables[0][tables[t - 1][n] & 255];
   return tables;
 }();
+
+uint32_t product(uint32_t a, uint32_t b)
+{
+  uint32_t sum = 0;
+  for (uint32_t bit = 1u << 31; bit; bit >>= 1, b = times_x(b))
+    if (a & bit) sum ^= b;
+  return sum;
+}
 
 // Numbers of a zip file, little endian, on any machine.
 template <class T> T number(std::string_view bytes, size_t at)
@@ -70,18 +83,28 @@ Directory find_directory(const Archive &archive, std::string_view bytes)
 
 }    // namespace
 
-uint32_t crc32(std::string_view bytes, uint32_t before)
+uint32_t crc32(std::string_view bytes)
 {
-  uint32_t crc = ~before;
+  uint32_t crc = ~uint32_t{0};
   size_t at = 0;
-  for (; bytes.size() - at >= 8; at += 8) {
-    const uint32_t low = number<uint32_t>(bytes, at) ^ crc, high = number<uint32_t>(bytes, at + 4);
-    crc = 0;
-    for (int n = 0; n < 4; n++)
-      crc ^= CRC_TABLES[7 - n][(low >> (8 * n)) & 255] ^ CRC_TABLES[3 - n][(high >> (8 * n)) & 255];
+  for (; bytes.size() - at >= AT_ONCE; at += AT_ONCE) {
+    uint32_t next = 0;
+    for (size_t word = 0; word < AT_ONCE / 4; word++) {
+      const uint32_t four = number<uint32_t>(bytes, at + 4 * word) ^ (word == 0 ? crc : 0);
+      for (size_t n = 0; n < 4; n++) next ^= CRC_TABLES[AT_ONCE - 1 - 4 * word - n][(four >> (8 * n)) & 255];
+    }
+    crc = next;
   }
   for (; at < bytes.size(); at++) crc = (crc >> 8) ^ CRC_TABLES[0][(crc ^ static_cast<unsigned char>(bytes[at])) & 255];
   return ~crc;
+}
+
+uint32_t crc32_of_both(uint32_t first, uint32_t second, size_t bytes_of_second)
+{
+  uint32_t shift = 1u << 31, power = 1u << 23;    // 1 and x^8
+  for (size_t n = bytes_of_second; n > 0; n >>= 1, power = product(power, power))
+    if (n & 1) shift = product(shift, power);
+  return product(first, shift) ^ second;
 }
 
 std::string one_line(const std::string &text)
@@ -132,7 +155,7 @@ Archive::Archive(const std::string &path, std::string_view bytes) : path_(path)
     need(bytes.substr(local + LOCAL, length) == full, name, "has another name in its place");
     if (method == 0) {
       need(packed == size, name, "has two sizes");
-      records_[name] = bytes.substr(start, size);
+      records_[name] = {bytes.substr(start, size), crc};
     } else {
       constexpr size_t MOST_DEFLATED = 1040;
       need(size / MOST_DEFLATED <= packed, name, "has an impossible size");
@@ -146,9 +169,9 @@ Archive::Archive(const std::string &path, std::string_view bytes) : path_(path)
       } catch (const std::exception &) {
         need(false, name, "cannot be unpacked");
       }
-      records_[name] = text;
+      records_[name] = {text, crc};
     }
-    need(crc32(records_[name]) == crc, name, "does not have the checksum that it was written with");
+    need(crc32(records_[name].bytes) == crc, name, "does not have the checksum that it was written with");
   }
   if (at != end) refuse("is damaged: its directory is not whole");
 }
@@ -157,7 +180,14 @@ std::string_view Archive::read(const std::string &name) const
 {
   const auto found = records_.find(name);
   if (found == records_.end()) refuse("is damaged: it has no record '" + one_line(name) + "'");
-  return found->second;
+  return found->second.bytes;
+}
+
+uint32_t Archive::checksum(std::string_view bytes) const
+{
+  for (const auto &[name, record] : records_)
+    if (record.bytes.data() == bytes.data() && record.bytes.size() == bytes.size()) return record.checksum;
+  return crc32(bytes);
 }
 
 void Archive::refuse(const std::string &what) const

@@ -9,8 +9,10 @@
 
 namespace les {
 
-// CRC-32 of zip and zlib; `before`: of the bytes that precede these.
-uint32_t crc32(std::string_view bytes, uint32_t before = 0);
+// CRC-32 of zip and zlib.
+uint32_t crc32(std::string_view bytes);
+// Of bytes that follow others: from the CRC-32 of either part, and the number of those that follow.
+uint32_t crc32_of_both(uint32_t first, uint32_t second, size_t bytes_of_second);
 
 // Text for an error message: its first line that says something, of printable characters.
 std::string one_line(const std::string &text);
@@ -25,12 +27,18 @@ class Archive {
   bool has(const std::string &name) const { return records_.count(name) == 1; }
   // Unpacked. Throws where there is none.
   std::string_view read(const std::string &name) const;
+  // CRC-32 of bytes that `read` gave, or of a part of them: not worked out again for a whole record.
+  uint32_t checksum(std::string_view bytes) const;
 
   [[noreturn]] void refuse(const std::string &what) const;
 
  private:
+  struct Record {
+    std::string_view bytes;    // unpacked
+    uint32_t checksum;
+  };
   std::string path_;
-  std::map<std::string, std::string_view> records_;    // unpacked
+  std::map<std::string, Record> records_;
   std::map<std::string, std::string> inflated_;        // those that were compressed
 };
 

@@ -13,15 +13,16 @@ namespace les {
 namespace {
 
 const char *const METADATA_FILE = "extra/lammps_les.json";
+constexpr uintmax_t MOST_BYTES = uintmax_t{1} << 32;
 
 // What `checksums` of FORMAT.md has for a tensor.
-uint32_t checksum(const Pickle::Tensor &tensor, std::string_view elements)
+uint32_t checksum(const Archive &archive, const Pickle::Tensor &tensor, std::string_view elements)
 {
   std::ostringstream about;
   about << tensor.type << " [";
   for (size_t n = 0; n < tensor.sizes.size(); n++) about << (n ? ", " : "") << tensor.sizes[n];
   about << "]\n";
-  return crc32(elements, crc32(about.str()));
+  return crc32_of_both(crc32(about.str()), archive.checksum(elements), elements.size());
 }
 
 void check_weights(const Archive &archive, const Pickle &module)
@@ -32,7 +33,7 @@ void check_weights(const Archive &archive, const Pickle &module)
     const Pickle::Tensor *const tensor = module.tensor(name);
     if (!tensor) archive.refuse("is damaged: it lacks the weights '" + one_line(name) + "'");
     const auto elements = tensor->contiguous();
-    if (!elements || checksum(*tensor, *elements) != expected)
+    if (!elements || checksum(archive, *tensor, *elements) != expected)
       archive.refuse("is damaged: its weights '" + one_line(name) + "' are not those that it was written with");
   }
 }
@@ -50,12 +51,14 @@ std::string read_model_file(const std::string &path)
   if (status.type() == fs::file_type::directory)
     refuse("is a folder; give the file in it that 'lammps-les export' wrote");
   if (status.type() != fs::file_type::regular) refuse("is not a file; write one with 'lammps-les export'");
+  const uintmax_t size = fs::file_size(path, error);
+  if (!error && size > MOST_BYTES) refuse("is larger than 4 GB: no model file of lammps-les");
   errno = 0;
   std::ifstream file(path, std::ios::binary);
-  std::ostringstream bytes;
-  if (file) bytes << file.rdbuf();
-  if (!file || (bytes.fail() && errno != 0)) refuse(std::string("cannot be read: ") + std::strerror(errno));
-  return bytes.str();
+  std::string bytes(file && !error ? size : 0, '\0');
+  if (!file || error || !file.read(bytes.data(), static_cast<std::streamsize>(bytes.size())))
+    refuse("cannot be read: " + (error ? error.message() : errno ? std::strerror(errno) : "it became shorter"));
+  return bytes;
 }
 
 Metadata check_model_file(const std::string &path, std::string_view bytes)

@@ -4,11 +4,10 @@
 #include "model_file.h"
 #include "network.h"
 
+#include <caffe2/serialize/in_memory_adapter.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/script.h>
-
-#include <sstream>
 
 namespace les {
 
@@ -191,8 +190,7 @@ std::unique_ptr<Network> load_network(const std::string &path, const std::string
   const Metadata metadata = check_model_file(path, bytes);
   torch::jit::Module module;
   try {
-    std::istringstream stream(bytes);
-    module = torch::jit::load(stream, device);
+    module = torch::jit::load(std::make_shared<caffe2::serialize::MemoryReadAdapter>(bytes.data(), bytes.size()), device);
   } catch (const std::exception &e) {
     throw ModelFileError("model file " + path + " cannot be loaded by torch: " + one_line(e.what()) +
                          "; export the model again with 'lammps-les export'");
