@@ -54,12 +54,15 @@ void Evaluator::run_long_range(const Want &want)
   charges_ = latents_;
   if (!long_range()) {
     const auto f64 = graph_.positions.options();
-    far_ = {torch::zeros({n}, f64), torch::zeros({n, 0, 1}, latents_.options()), torch::zeros({n, 3}, f64),
-            torch::zeros({3, 3}, f64), torch::zeros({n, 3, 3}, f64)};
+    far_ = {torch::zeros({n}, f64),
+            {torch::zeros({n, 0}, latents_.options())},
+            torch::zeros({n, 3}, f64),
+            torch::zeros({3, 3}, f64),
+            torch::zeros({n, 3, 3}, f64)};
     return;
   }
   if (total_charge_.fixed()) charges_ = total_charge_.shifted(latents_);
-  far_ = long_range_.compute(graph_.positions.narrow(0, 0, n), charges_.unsqueeze(2), graph_.cell,
+  far_ = long_range_.compute(graph_.positions.narrow(0, 0, n), {charges_}, graph_.cell,
                              want.atom_virial || want.centroid_virial);
 }
 
@@ -74,7 +77,7 @@ EdgeResponse Evaluator::run_backward(const Want &want)
     energy.directions = torch::eye(3, torch::kFloat64);
     if (charged) {
       const Tensor x = graph_.positions.narrow(0, 0, graph_.n_owned);
-      Tensor beside = 0.5 * long_range_.field_moments(x, charges_.unsqueeze(2), graph_.cell);    // [n, C, 3]
+      Tensor beside = 0.5 * long_range_.field_moments(x, {charges_}, graph_.cell);    // [n, C, 3]
       if (total_charge_.fixed()) beside = total_charge_.moments_by_latents(beside, energy.latents, x);
       energy.beside = beside.permute({2, 0, 1});
     }
@@ -142,7 +145,7 @@ void Evaluator::evaluate_charges(Graph graph, StepTimes &times)
 
 std::optional<std::pair<MeasuredMesh, MeshErrors>> Evaluator::take_mesh_errors()
 {
-  return long_range_.take_mesh_errors(far_, charges_.unsqueeze(2));
+  return long_range_.take_mesh_errors(far_, {charges_});
 }
 
 // P = epsilon_inf^(1/2) P of the charges. Where the total charge is fixed, only charges without their mean are the network's.

@@ -59,7 +59,7 @@ class Evaluator {
   {
     return charges_;
   }    // [n_owned, C] file units, shifted where the file fixes their sum
-  torch::Tensor potentials() const { return far_.fields.squeeze(2); }    // [n_owned, C] dE/d(charge), eV per file unit
+  torch::Tensor potentials() const { return far_.by_latents.charge; }    // [n_owned, C] dE/d(charge), eV per file unit
   // Collective. The mesh as it was measured when this evaluation set it up, and its errors in the type of the model.
   std::optional<std::pair<MeasuredMesh, MeshErrors>> take_mesh_errors();
 

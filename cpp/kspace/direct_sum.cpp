@@ -38,10 +38,10 @@ class DirectSum : public Solver {
     ready_ = true;
   }
 
-  Fields apply(const Tensor &positions, const Tensor &sources, const Tensor &cell, bool atom_virial,
+  Fields apply(const Tensor &positions, const Tensor &sources, const Tensor &cell, int order, bool atom_virial,
                const Fields *earlier) const override
   {
-    const Tensor q = charges_of(sources);
+    const Tensor q = charges_of(sources, order);
     const int64_t n = q.size(0), channels = q.size(1);
     const Influence &influence = influence_of(cell, q.options());
     const Tensor fractional = positions.matmul(influence.inverse);
@@ -49,8 +49,7 @@ class DirectSum : public Solver {
 
     // ---- fields and their gradients by fractional coordinates, at fixed S
     Fields out;
-    out.values = torch::zeros_like(sources);
-    Tensor slopes = torch::zeros({n, channels, 1, 3}, positions.options());
+    Tensor potential = torch::zeros_like(q), slopes = torch::zeros({n, channels, 3}, positions.options());
     std::vector<Tensor> back;    // [2 n3, 4 n12] a channel
     for (int64_t c = 0; c < channels; c++)
       back.push_back(with_axis3(2.0 * influence.f * s[c][0], -2.0 * influence.f * s[c][1]));
@@ -58,12 +57,12 @@ class DirectSum : public Solver {
       const Phases e = phases(fractional.narrow(0, first, size), q.options());
       for (int64_t c = 0; c < channels; c++) {
         const auto [phi, slope] = potential_and_slope(e, back[c]);
-        out.values.narrow(0, first, size).select(2, 0).select(1, c).copy_(phi);
-        slopes.narrow(0, first, size).select(2, 0).select(1, c).copy_(slope);
+        potential.narrow(0, first, size).select(1, c).copy_(phi);
+        slopes.narrow(0, first, size).select(1, c).copy_(slope);
       }
     });
     // s = r inverse, so d/dr_b = sum_m inverse[b, m] d/ds_m
-    out.gradients = slopes.matmul(influence.inverse.t());
+    out.derivatives = {potential, slopes.matmul(influence.inverse.t())};
 
     // ---- virial: sum_k f Re[S S'*] T_ab(k)
     out.virial = torch::zeros({3, 3}, positions.options());
@@ -73,6 +72,7 @@ class DirectSum : public Solver {
       out.virial = power.index_select(0, influence.inside).matmul(influence.f_strain).view({3, 3});
     }
     if (atom_virial) out.atom_virial = share_virial(fractional, q, other, influence, positions.options());
+    out.sources = sources;
     out.spectrum = {s};
     return out;
   }

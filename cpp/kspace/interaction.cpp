@@ -24,17 +24,18 @@ double self_field(const LongRangeParameters &p, bool periodic)
 }    // namespace
 
 LongRange interact(const Solver &solver, const LongRangeParameters &parameters, bool periodic, const Tensor &positions,
-                   const Tensor &sources, const Tensor &cell, bool atom_virial, const Communicator &communicator)
+                   const Latents &latents, const Tensor &cell, bool atom_virial, const Communicator &communicator)
 {
-  const Tensor s = sources.detach();
-  Fields k = solver.apply(positions, s, cell, atom_virial);
+  const Tensor q = charges_of(latents.sources());
+  Fields k = solver.apply(positions, q.unsqueeze(2), cell, 1, atom_virial);
+  Tensor potential = k.derivatives[0];
   const double self = self_field(parameters, periodic);
-  if (self != 0.0) k.values += self * s;
-  const Tensor s64 = s.to(torch::kFloat64);
+  if (self != 0.0) potential += self * q;
+  const Tensor q64 = q.to(torch::kFloat64);
   LongRange out;
-  out.energy = 0.5 * (s64 * k.values.to(torch::kFloat64)).sum(torch::IntArrayRef({1, 2}));
-  out.fields = k.values.to(s.options());
-  out.forces = -(s64.unsqueeze(3) * k.gradients).sum(torch::IntArrayRef({1, 2}));
+  out.energy = 0.5 * (q64 * potential.to(torch::kFloat64)).sum(1);
+  out.by_latents.charge = potential.to(q.options());
+  out.forces = -(q64.unsqueeze(2) * k.derivatives[1]).sum(1);
   if (!solver.conserves_momentum()) remove_net_force(out.forces, communicator);
   out.virial = k.virial;
   out.atom_virial = k.atom_virial;

@@ -66,10 +66,10 @@ void LongRangeSum::set_up_from(const Tensor &cell)
   ready_ = true;
 }
 
-void LongRangeSum::set_up(const Tensor &positions, const Tensor &sources, const Tensor &cell)
+void LongRangeSum::set_up(const Tensor &positions, const Latents &latents, const Tensor &cell)
 {
   if (must_measure(cell)) {
-    measured_ = measure_mesh(parameters_, settings_.mesh, positions, sources, cell,
+    measured_ = measure_mesh(parameters_, settings_.mesh, positions, latents, cell,
                              settings_.mesh_error == MeshCheck::Yes, comm_);
     measured_cell_ = cell.clone(torch::MemoryFormat::Contiguous);
     measured_in_this_run_ = true;
@@ -79,23 +79,23 @@ void LongRangeSum::set_up(const Tensor &positions, const Tensor &sources, const 
   ready_ = true;
 }
 
-LongRange LongRangeSum::compute(const Tensor &positions, const Tensor &sources, const Tensor &cell, bool atom_virial)
+LongRange LongRangeSum::compute(const Tensor &positions, const Latents &latents, const Tensor &cell, bool atom_virial)
 {
-  if (!ready_) set_up(positions, sources, cell);
-  return interact(solver(), parameters_, periodic_, positions, sources, cell, atom_virial, comm_);
+  if (!ready_) set_up(positions, latents, cell);
+  return interact(solver(), parameters_, periodic_, positions, latents, cell, atom_virial, comm_);
 }
 
-Tensor LongRangeSum::field_moments(const Tensor &positions, const Tensor &sources, const Tensor &cell) const
+Tensor LongRangeSum::field_moments(const Tensor &positions, const Latents &latents, const Tensor &cell) const
 {
   TORCH_CHECK(ready_, "long-range sum: compute() was not called");
-  return solver_->moments(positions, sources, cell);
+  return solver_->moments(positions, latents.sources(), cell);
 }
 
 std::optional<std::pair<MeasuredMesh, MeshErrors>> LongRangeSum::take_mesh_errors(const LongRange &last,
-                                                                                  const Tensor &sources)
+                                                                                  const Latents &latents)
 {
   if (!measured_ || !measured_->reference.forces.defined()) return {};
-  const MeshErrors errors = relative_errors(last, measured_->reference, sources, parameters_, comm_);
+  const MeshErrors errors = relative_errors(last, measured_->reference, latents, parameters_, comm_);
   measured_->reference = {};
   return std::pair{*measured_, errors};
 }

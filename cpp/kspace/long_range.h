@@ -1,4 +1,4 @@
-// Long-range energy of the sources of all atoms, above the solvers: which of them does it, self terms, shares, forces.
+// Long-range energy of the latents of all atoms, above the solvers: which of them does it, self terms, shares, forces.
 //
 // With K the operation of solver.h,
 //
@@ -43,17 +43,15 @@ class LongRangeSum {
   bool is_mesh() const { return mesh_; }
   std::string description() const { return solver().description(); }
 
-  // Collective. sources [n, C, M] of this rank's atoms; see Solver::apply
-  LongRange compute(const torch::Tensor &positions, const torch::Tensor &sources, const torch::Tensor &cell,
+  // Collective. Of this rank's atoms; see Solver::apply
+  LongRange compute(const torch::Tensor &positions, const Latents &latents, const torch::Tensor &cell,
                     bool atom_virial);
   // Collective, after compute: Solver::moments
-  torch::Tensor field_moments(const torch::Tensor &positions, const torch::Tensor &sources,
-                              const torch::Tensor &cell) const;
+  torch::Tensor field_moments(const torch::Tensor &positions, const Latents &latents, const torch::Tensor &cell) const;
 
   // Collective. The mesh as it was measured when it was set up for `last`, and the errors of `last`, rounding included. Once: nothing
   // at other times, and where no measurement was due.
-  std::optional<std::pair<MeasuredMesh, MeshErrors>> take_mesh_errors(const LongRange &last,
-                                                                      const torch::Tensor &sources);
+  std::optional<std::pair<MeasuredMesh, MeshErrors>> take_mesh_errors(const LongRange &last, const Latents &latents);
   void forget_mesh() { measured_.reset(); }    // measured anew at the next set-up
 
  private:
@@ -69,7 +67,7 @@ class LongRangeSum {
 
   Solver &solver() const;    // throws before choose()
   bool must_measure(const torch::Tensor &cell) const;
-  void set_up(const torch::Tensor &positions, const torch::Tensor &sources, const torch::Tensor &cell);
+  void set_up(const torch::Tensor &positions, const Latents &latents, const torch::Tensor &cell);
 };
 
 }    // namespace les

@@ -15,16 +15,16 @@ constexpr double SMALLEST = 1e-3;    // of the self-interaction, what errors are
 
 }    // namespace
 
-MeshErrors relative_errors(const LongRange &result, const LongRange &reference, const Tensor &sources,
+MeshErrors relative_errors(const LongRange &result, const LongRange &reference, const Latents &latents,
                            const LongRangeParameters &parameters, const Communicator &communicator)
 {
   const auto host = [](const Tensor &t) { return t.to(torch::kCPU, torch::kFloat64); };
   const auto squares = [](const Tensor &t) { return t.square().sum().view({1}); };
-  const Tensor q = host(charges_of(sources)), fields = host(reference.fields), forces = host(reference.forces);
+  const Tensor q = host(latents.charge), fields = host(reference.by_latents.charge), forces = host(reference.forces);
   const double self = SMALLEST * self_potential(parameters);
   const Tensor sums = communicator.sum(torch::cat(
       {squares(host(result.forces) - forces), squares(forces), squares(self / parameters.sigma * q.square().sum(1)),
-       squares(host(result.fields) - fields), squares(fields), squares(self * q)}));
+       squares(host(result.by_latents.charge) - fields), squares(fields), squares(self * q)}));
   const auto ratio = [&](int n) {
     const double error = sums[n].item<double>();
     return error > 0.0 ? std::sqrt(error / std::max(sums[n + 1].item<double>(), sums[n + 2].item<double>())) : error;
@@ -33,10 +33,14 @@ MeshErrors relative_errors(const LongRange &result, const LongRange &reference, 
 }
 
 MeasuredMesh measure_mesh(const LongRangeParameters &parameters, const MeshSettings &settings, const Tensor &positions,
-                          const Tensor &sources, const Tensor &cell, bool always_direct,
+                          const Latents &latents, const Tensor &cell, bool always_direct,
                           const Communicator &communicator)
 {
-  const Tensor r = positions.to(torch::kCPU), s = sources.detach().to(torch::kCPU, torch::kFloat64);
+  const Tensor r = positions.to(torch::kCPU);
+  Latents s;
+  for (const LatentKind &kind : LATENTS)
+    if (const Tensor &values = latents.*kind.member; values.defined())
+      s.*kind.member = values.detach().to(torch::kCPU, torch::kFloat64);
   const auto result_of = [&](const std::unique_ptr<Solver> &solver) {
     solver->setup(cell);
     return interact(*solver, parameters, true, r, s, cell, false, communicator);

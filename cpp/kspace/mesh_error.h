@@ -13,10 +13,10 @@ struct MeshErrors {
   double largest() const { return forces > fields ? forces : fields; }
 };
 
-// Of one result against a reference for the same sources. Collective. Where forces (or fields) nearly vanish by symmetry, they are
+// Of one result against a reference for the same latents. Collective. Where forces (or fields) nearly vanish by symmetry, they are
 // compared with a thousandth of what a charge feels of its like at the distance sigma, (dphi/dq) q^2/sigma (or (dphi/dq) q) of the
 // self-interaction.
-MeshErrors relative_errors(const LongRange &result, const LongRange &reference, const torch::Tensor &sources,
+MeshErrors relative_errors(const LongRange &result, const LongRange &reference, const Latents &latents,
                            const LongRangeParameters &parameters, const Communicator &communicator);
 
 // Up to so many atoms times wave vectors (`wave_vectors_in_box`) the direct sum is the reference of a mesh, else a finer mesh is.
@@ -32,9 +32,9 @@ struct MeasuredMesh {
 
 // Measure the mesh of `settings` and refine it until it reaches its accuracy, as far as the settings leave it free and a few
 // times at most. On the CPU, in float64, whatever the device and type. Collective: all ranks decide alike.
-//   positions [n, 3] f64 and sources [n, C, M] of this rank's atoms, cell [3, 3] f64 on the host
+//   positions [n, 3] f64 and latents of this rank's atoms, cell [3, 3] f64 on the host
 MeasuredMesh measure_mesh(const LongRangeParameters &parameters, const MeshSettings &settings,
-                          const torch::Tensor &positions, const torch::Tensor &sources, const torch::Tensor &cell,
+                          const torch::Tensor &positions, const Latents &latents, const torch::Tensor &cell,
                           bool always_direct, const Communicator &communicator);
 
 }    // namespace les

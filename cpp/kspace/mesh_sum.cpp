@@ -53,26 +53,27 @@ class MeshSum : public Solver {
     influence_ = {};
   }
 
-  Fields apply(const Tensor &positions, const Tensor &sources, const Tensor &cell, bool atom_virial,
+  Fields apply(const Tensor &positions, const Tensor &sources, const Tensor &cell, int order, bool atom_virial,
                const Fields *earlier) const override
   {
-    const Tensor q = charges_of(sources);
+    const Tensor q = charges_of(sources, order);
     const int64_t n = q.size(0), channels = q.size(1);
     const Influence &influence = influence_of(cell, q.options());
     const MeshOfAtoms mesh(*this, positions, influence, q);
 
     Fields out;
-    out.values = torch::empty({n, channels, 1}, q.options());
+    out.sources = sources;
     out.virial = torch::zeros({3, 3}, positions.options());
     if (atom_virial) out.atom_virial = torch::zeros({n, 3, 3}, positions.options());
-    Tensor slopes = torch::empty({n, channels, 1, 3}, positions.options());    // by fractional coordinates
+    Tensor potential = torch::empty({n, channels}, q.options());
+    Tensor slopes = torch::empty({n, channels, 3}, positions.options());    // by fractional coordinates
     for (int64_t c = 0; c < channels; c++) {
       const Tensor qc = q.select(1, c);
       out.spectrum.push_back(mesh.spectrum(qc, influence));
       const Tensor &phi = out.spectrum.back(), &other = earlier ? earlier->spectrum[c] : phi;
       const auto [value, slope] = mesh.stencils.gather_with_slope(mesh.back(phi));
-      out.values.select(2, 0).select(1, c).copy_(value);
-      slopes.select(2, 0).select(1, c).copy_(slope);
+      potential.select(1, c).copy_(value);
+      slopes.select(1, c).copy_(slope);
       // sum over both halves of (N/V) f Re[S S'*] T_ab
       const Tensor mine = inside(phi, influence), theirs = earlier ? inside(other, influence) : mine;
       const Tensor product =
@@ -88,7 +89,7 @@ class MeshSum : public Solver {
         }
     }
     // s = r inverse, so d/dr_b = sum_m inverse[b, m] d/ds_m
-    out.gradients = slopes.matmul(influence.inverse.t());
+    out.derivatives = {potential, slopes.matmul(influence.inverse.t())};
     return out;
   }
 

@@ -17,10 +17,10 @@ class OpenSum : public Solver {
 
   void setup(const Tensor &) override {}
 
-  Fields apply(const Tensor &positions, const Tensor &sources, const Tensor &, bool atom_virial,
+  Fields apply(const Tensor &positions, const Tensor &sources, const Tensor &, int order, bool atom_virial,
                const Fields *earlier) const override
   {
-    const Tensor q = charges_of(sources).to(torch::kFloat64), all_q = comm_.gather_rows(q),
+    const Tensor q = charges_of(sources, order).to(torch::kFloat64), all_q = comm_.gather_rows(q),
                  others = earlier ? earlier->spectrum[0] : all_q;
     const int64_t n = q.size(0), channels = q.size(1);
     Fields out;
@@ -38,10 +38,10 @@ class OpenSum : public Solver {
       const Tensor qq = q.narrow(0, first, size).matmul(others.t());    // sum_c q_i q_j
       virial.narrow(0, first, size).sub_(d.transpose(1, 2).matmul(qq.unsqueeze(2) * along), 0.5);
     });
-    out.values = phi.unsqueeze(2);
-    out.gradients = gradients.unsqueeze(2);
+    out.derivatives = {phi, gradients};
     out.virial = virial.sum(0);
     if (atom_virial) out.atom_virial = virial;
+    out.sources = sources;
     out.spectrum = {all_q};
     return out;
   }

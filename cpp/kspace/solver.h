@@ -1,12 +1,15 @@
-// The linear operation K of the long-range sum, from the sources of all atoms to the conjugate fields at all atoms; one solver a file.
+// The linear operation K of the long-range sum, from the sources of all atoms to their potential at all atoms; one solver a file.
 //
-// With sources s_ic (c over channels, and M components an atom: 1 for charges q; dipoles and quadrupoles are to follow), N the norm
-// [eV A per file unit squared] and f(k) = exp(-sigma^2 k^2/2)/k^2, for charges:
+// With sources s_ic (c over channels; of each the M components of charge, dipole and quadrupole, see latents.h), N the norm
+// [eV A per file unit squared] and f(k) = exp(-sigma^2 k^2/2)/k^2:
 //
-//   periodic:  (K q)_i = (2N/V) sum_{0 < |k| <= 2 pi/dl} f(k) Re[S*(k) exp(i k.r_i)],   S(k) = sum_i q_i exp(i k.r_i)
-//   open:      (K q)_i = (N/2pi) sum_{j != i} q_j erf(r_ij/(sqrt2 sigma))/(r_ij + shift)
+//   periodic:  phi(r) = (2N/V) sum_{0 < |k| <= 2 pi/dl} f(k) Re[S*(k) exp(i k.r)]
+//              S(k) = sum_i (q_i + i k.u_i - 1/2 k.Q_i.k) exp(i k.r_i)
+//   open:      phi(r_i) = sum_{j != i} (q_j - u_j.grad + 1/2 Q_j:grad grad) v(r_i - r_j)
+//              v(r) = (N/2pi) erf(r/(sqrt2 sigma))/(r + shift)
 //
-// for each channel alone. The energy is 1/2 <s, K s>. K knows no self term, energy, or force: these are made above, in long_range.h.
+// for each channel alone. K s = (phi, grad phi, 1/2 grad grad phi), and the energy 1/2 <s, K s>. K knows no self term, energy, or
+// force: these are made above, in long_range.h.
 #pragma once
 
 #include "communicator.h"
@@ -20,12 +23,16 @@ namespace les {
 
 // What one rank gets back for the atoms it gave, on their device. Energies in eV, lengths in A, sources in file units.
 struct Fields {
-  torch::Tensor values;         // [n, C, M] K s; type of the sources, or f64
-  torch::Tensor gradients;      // [n, C, M, 3] f64, their gradients at the atoms
-  torch::Tensor virial;         // [3, 3] f64, this rank's part of -d(1/2 <s, K s>)/d(strain) at fixed sources
-  torch::Tensor atom_virial;    // [n, 3, 3] f64 if asked for: its sum over all atoms is the virial
-  std::vector<torch::Tensor>
-      spectrum;    // the solver's own, by which another application finds what it shares with this one
+  // The potential of all sources and its gradients at the atoms, [n, C], [n, C, 3], [n, C, 3, 3], ...: type of the sources, or f64. Of
+  // periodic sums the own source of the atom is in it.
+  std::vector<torch::Tensor> derivatives;
+  // [3, 3] f64, this rank's part of -d(1/2 <s, K s>)/d(strain) at fixed Cartesian components of the sources, its symmetric part
+  torch::Tensor virial;
+  // [n, 3, 3] f64 if asked for: its sum over all atoms is the virial
+  torch::Tensor atom_virial;
+  // What another application finds of this one: the sources, and the solver's own
+  torch::Tensor sources;
+  std::vector<torch::Tensor> spectrum;
 };
 
 class Solver {
@@ -37,10 +44,11 @@ class Solver {
 
   // Collective: every rank calls it, with the atoms that it owns (none is fine).
   //   positions [n, 3] f64 (A), sources [n, C, M] (file units), cell [3, 3] f64 on the host (rows, A)
+  //   order: how many gradients of the potential are asked for, not fewer than the virial needs: 1 with dipoles, 2 with quadrupoles
   // The virial is a bilinear form: that of the sources with themselves, or of the sources with those of an earlier application at the
   // same positions, -d(1/2 <s, K s_earlier>)/d(strain).
   virtual Fields apply(const torch::Tensor &positions, const torch::Tensor &sources, const torch::Tensor &cell,
-                       bool atom_virial, const Fields *earlier = nullptr) const = 0;
+                       int order, bool atom_virial, const Fields *earlier = nullptr) const = 0;
 
   // Collective; arguments as above. The fields again, every source that makes them weighed by its displacement from there, which is
   // what the flux of energy needs beside the fields: [n, C, 3] f64, of charges
@@ -67,13 +75,20 @@ std::unique_ptr<Solver> make_open_sum(const LongRangeParameters &parameters, con
 // Sources [n, C, 1] as charges [n, C]; throws where they have more components.
 inline torch::Tensor charges_of(const torch::Tensor &sources)
 {
-  TORCH_CHECK(sources.dim() == 3 && sources.size(2) == 1,
-              "the long-range sum takes charges, [n, C, 1]; sources of the shape ", sources.sizes(),
+  TORCH_CHECK(sources.dim() == 3 && sources.size(2) == 1, "charges, [n, C, 1], were expected; sources of the shape ",
+              sources.sizes(),
               sources.dim() == 3 && sources.size(2) == 4    ? " (charges and dipoles)"
-              : sources.dim() == 3 && sources.size(2) == 10 ? " (charges, dipoles and quadrupoles)"
+              : sources.dim() == 3 && sources.size(2) == 13 ? " (charges, dipoles and quadrupoles)"
                                                             : "",
-              " are not implemented");
+              " are not implemented here");
   return sources.detach().select(2, 0);
+}
+
+// Sources [n, C, 1] as charges, of which no more than the potential and its gradient is asked for.
+inline torch::Tensor charges_of(const torch::Tensor &sources, int order)
+{
+  TORCH_CHECK(order >= 0 && order <= 1, "derivatives of the order ", order, " are not implemented here");
+  return charges_of(sources);
 }
 
 }    // namespace les

@@ -61,11 +61,11 @@ py::dict long_range(const Tensor &positions, const Tensor &charges, const std::o
                       : mesh_accuracy ? les::make_mesh_sum(parameters, checked(mesh), serial)
                                       : les::make_direct_sum(parameters, serial);
   solver->setup(setup_cell ? les::checked_cell("setup_cell", *setup_cell) : box);
-  const les::LongRange out = les::interact(*solver, parameters, cell.has_value(), atoms.positions,
-                                           atoms.sources.unsqueeze(2), box, atom_virial, serial);
+  const les::LongRange out =
+      les::interact(*solver, parameters, cell.has_value(), atoms.positions, {atoms.sources}, box, atom_virial, serial);
   py::dict result;
   result["energy"] = out.energy;
-  result["potential"] = out.fields.squeeze(2);
+  result["potential"] = out.by_latents.charge;
   result["forces"] = out.forces;
   result["virial"] = out.virial;
   if (atom_virial) result["atom_virial"] = out.atom_virial;
@@ -94,15 +94,16 @@ class Solver {
     solver_->setup(box_);
   }
 
-  SolverFields apply(const Tensor &positions, const Tensor &sources, const std::optional<py::object> &given) const
+  SolverFields apply(const Tensor &positions, const Tensor &sources, const std::optional<py::object> &given,
+                     int order) const
   {
     const Atoms atoms(positions, "sources", sources, true);
     const SolverFields *earlier = given ? &les::initialized<SolverFields>(*given) : nullptr;
-    if (earlier &&
-        (earlier->solver != number_ || earlier->values.sizes() != sources.sizes() ||
-         earlier->values.device() != sources.device() || earlier->values.scalar_type() != atoms.sources.scalar_type()))
+    if (earlier && (earlier->solver != number_ || earlier->sources.sizes() != sources.sizes() ||
+                    earlier->sources.device() != sources.device() ||
+                    earlier->sources.scalar_type() != atoms.sources.scalar_type()))
       throw std::invalid_argument("earlier: expected what this solver gave for sources of the same shape and type");
-    return {solver_->apply(atoms.positions, atoms.sources, box_, true, earlier), number_};
+    return {solver_->apply(atoms.positions, atoms.sources, box_, order, true, earlier), number_};
   }
   Tensor moments(const Tensor &positions, const Tensor &sources) const
   {
@@ -141,14 +142,14 @@ class Sum {
     return sum_.choose(boundary, les::checked_cell("cell", cell), n_atoms);
   }
 
-  py::dict compute(const Tensor &positions, const Tensor &sources, const Tensor &cell)
+  py::dict compute(const Tensor &positions, const Tensor &charges, const Tensor &cell)
   {
-    const Atoms atoms(positions, "sources", sources, true);
-    const les::LongRange out = sum_.compute(atoms.positions, atoms.sources, les::checked_cell("cell", cell), false);
-    const auto measured = sum_.take_mesh_errors(out, atoms.sources);
+    const Atoms atoms(positions, "charges", charges, false);
+    const les::LongRange out = sum_.compute(atoms.positions, {atoms.sources}, les::checked_cell("cell", cell), false);
+    const auto measured = sum_.take_mesh_errors(out, {atoms.sources});
     py::dict result;
     result["energy"] = out.energy;
-    result["fields"] = out.fields;
+    result["potential"] = out.by_latents.charge;
     result["forces"] = out.forces;
     result["virial"] = out.virial;
     result["measured"] = py::none();    // errors of forces and of fields, how many times the mesh was refined
@@ -166,8 +167,7 @@ class Sum {
 void bind_kspace(py::module_ &m)
 {
   py::class_<SolverFields>(m, "Fields", "What a solver gives, see cpp/kspace/solver.h.")
-      .def_property_readonly("values", les::attribute<SolverFields>(&les::Fields::values))
-      .def_property_readonly("gradients", les::attribute<SolverFields>(&les::Fields::gradients))
+      .def_property_readonly("derivatives", les::attribute<SolverFields>(&les::Fields::derivatives))
       .def_property_readonly("virial", les::attribute<SolverFields>(&les::Fields::virial))
       .def_property_readonly("atom_virial", les::attribute<SolverFields>(&les::Fields::atom_virial));
   py::class_<Solver>(m, "Solver", "The operation K of one solver: 'direct', 'mesh' or 'open'; see cpp/kspace/solver.h.")
@@ -175,7 +175,7 @@ void bind_kspace(py::module_ &m)
            py::arg("cell"), py::kw_only(), py::arg("sigma"), py::arg("dl"), py::arg("norm"),
            py::arg("mesh_accuracy") = 1e-5)
       .def("apply", les::method(&Solver::apply), py::arg("positions"), py::arg("sources"),
-           py::arg("earlier") = py::none())
+           py::arg("earlier") = py::none(), py::kw_only(), py::arg("order") = 1)
       .def("moments", les::method(&Solver::moments), py::arg("positions"), py::arg("sources"));
   py::class_<Sum>(m, "LongRangeSum", "The sum as a run has it, in one process; see cpp/kspace/long_range.h.")
       .def(py::init<double, double, double, bool, std::string, double, double, int, std::string>(), py::kw_only(),
@@ -186,7 +186,7 @@ void bind_kspace(py::module_ &m)
       .def("is_mesh", les::method(&Sum::is_mesh))
       .def("description", les::method(&Sum::description))
       .def("forget_mesh", les::method(&Sum::forget_mesh))
-      .def("compute", les::method(&Sum::compute), py::arg("positions"), py::arg("sources"), py::arg("cell"));
+      .def("compute", les::method(&Sum::compute), py::arg("positions"), py::arg("charges"), py::arg("cell"));
   m.def("long_range", &long_range, py::arg("positions"), py::arg("charges"), py::arg("cell"), py::kw_only(),
         py::arg("sigma"), py::arg("dl"), py::arg("norm"), py::arg("remove_self"), py::arg("self_factor") = 1.0,
         py::arg("open_shift") = 0.0, py::arg("atom_virial") = false, py::arg("mesh_accuracy") = py::none(),

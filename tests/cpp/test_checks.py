@@ -272,8 +272,8 @@ def test_long_range_sum() -> None:
         with pytest.raises(ValueError, match=text):
             _core.LongRangeSum(**{**CONSTANTS, **change})
     total = _core.LongRangeSum(**CONSTANTS)
-    positions, sources = rows(N, 3), rows(N, 1, 1)
-    for call in (total.description, lambda: total.compute(positions, sources, CELL)):
+    positions, charges = rows(N, 3), rows(N, 1)
+    for call in (total.description, lambda: total.compute(positions, charges, CELL)):
         with pytest.raises(RuntimeError, match=r"choose\(\) was not called"):
             call()
     with pytest.raises(ValueError, match="n_atoms: expected a number from 0"):
@@ -283,11 +283,11 @@ def test_long_range_sum() -> None:
     with pytest.raises(RuntimeError, match="the direct sum would need"):
         total.choose([True] * 3, 1e9 * CELL, N)
     total.choose([True] * 3, CELL, N)
-    total.compute(positions, sources, CELL)
-    more = total.compute(rows(2 * N, 3), rows(2 * N, 1, 1), 1.1 * CELL)  # of another size
+    total.compute(positions, charges, CELL)
+    more = total.compute(rows(2 * N, 3), rows(2 * N, 1), 1.1 * CELL)  # of another size
     assert more["forces"].shape == (2 * N, 3)
     with pytest.raises(ValueError, match="^cell: expected"):
-        total.compute(positions, sources, NAN * CELL)
+        total.compute(positions, charges, NAN * CELL)
 
 
 def solver() -> _core.Solver:
@@ -303,7 +303,7 @@ def solver() -> _core.Solver:
         (_core.Solver, lambda solver: solver.moments(torch.zeros(1, 3), torch.zeros(1, 1))),
         (_core.LongRangeSum, lambda total: total.is_mesh()),
         (_core.LongRangeSum, lambda total: total.choose([True] * 3, torch.eye(3), 1.0)),
-        (_core.Fields, lambda fields: fields.values),
+        (_core.Fields, lambda fields: fields.virial),
         (_core.Fields, lambda fields: solver().apply(rows(N, 3), rows(N, 1, 1), fields)),
     ],
 )
