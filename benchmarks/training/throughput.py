@@ -31,8 +31,13 @@ from rich.table import Table
 from torch import Tensor
 
 from lammps_les.data.structures import Labelled
-from lammps_les.electrostatics import LongRangeParameters, coupling_charges, polarization
-from lammps_les.electrostatics.periodic import periodic_energy
+from lammps_les.electrostatics import (
+    Latents,
+    LongRangeParameters,
+    coupling_charges,
+    long_range_energy,
+    polarization,
+)
 from lammps_les.models import CaceConfig, CaceNetwork, ReadoutConfig
 from lammps_les.models.cace.radial import polynomial_cutoff
 from lammps_les.training.frames import Batch, Frame, join, make_frame
@@ -79,10 +84,10 @@ def fast_loss(network: CaceNetwork, batch: Batch, names: list[str]) -> Tensor:
     return loss_of(deviations(predicted, batch), WEIGHTS, "mse", 1.0)
 
 
-Latents = Callable[[Tensor, Tensor, Tensor, int], dict[str, Tensor]]
+PlainNetwork = Callable[[Tensor, Tensor, Tensor, int], dict[str, Tensor]]
 
 
-def edgewise(network: CaceNetwork) -> Latents:
+def edgewise(network: CaceNetwork) -> PlainNetwork:
     """A network of one layer from its formula: sums over edges by ``index_add``."""
     part = network.representation
     assert network.layers == 1
@@ -112,14 +117,14 @@ def edgewise(network: CaceNetwork) -> Latents:
     return latents
 
 
-def plain_frame(network: Latents, frame: Frame, names: list[str]) -> dict[str, Tensor]:
+def plain_frame(network: PlainNetwork, frame: Frame, names: list[str]) -> dict[str, Tensor]:
     """Predictions for one frame by automatic differentiation with respect to positions."""
     r = frame.positions.detach().clone().requires_grad_(True)
     center, neighbor = frame.edge_index
     edges = r[neighbor] - r[center] + frame.edge_shifts @ frame.cell
     latent = network(edges, frame.edge_index, frame.species, len(r))
     charges = latent["charge"]
-    far = periodic_energy(r, charges, frame.cell, frame.triples, PHYSICS.long_range)
+    far = long_range_energy(r, Latents(charges), frame.cell, True, PHYSICS.long_range)
     energy = latent["energy"].sum() + far
     (gradient,) = torch.autograd.grad(energy, r, create_graph=True, retain_graph=True)
     found = {"energy": energy, "forces": -gradient}
@@ -142,7 +147,7 @@ def plain_frame(network: Latents, frame: Frame, names: list[str]) -> dict[str, T
     return found
 
 
-def plain_loss(network: Latents, frames: list[Frame], names: list[str]) -> Tensor:
+def plain_loss(network: PlainNetwork, frames: list[Frame], names: list[str]) -> Tensor:
     """The same loss, frame by frame."""
     total = torch.zeros((), dtype=frames[0].positions.dtype)
     for frame in frames:

@@ -8,7 +8,12 @@ import pytest
 import torch
 
 from lammps_les import _core
-from lammps_les.electrostatics import LongRangeParameters, long_range_response
+from lammps_les.electrostatics import (
+    Latents,
+    LongRangeParameters,
+    long_range_derivatives,
+    long_range_response,
+)
 
 CELLS = {
     "cubic": np.diag([9.0, 9.0, 9.0]),
@@ -45,12 +50,17 @@ def test_long_range(shape: str, channels: int, remove_self: bool) -> None:
     }
     result = _core.long_range(positions, charges, cell, **constants, atom_virial=True)
     lattice = torch.zeros(3, 3, dtype=torch.float64) if cell is None else cell
-    reference = long_range_response(
-        positions, charges, lattice, cell is not None, LongRangeParameters(**constants)
+    arguments = (
+        positions,
+        Latents(charges),
+        lattice,
+        cell is not None,
+        LongRangeParameters(**constants),
     )
+    response, reference = long_range_response(*arguments), long_range_derivatives(*arguments)
     for mine, theirs in (
-        ("energy", reference.energies),
-        ("potential", reference.potential),
+        ("energy", response.energies),
+        ("potential", response.potential),
         ("forces", reference.forces),
     ):
         torch.testing.assert_close(result[mine], theirs, rtol=1e-12, atol=1e-12)

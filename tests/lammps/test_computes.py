@@ -13,7 +13,7 @@ from ase import Atoms
 from lmp import run
 
 from lammps_les.data.neighbors import neighbor_list
-from lammps_les.electrostatics import LongRangeParameters, long_range_energy
+from lammps_les.electrostatics import Latents, LongRangeParameters, long_range_energy
 from lammps_les.model_file import load_model
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
@@ -29,7 +29,7 @@ def reference(path: Path, atoms: Atoms, form: str = "local") -> dict[str, np.nda
     result = module(positions, species, cell, torch.tensor(atoms.pbc), *edges, True, form)
     charge = result["charge"].requires_grad_(True)
     parameters = LongRangeParameters(**about.long_range.model_dump())
-    far = long_range_energy(positions, charge, cell, periodic, parameters)
+    far = long_range_energy(positions, Latents(charge), cell, periodic, parameters)
     (phi,) = torch.autograd.grad(far, charge)
     unit = about.charges.unit * torch.tensor(about.charges.sign, dtype=torch.float64)
     found = {**result, "q": charge * unit, "phi": phi / unit, "ecoul": far}

@@ -13,7 +13,7 @@ from ase.data import chemical_symbols
 from generate import imported_metadata
 
 from lammps_les.data.neighbors import neighbor_list
-from lammps_les.electrostatics import LongRangeParameters, long_range_energy
+from lammps_les.electrostatics import Latents, LongRangeParameters, long_range_energy
 from lammps_les_export import adapters
 from lammps_les_export.adapters import UnsupportedModelError, cace, read_checkpoint
 from lammps_les_export.unpickler import Stub, load_pickle
@@ -54,7 +54,7 @@ def test_reference(shared, name):
     out = network(vectors, edge_index, species, n_atoms)
     parameters = LongRangeParameters(**metadata["long_range"])
     long_range = long_range_energy(
-        positions, out["charge"], torch.tensor(cell), periodic, parameters
+        positions, Latents(out["charge"]), torch.tensor(cell), periodic, parameters
     )
     energy = out["energy"].sum() + long_range
     (gradient,) = torch.autograd.grad(energy, positions)

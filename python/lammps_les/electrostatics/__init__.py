@@ -4,6 +4,7 @@ from lammps_les.electrostatics.born_effective_charges import (
     born_effective_charges,
     born_effective_charges_one_layer,
 )
+from lammps_les.electrostatics.latents import Latents
 from lammps_les.electrostatics.layers import (
     EdgeResponse,
     Evaluated,
@@ -13,8 +14,10 @@ from lammps_les.electrostatics.layers import (
     gradients,
 )
 from lammps_les.electrostatics.long_range import (
+    LongRangeDerivatives,
     LongRangeResponse,
     is_periodic,
+    long_range_derivatives,
     long_range_energy,
     long_range_response,
 )
@@ -33,6 +36,8 @@ from lammps_les.electrostatics.wave_vectors import wave_vector_triples, wave_vec
 __all__ = [
     "EdgeResponse",
     "Evaluated",
+    "Latents",
+    "LongRangeDerivatives",
     "LongRangeParameters",
     "LongRangeResponse",
     "UnfoldedGraph",
@@ -45,6 +50,7 @@ __all__ = [
     "evaluate_pieces",
     "gradients",
     "is_periodic",
+    "long_range_derivatives",
     "long_range_energy",
     "long_range_response",
     "polarization",

@@ -1,22 +1,10 @@
-"""Reciprocal-space sum of smeared charges in a periodic cell (Cheng, npj Comput. Mater. 11, 80)."""
+"""Reciprocal-space sum of smeared sources in a periodic cell (Cheng, npj Comput. Mater. 11, 80)."""
 
 import torch
 from torch import Tensor
 
-from lammps_les.electrostatics.parameters import LongRangeParameters, self_interaction
-from lammps_les.electrostatics.wave_vectors import wave_vector_triples, wave_vectors
-
-
-def structure_factor(positions: Tensor, charges: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
-    """Real and imaginary part, each [K, C], of S_c(k) = sum_i q_ic exp(i k.r_i).
-
-    Args:
-        positions: [N, 3] in A.
-        charges: [N, C], file units.
-        k: [K, 3] in 1/A.
-    """
-    phase = k @ positions.T  # [K, N]
-    return torch.cos(phase) @ charges, torch.sin(phase) @ charges
+from lammps_les.electrostatics.parameters import LongRangeParameters, own_fields
+from lammps_les.electrostatics.wave_vectors import wave_vectors
 
 
 def screening(k: Tensor, sigma: float) -> Tensor:
@@ -25,70 +13,58 @@ def screening(k: Tensor, sigma: float) -> Tensor:
     return torch.exp(-0.5 * sigma * sigma * k2) / k2
 
 
-def periodic_energy(
+def source_factors(k: Tensor, components: int) -> Tensor:
+    """p(k) [K, M], complex, of the components of a source: 1, i k_a, -1/2 k_a k_b.
+
+    Args:
+        k: [K, 3] in 1/A.
+        components: M = 1, 4 or 13.
+    """
+    parts = [torch.complex(torch.ones_like(k[:, :1]), torch.zeros_like(k[:, :1]))]
+    if components > 1:
+        parts.append(torch.complex(torch.zeros_like(k), k))
+    if components > 4:
+        dyad = -0.5 * (k[:, :, None] * k[:, None, :]).flatten(1)
+        parts.append(torch.complex(dyad, torch.zeros_like(dyad)))
+    return torch.cat(parts, dim=1)
+
+
+def periodic_fields(
     positions: Tensor,
-    charges: Tensor,
+    sources: Tensor,
     cell: Tensor,
     triples: Tensor,
     parameters: LongRangeParameters,
 ) -> Tensor:
-    """Long-range energy [eV], a scalar.
+    """K s = dE/ds of E = 1/2 <s, K s>, for sources s: potentials, gradients, half second gradients.
 
-    E_lr = sum_c (N/V) sum_k f(k) |S_c(k)|^2 - [remove_self] s N sum_ic q_ic^2 / (sigma (2 pi)^1.5)
+    With p(k) the factors of the components m of a source (``source_factors``), a sphere of wave
+    vectors, and the last term only where the self-interaction is removed:
+
+    S_c(k) = sum_im p_m(k) s_icm exp(i k.r_i)
+    (K s)_icm = (2N/V) sum_k f(k) Re[S_c(k)* p_m(k) exp(i k.r_i)] - s own_fields
 
     Args:
         positions: [N, 3] in A.
-        charges: [N, C], file units.
+        sources: [N, C, M], of ``packed_sources``.
         cell: [3, 3], rows are lattice vectors [A].
         triples: [K, 3] from ``wave_vector_triples``; one of each pair +-k.
         parameters: of the model.
-    """
-    k = wave_vectors(triples, cell)
-    real, imaginary = structure_factor(positions, charges, k)
-    power = (real * real + imaginary * imaginary).sum(dim=1)  # [K]
-    volume = torch.abs(torch.linalg.det(cell))
-    # 2: k and -k
-    energy = 2.0 * parameters.norm / volume * (screening(k, parameters.sigma) * power).sum()
-    if parameters.remove_self:
-        self_energy = self_interaction(parameters) * (charges * charges).sum()
-        energy = energy - parameters.self_factor * self_energy
-    return energy
-
-
-def periodic_response(
-    positions: Tensor, charges: Tensor, cell: Tensor, parameters: LongRangeParameters
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Potential, forces and virial at fixed charges, by formula.
-
-    Arguments as in ``periodic_energy``, without the triples.
-
-    With the last term of phi only where the self-interaction is removed:
-
-    phi_ic = dE/dq_ic = (2N/V) sum_k f Re[S_c* e^{ik.r_i}] - 2 s N q_ic/(sigma (2 pi)^1.5)
-    F_i = -dE/dr_i = (2N/V) sum_kc q_ic f k Im[S_c* e^{ik.r_i}]
-    W_ab = -dE/d(strain_ab) = (N/V) sum_kc f |S_c|^2 [d_ab - 2 k_a k_b (1/k^2 + sigma^2/2)]
 
     Returns:
-        phi [N, C] in eV per file unit, F [N, 3] in eV/A, W [3, 3] in eV.
+        [N, C, M], eV per unit of the source.
     """
-    k = wave_vectors(wave_vector_triples(cell, parameters.dl), cell)
-    phase = k @ positions.T  # [K, N]
-    cos, sin = torch.cos(phase), torch.sin(phase)
-    real, imaginary = cos @ charges, sin @ charges  # [K, C]
-    prefactor = 2.0 * parameters.norm / torch.abs(torch.linalg.det(cell))  # 2: k and -k
-    f = prefactor * screening(k, parameters.sigma)  # [K]
-
-    potential = 2.0 * (cos.T @ (f[:, None] * real) + sin.T @ (f[:, None] * imaginary))
+    n, channels, components = sources.shape
+    k = wave_vectors(triples, cell)
+    phase = k @ positions.T
+    wave = torch.complex(torch.cos(phase), torch.sin(phase))  # [K, N]
+    factors = source_factors(k, components)[:, None, :]  # [K, 1, M]
+    volume = torch.abs(torch.linalg.det(cell))
+    f = 4.0 * parameters.norm / volume * screening(k, parameters.sigma)  # [K]; k and -k
+    summed = (wave @ sources.flatten(1).to(wave.dtype)).view(-1, channels, components)
+    structure = (factors * summed).sum(dim=2)  # [K, C]
+    weighted = f[:, None, None] * torch.conj(structure)[:, :, None] * factors  # [K, C, M]
+    fields = torch.real(wave.T @ weighted.flatten(1)).view(n, channels, components)
     if parameters.remove_self:
-        self_potential = 2.0 * self_interaction(parameters) * charges
-        potential = potential - parameters.self_factor * self_potential
-
-    force_weight = (real @ charges.T) * sin - (imaginary @ charges.T) * cos  # [K, N]
-    forces = 2.0 * force_weight.T @ (f[:, None] * k)
-
-    terms = f * (real * real + imaginary * imaginary).sum(dim=1)  # [K]
-    k2 = (k * k).sum(dim=1)
-    slope = 2.0 * terms * (1.0 / k2 + 0.5 * parameters.sigma * parameters.sigma)
-    identity = torch.eye(3, dtype=k.dtype, device=k.device)
-    virial = identity * terms.sum() - torch.einsum("k,ka,kb->ab", slope, k, k)
-    return potential, forces, virial
+        fields = fields - parameters.self_factor * own_fields(sources, parameters)
+    return fields

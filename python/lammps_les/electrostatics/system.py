@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lammps_les.electrostatics.born_effective_charges import born_effective_charges, derivative
+from lammps_les.electrostatics.latents import Latents
 from lammps_les.electrostatics.long_range import long_range_energy
 from lammps_les.electrostatics.parameters import LongRangeParameters
 from lammps_les.electrostatics.polarization import (
@@ -92,7 +93,7 @@ def energy_forces_stress(
     if total is not None:
         charges = with_total_charge(latent_charges, total, coupling.unit, coupling.sign)
     energy = short_range.sum() + long_range_energy(
-        system.strained, charges, system.lattice, periodic, parameters
+        system.strained, Latents(charges), system.lattice, periodic, parameters
     )
     stress = torch.zeros_like(system.strain)
     if periodic:

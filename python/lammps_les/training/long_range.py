@@ -9,8 +9,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lammps_les.electrostatics import LongRangeParameters, wave_vectors
-from lammps_les.electrostatics.open_boundaries import open_response
+from lammps_les.electrostatics import (
+    Latents,
+    LongRangeParameters,
+    long_range_derivatives,
+    wave_vectors,
+)
 from lammps_les.electrostatics.parameters import self_interaction
 from lammps_les.electrostatics.periodic import screening
 
@@ -52,7 +56,10 @@ def long_range(
     if charges.size(1) == 0:
         return LongRange(charges, torch.zeros_like(positions), torch.zeros_like(cell))
     if not periodic:
-        return LongRange(*open_response(positions, charges, parameters))
+        found = long_range_derivatives(
+            positions, Latents(charges), cell, False, parameters, create_graph=True
+        )
+        return LongRange(found.latents.charge, found.forces, found.virial)
     k = wave_vectors(triples, cell)  # [K, 3]
     phase = k @ positions.T  # [K, N]
     cos, sin = torch.cos(phase), torch.sin(phase)
