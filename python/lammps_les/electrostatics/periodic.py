@@ -13,20 +13,17 @@ def screening(k: Tensor, sigma: float) -> Tensor:
     return torch.exp(-0.5 * sigma * sigma * k2) / k2
 
 
-def source_factors(k: Tensor, components: int) -> Tensor:
-    """p(k) [K, M], complex, of the components of a source: 1, i k_a, -1/2 k_a k_b.
+def source_factors(k: Tensor, components: int) -> tuple[Tensor, Tensor]:
+    """p(k) of the components of a source, 1, i k_a, -1/2 k_a k_b: real, imaginary part [K, M].
 
     Args:
         k: [K, 3] in 1/A.
         components: M = 1, 4 or 13.
     """
-    parts = [torch.complex(torch.ones_like(k[:, :1]), torch.zeros_like(k[:, :1]))]
-    if components > 1:
-        parts.append(torch.complex(torch.zeros_like(k), k))
-    if components > 4:
-        dyad = -0.5 * (k[:, :, None] * k[:, None, :]).flatten(1)
-        parts.append(torch.complex(dyad, torch.zeros_like(dyad)))
-    return torch.cat(parts, dim=1)
+    dyad = -0.5 * (k[:, :, None] * k[:, None, :]).flatten(1)
+    real = torch.cat([torch.ones_like(k[:, :1]), torch.zeros_like(k), dyad], dim=1)
+    imaginary = torch.cat([torch.zeros_like(k[:, :1]), k, torch.zeros_like(dyad)], dim=1)
+    return real[:, :components], imaginary[:, :components]
 
 
 def periodic_fields(
@@ -57,14 +54,20 @@ def periodic_fields(
     n, channels, components = sources.shape
     k = wave_vectors(triples, cell)
     phase = k @ positions.T
-    wave = torch.complex(torch.cos(phase), torch.sin(phase))  # [K, N]
-    factors = source_factors(k, components)[:, None, :]  # [K, 1, M]
+    cos, sin = torch.cos(phase), torch.sin(phase)  # [K, N]
+    p, ip = source_factors(k, components)
+    p, ip = p[:, None, :], ip[:, None, :]  # [K, 1, M]
+    flat = sources.flatten(1)
+    of_cos = (cos @ flat).view(-1, channels, components)
+    of_sin = (sin @ flat).view(-1, channels, components)
     volume = torch.abs(torch.linalg.det(cell))
-    f = 4.0 * parameters.norm / volume * screening(k, parameters.sigma)  # [K]; k and -k
-    summed = (wave @ sources.flatten(1).to(wave.dtype)).view(-1, channels, components)
-    structure = (factors * summed).sum(dim=2)  # [K, C]
-    weighted = f[:, None, None] * torch.conj(structure)[:, :, None] * factors  # [K, C, M]
-    fields = torch.real(wave.T @ weighted.flatten(1)).view(n, channels, components)
+    f = 4.0 * parameters.norm / volume * screening(k, parameters.sigma)  # k and -k
+    # f S [K, C, 1]
+    real = f[:, None, None] * (p * of_cos - ip * of_sin).sum(dim=2, keepdim=True)
+    imaginary = f[:, None, None] * (p * of_sin + ip * of_cos).sum(dim=2, keepdim=True)
+    fields = cos.T @ (real * p + imaginary * ip).flatten(1)
+    fields = fields + sin.T @ (imaginary * p - real * ip).flatten(1)
+    fields = fields.view(n, channels, components)
     if parameters.remove_self:
         fields = fields - parameters.self_factor * own_fields(sources, parameters)
     return fields
