@@ -1,9 +1,9 @@
 """Networks of every kind by name, and chunks of centers with their edges to evaluate them on."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-from cace_networks import REPRESENTATIONS, build
+from cace_networks import LATENTS, REPRESENTATIONS, build
 from generate import toy_models
 from tensor_networks import TENSORS
 from tensor_networks import build as build_tensors
@@ -16,9 +16,11 @@ SEPARATE = {
     "attenuated": REPRESENTATIONS["shared messages"],
 }
 CACE = [*REPRESENTATIONS, *(f"{name}, separate" for name in SEPARATE), "no charges"]
+CACE += ["one layer, multipoles", "three layers, separate, multipoles", "one layer, kappa alpha"]
 TOYS = ["linear", "two_channels", "harmonic", "two_layers", "three_layers", "deep"]
 ONE_LAYER = [name for name in CACE if name in REPRESENTATIONS and REPRESENTATIONS[name].layers == 1]
 ONE_LAYER += ["one layer, separate", "nu 4, separate", "no charges"]
+ONE_LAYER += ["one layer, multipoles", "one layer, kappa alpha"]
 SEVERAL_LAYERS = [name for name in CACE if name not in ONE_LAYER]
 
 
@@ -30,8 +32,14 @@ def network_of(name: str, channels: int = 2) -> torch.nn.Module:
         return toy_models()[name][0].double()
     if name == "no charges":
         return build(REPRESENTATIONS["one layer"], channels=0)
-    kind, _, separate = name.partition(", ")
-    others = {"charge_representation": SEPARATE[kind]} if separate else {}
+    kind, *more = name.split(", ")
+    others: dict[str, Any] = {}
+    if "separate" in more:
+        others["charge_representation"] = SEPARATE[kind]
+    if "multipoles" in more:
+        others["latents"] = LATENTS
+    if "kappa alpha" in more:
+        others["latents"] = ("charge", "kappa", "alpha")
     return build(REPRESENTATIONS[kind], channels=channels, **others)
 
 

@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 import torch
+from cace_networks import LATENTS, stirred
 
 from lammps_les.models import AllegroConfig, MaceConfig, NequipConfig, build_network
 
@@ -66,6 +67,18 @@ TENSORS: dict[str, tuple[str, Any]] = {
         ),
     ),
     "mace, one layer": ("mace", MaceConfig(SPECIES, layers=1, last_readout_only=True, **_MACE)),
+    "mace, multipoles": (
+        "mace",
+        MaceConfig(SPECIES, latents=LATENTS, hidden_max_l=1, max_l=2, correlation=2, **_MACE),
+    ),
+    "nequip, multipoles": (
+        "nequip",
+        NequipConfig(SPECIES, latents=LATENTS, features=(4, 3, 2), max_l=2, layers=2, **_NEQUIP),
+    ),
+    "allegro, multipoles": (
+        "allegro",
+        AllegroConfig(SPECIES, latents=LATENTS, max_l=2, layers=1, **_ALLEGRO),
+    ),
     "allegro": (
         "allegro",
         AllegroConfig(
@@ -86,4 +99,4 @@ def build(name: str, **changes: Any) -> torch.nn.Module:
     """One of them, in float64."""
     kind, config = TENSORS[name]
     torch.manual_seed(4)
-    return build_network(dataclasses.replace(config, **changes)).double()
+    return stirred(build_network(dataclasses.replace(config, **changes)).double())

@@ -94,7 +94,7 @@ def refused(tmp_path: Path, text: str) -> str:
         (MINIMAL + "network: {kind: [1]}\n", "key 'network.kind': expected one of cace, mace"),
         (
             MINIMAL + "network:\n  kind: mace\n  representation: {cutoff: 4}\n",
-            "Allowed: species, channels, cutoff, layers, features, hidden_max_l",
+            "Allowed: species, channels, latents, cutoff, layers, features, hidden_max_l",
         ),
         (
             MINIMAL + "network: {kind: nequip, cutof: 4}\n",

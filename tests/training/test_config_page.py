@@ -109,7 +109,7 @@ def test_keys_of_other_kinds_are_in_their_page(kind: str) -> None:
     text = NETWORKS.read_text()
     sections = {part.split("\n")[0].lower(): part for part in text.split("\n## ")[1:]}
     rows = re.findall(r"^\| `(\w+)` \| (\S+(?: \S+)*) \| .*\| (.+) \|$", sections[kind], re.M)
-    shared = {"kind", "species", "channels"}
+    shared = {"kind", "species", "channels", "latents"}
     expected = {f.name for f in dataclasses.fields(config)} - shared
     assert sorted(name for name, _, _ in rows) == sorted(expected)
     for name, default, meaning in rows:

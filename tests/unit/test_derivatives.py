@@ -28,7 +28,7 @@ def cotangents_of(
 ) -> list[Tensor]:
     """Random ones, the energies in the first k_e sets alone."""
     k_e, k = sets
-    counts = [k_e if t == network.layers - 1 else k, k][: len(outputs)]
+    counts = [k_e if t == network.layers - 1 else k] + [k] * (len(outputs) - 1)
     return [
         torch.randn(count, *output.shape, generator=generator, dtype=torch.float64)
         for count, output in zip(counts, outputs, strict=True)

@@ -1,9 +1,12 @@
 """A network as a chain of pieces, one for each layer."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from lammps_les.models.limits import in_order
 
 
 class Chain(nn.Module):
@@ -15,9 +18,11 @@ class Chain(nn.Module):
         species: element symbols; the place in the list is the species index.
         cutoff: radius [A] of one layer.
         layers: an atom's results depend on atoms up to ``layers * cutoff`` away.
-        channels: latent charges per atom.
+        channels: latent charges per atom, and others likewise.
+        latents: what an atom has beside its energy.
 
     Attributes:
+        latent_names: what the last piece gives after the energy; none without channels.
         kept, sent: between any two pieces, how many numbers an atom keeps for itself and how many
             its neighbors get; see ``cut``. A network that is not cut has one piece.
         kind: name of the kind of network, "" for one that no reader need know.
@@ -26,12 +31,22 @@ class Chain(nn.Module):
             ``at_total_charge`` gives a network that does not.
     """
 
-    def __init__(self, species: list[str], cutoff: float, layers: int, channels: int) -> None:
+    latent_names: list[str]
+
+    def __init__(
+        self,
+        species: list[str],
+        cutoff: float,
+        layers: int,
+        channels: int,
+        latents: Sequence[str] = ("charge",),
+    ) -> None:
         super().__init__()
         self.species = species
         self.cutoff = cutoff
         self.layers = layers
         self.channels = channels
+        self.latent_names = list(in_order(latents)) if channels > 0 else []
         self.kind = ""
         self.config: Any = None
         self.needs_total_charge = False
@@ -74,7 +89,7 @@ class Chain(nn.Module):
     def forward(
         self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
     ) -> dict[str, Tensor]:
-        """Short-range energies and latent charges of atoms 0 ... n_centers-1, by all pieces.
+        """Short-range energies and latents of atoms 0 ... n_centers-1, by all pieces.
 
         Args:
             edge_vectors: [E, 3] r_cj = x_j - x_c [A], shorter than ``cutoff``.
@@ -84,7 +99,10 @@ class Chain(nn.Module):
                 reached from them by fewer than ``layers`` edges.
 
         Returns:
-            "energy" [n_centers] in eV and "charge" [n_centers, channels] in file units.
+            "energy" [n_centers] in eV, "charge" [n_centers, channels] in file units, and what else
+            stands in ``latent_names``: "dipole" [n_centers, channels, 3], "quadrupole" [n_centers,
+            channels, 3, 3] symmetric and traceless, "kappa" [n_centers, channels], "alpha"
+            [n_centers, channels, 3, 3] symmetric.
         """
         n_all = species.size(0)
         kept, sent = edge_vectors.new_zeros([n_all, 0]), edge_vectors.new_zeros([0, 0])
@@ -102,5 +120,7 @@ class Chain(nn.Module):
         outputs = self.piece(  # type: ignore[operator]
             t, kept, sent, source, edge_vectors, edge_index, species, n_centers, 0
         )
-        charge = edge_vectors.new_zeros([n_centers, 0]) if self.channels == 0 else outputs[1]
-        return {"energy": outputs[0], "charge": charge}
+        found = {"energy": outputs[0], "charge": edge_vectors.new_zeros([n_centers, 0])}
+        for index, name in enumerate(self.latent_names):
+            found[name] = outputs[index + 1]
+        return found

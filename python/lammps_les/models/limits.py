@@ -1,6 +1,6 @@
 """Which values a configuration of a network may have, and what is said of others."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 from ase.data import chemical_symbols
@@ -38,6 +38,25 @@ Widths = Annotated[tuple[Annotated[int, within(1, 1024)], ...], Field(max_length
 
 Channels = Annotated[int, within(0, 64)]
 """Latent charges per atom; 0 = energy only."""
+
+
+LATENTS = ("charge", "dipole", "quadrupole", "kappa", "alpha")
+"""All latents that a network may have, in the order in which it gives them."""
+
+
+def in_order(names: Sequence[str]) -> tuple[str, ...]:
+    """Latents in the order of ``LATENTS``.
+
+    Raises:
+        ValueError: the charge is missing, or a name is unknown or stands twice.
+    """
+    if "charge" not in names or len(set(names)) < len(names) or not set(names) <= set(LATENTS):
+        raise ValueError(f"expected charge and any of {', '.join(LATENTS[1:])}, each once")
+    return tuple(name for name in LATENTS if name in names)
+
+
+Latents = Annotated[tuple[str, ...], AfterValidator(in_order)]
+"""What an atom has beside its energy, in the order of ``LATENTS``."""
 
 
 def _elements(symbols: tuple[str, ...]) -> tuple[str, ...]:

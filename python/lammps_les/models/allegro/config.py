@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from lammps_les.models.limits import Channels, Elements, Widths, within
+from lammps_les.models.limits import Channels, Elements, Latents, Widths, within
+from lammps_les.models.multipoles import check_latents
 from lammps_les.models.nequip.config import Multiplicity, Neighbors, Scale, check_lengths
 
 
@@ -15,6 +16,7 @@ class AllegroConfig:
         species: element symbols; their order is the species index. Without any, a training takes
             those of its data.
         channels: latent charges per atom; 0 = energy only.
+        latents: what an atom has in each channel: charge, dipole, quadrupole, kappa, alpha.
         cutoff: radius [A]; an atom's results depend on no atoms beyond, whatever ``layers`` is.
         layers: products of tensors with the sums over neighbors.
         features: tensors of each kind on an edge.
@@ -37,6 +39,7 @@ class AllegroConfig:
 
     species: Elements = ()
     channels: Channels = 1
+    latents: Latents = ("charge",)
     cutoff: Annotated[float, within(0.5, 50.0)] = 6.0
     layers: Annotated[int, within(1, 6)] = 2
     features: Multiplicity = 16
@@ -57,6 +60,7 @@ class AllegroConfig:
     kind: Literal["allegro"] = "allegro"
 
     def __post_init__(self) -> None:
+        check_latents(self.latents, self.channels, self.max_l, "max_l")
         check_lengths(self.species, average_neighbors=self.average_neighbors, scale=self.scale)
         if self.embedding % 2:
             raise ValueError(f"expected an even number as embedding, got {self.embedding}")

@@ -1,4 +1,4 @@
-"""The network of edges: energies and latent charges of atoms from edge vectors."""
+"""The network of edges: energies and latents of atoms from edge vectors."""
 
 import torch
 from torch import Tensor, nn
@@ -7,6 +7,7 @@ from lammps_les.models.allegro.config import AllegroConfig
 from lammps_les.models.allegro.products import TensorProduct, product_irreps
 from lammps_les.models.chain import Chain
 from lammps_les.models.environments import pad_edges, pad_rows, pad_vectors
+from lammps_les.models.multipoles import Multipoles, at_zero
 from lammps_les.models.nequip.config import by_species
 from lammps_les.models.nequip.perceptron import Linear, Perceptron
 from lammps_les.models.nequip.radial import BesselBasis, distances
@@ -55,7 +56,9 @@ class AllegroNetwork(Chain):
     scale: Tensor
 
     def __init__(self, config: AllegroConfig) -> None:
-        super().__init__(list(config.species), float(config.cutoff), 1, config.channels)
+        super().__init__(
+            list(config.species), float(config.cutoff), 1, config.channels, config.latents
+        )
         self.kind = "allegro"
         self.config = config
         self.max_l, self.features, self.scalars = config.max_l, config.features, config.scalars
@@ -84,6 +87,19 @@ class AllegroNetwork(Chain):
         self.charge_readout = None
         if config.channels > 0:
             self.charge_readout = Perceptron(n_scalars, config.readout_hidden, config.channels)
+        self.multipoles = Multipoles(config.latents, config.channels)
+        n_numbers, n_vectors = self.multipoles.n_scalars, self.multipoles.n_vectors
+        n_tensors = self.multipoles.n_tensors
+        self.scalar_readout = self.vector_readout = self.tensor_readout = None
+        if n_numbers > 0:
+            self.scalar_readout = Perceptron(n_scalars, config.readout_hidden, n_numbers)
+            at_zero(self.scalar_readout.layers[-1])
+        if n_vectors > 0:
+            self.vector_readout = Linear(config.features, n_vectors)
+            at_zero(self.vector_readout)
+        if n_tensors > 0:
+            self.tensor_readout = Linear(config.features, n_tensors)
+            at_zero(self.tensor_readout)
         self.repulsion = None
         if config.pair_repulsion:
             self.repulsion = PairRepulsion(self.species, self.cutoff, config.repulsion_power)
@@ -148,7 +164,17 @@ class AllegroNetwork(Chain):
         outputs = [energy]
         if self.charge_readout is not None:
             outputs.append(self.charge_readout(scalars).sum(1) * factor)
-        return outputs
+        numbers, vectors = scalars.new_empty([n, 0]), scalars.new_empty([n, 3, 0])
+        of_order_2 = scalars.new_empty([n, 5, 0])
+        if self.scalar_readout is not None:
+            numbers = self.scalar_readout(scalars).sum(1) * factor
+        if self.multipoles.max_l > 0:
+            sums = (tensors.sum(2) * factor.unsqueeze(2)).transpose(1, 2)  # [n, m, features]
+            if self.vector_readout is not None:
+                vectors = self.vector_readout(sums.narrow(1, 1, 3))
+            if self.tensor_readout is not None:
+                of_order_2 = self.tensor_readout(sums.narrow(1, 4, 5))
+        return outputs + self.multipoles(numbers, vectors, of_order_2)
 
     def _weigh(self, of_orders: list[Tensor], weights: Tensor) -> Tensor:
         """Harmonics times weights [n, width, features * (max_l + 1)], [n, features, width, m]."""

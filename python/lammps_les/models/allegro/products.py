@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lammps_les.models.allegro.config import AllegroConfig
+from lammps_les.models.multipoles import Multipoles
 from lammps_les.models.nequip.perceptron import unit_weights
 from lammps_les.models.o3.coupling import wigner_3j
 from lammps_les.models.o3.irreps import Irrep
@@ -25,13 +26,17 @@ def harmonic_irreps(max_l: int) -> list[Irrep]:
 
 
 def product_irreps(config: AllegroConfig) -> list[ProductIrreps]:
-    """The tensors of all layers: none that no path leads to, or from which none leads on."""
+    """The tensors of all layers: none that no path leads to, or from which none leads on.
+
+    The last ones are those read out: scalars, and those of the orders of latents, of parity (-1)^l.
+    """
     environment = harmonic_irreps(config.max_l)
     signs = (1, -1) if config.parity == "full" else (0,)
     allowed = [Irrep(1, l, sign or (-1) ** l) for l in range(config.max_l + 1) for sign in signs]
+    read = harmonic_irreps(Multipoles(config.latents, config.channels).max_l)
     stages = [environment]
     for t in range(config.layers):
-        wanted = allowed[:1] if t == config.layers - 1 else allowed
+        wanted = read if t == config.layers - 1 else allowed
         stages.append([irrep for irrep in wanted if _reached(stages[-1], environment, [irrep])])
     for t in range(config.layers - 1, -1, -1):
         useful = [irrep for irrep in stages[t] if _reached([irrep], environment, stages[t + 1])]

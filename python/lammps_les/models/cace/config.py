@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from lammps_les.models.cace.angular import invariant_labels
-from lammps_les.models.limits import Channels, Elements, Widths, within
+from lammps_les.models.limits import Channels, Elements, Latents, Widths, within
+from lammps_les.models.multipoles import check_latents
 
 _MOST_FEATURES, _MOST_COMPONENTS = 20_000, 100_000
 """Invariants, and numbers of the A basis, of an atom and a layer; some thousand are usual."""
@@ -104,6 +105,19 @@ class ReadoutConfig:
 
 
 @dataclass(frozen=True)
+class MultipoleConfig:
+    """Mixtures of vectors and tensors of an atom, gated by a perceptron on its invariants.
+
+    Attributes:
+        hidden: widths of its hidden layers.
+        mixtures: for each dipole, quadrupole and alpha.
+    """
+
+    hidden: Widths = (32,)
+    mixtures: Annotated[int, within(1, 256)] = 8
+
+
+@dataclass(frozen=True)
 class CaceConfig:
     """A whole network.
 
@@ -111,17 +125,26 @@ class CaceConfig:
         species: element symbols; their order is the species index. Without any, a training takes
             those of its data.
         channels: latent charges per atom; 0 = energy only.
+        latents: what an atom has in each channel: charge, dipole, quadrupole, kappa, alpha.
         representation: the atomic environments, for the energy and, unless given separately, for
             the charges.
         energy: readout of the energy [eV].
         charge: readout of the charges [file units].
-        charge_representation: separate environments for the charges; same cutoff and layers.
+        multipole: readout of all latents but the charges.
+        charge_representation: separate environments for the charges and all latents; same cutoff
+            and layers.
     """
 
     species: Elements = ()
     channels: Channels = 1
+    latents: Latents = ("charge",)
     representation: RepresentationConfig = RepresentationConfig()
     energy: ReadoutConfig = ReadoutConfig()
     charge: ReadoutConfig = ReadoutConfig(hidden=(24, 12), scale=0.1)
+    multipole: MultipoleConfig = MultipoleConfig()
     charge_representation: RepresentationConfig | None = None
     kind: Literal["cace"] = "cace"
+
+    def __post_init__(self) -> None:
+        part = self.charge_representation or self.representation
+        check_latents(self.latents, self.channels, part.max_l, "the representation's max_l")

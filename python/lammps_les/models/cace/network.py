@@ -1,4 +1,4 @@
-"""The short-range network: energies and latent charges of atoms from edge vectors."""
+"""The short-range network: energies and latents of atoms from edge vectors."""
 
 import copy
 from dataclasses import replace
@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from lammps_les.models.cace.config import CaceConfig, ReadoutConfig, RepresentationConfig
+from lammps_les.models.cace.multipoles import MultipoleReadout
 from lammps_les.models.cace.readout import Readout
 from lammps_les.models.cace.representation import CaceRepresentation
 from lammps_les.models.chain import Chain
@@ -38,7 +39,9 @@ class CaceNetwork(Chain):
 
     def __init__(self, config: CaceConfig) -> None:
         part = config.representation
-        super().__init__(list(config.species), float(part.cutoff), part.layers, config.channels)
+        super().__init__(
+            list(config.species), float(part.cutoff), part.layers, config.channels, config.latents
+        )
         self.kind = "cace"
         self.config = config
         self.needs_total_charge = any(
@@ -67,6 +70,17 @@ class CaceNetwork(Chain):
         self.charge_readout = None
         if config.channels > 0:
             self.charge_readout = _readout(config.charge, n_charge_features, config.channels)
+        self.multipole_readout = None
+        if len(self.latent_names) > 1:
+            part = separate or config.representation
+            self.multipole_readout = MultipoleReadout(
+                config.multipole,
+                config.latents,
+                config.channels,
+                n_charge_features,
+                part.embedding_size**2 * part.n_radial,
+                part.max_l,
+            )
 
     def _represent(self, config: RepresentationConfig) -> CaceRepresentation:
         return CaceRepresentation(config, len(self.species))
@@ -149,12 +163,13 @@ class CaceNetwork(Chain):
             sent, sent_of_charges = torch.split(sent, self._widths(t, False), 2)
         made, more = self.representation(t, kept, sent, row, vectors, species, total_charge)
         stored += more
-        of_charges = made
+        a, of_charges = more[2], made
         if separate is not None:
             of_charges, more = separate(
                 t, kept_of_charges, sent_of_charges, row, vectors, species, total_charge
             )
             stored += more
+            a = more[2]
         if t < self.layers - 1:
             if separate is None:
                 return made, stored
@@ -167,6 +182,10 @@ class CaceNetwork(Chain):
             charge, more = self.charge_readout.store(of_charges[0])
             stored += more
             outputs.append(charge)
+        if self.multipole_readout is not None:
+            multipoles, more = self.multipole_readout(of_charges[0], a)
+            stored += more
+            outputs += multipoles
         return outputs, stored
 
     def _widths(self, t: int, kept: bool) -> list[int]:
@@ -236,9 +255,16 @@ class CaceNetwork(Chain):
             by_left = self.energy_readout.backward(hidden, cotangents[0].unsqueeze(2))
             if self.charge_readout is not None:
                 hidden = of_readouts[self.energy_readout.n_stored :]
-                left_of_charges = self.charge_readout.backward(hidden, cotangents[1])
+                end = self.charge_readout.n_stored
+                left_of_charges = self.charge_readout.backward(hidden[:end], cotangents[1])
+                if self.multipole_readout is not None:
+                    a = of_charges[2] if separate is not None else stored[2]
+                    by_features, by_a = self.multipole_readout.backward(
+                        hidden[end:], a, cotangents[2:]
+                    )
+                    left_of_charges = torch.cat([left_of_charges + by_features, by_a], 1)
                 if separate is None:
-                    left_of_charges[: by_left.size(0)] += by_left
+                    left_of_charges[: by_left.size(0), : by_left.size(1)] += by_left
                     by_left = left_of_charges
         out = part.backward(t, stored, by_left, by_sent)
         if separate is None:

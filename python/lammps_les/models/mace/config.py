@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from lammps_les.models.limits import Channels, Elements, Widths, within
+from lammps_les.models.limits import Channels, Elements, Latents, Widths, within
+from lammps_les.models.multipoles import check_latents
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,7 @@ class MaceConfig:
         species: element symbols; their order is the species index. Without any, a training takes
             those of its data.
         channels: latent charges per atom; 0 = energy only.
+        latents: what an atom has in each channel: charge, dipole, quadrupole, kappa, alpha.
         cutoff: radius [A] of one layer.
         layers: 1 = no message passing.
         features: multiplicity of each irrep of the features of an atom.
@@ -44,6 +46,7 @@ class MaceConfig:
 
     species: Elements = ()
     channels: Channels = 1
+    latents: Latents = ("charge",)
     cutoff: Annotated[float, within(0.5, 50.0)] = 4.5
     layers: Annotated[int, within(1, 10)] = 2
     features: Annotated[int, within(1, 1024)] = 64
@@ -69,6 +72,7 @@ class MaceConfig:
     kind: Literal["mace"] = "mace"
 
     def __post_init__(self) -> None:
+        check_latents(self.latents, self.channels, self.max_l, "max_l")
         if self.hidden_max_l > self.max_l:
             raise ValueError(
                 f"hidden_max_l is {self.hidden_max_l}, at most max_l = {self.max_l} can be"

@@ -1,4 +1,4 @@
-"""The network: energies and latent charges of atoms from edge vectors."""
+"""The network: energies and latents of atoms from edge vectors."""
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +9,7 @@ from lammps_les.models.mace.config import MaceConfig
 from lammps_les.models.mace.interaction import Edges, Interaction
 from lammps_les.models.mace.product import Product
 from lammps_les.models.mace.radial import PairRepulsion, Perceptron, RadialEmbedding
+from lammps_les.models.multipoles import Multipoles, at_zero
 from lammps_les.models.o3.harmonics import harmonics
 
 
@@ -28,7 +29,13 @@ class MaceNetwork(Chain):
     one_hot: Tensor
 
     def __init__(self, config: MaceConfig) -> None:
-        super().__init__(list(config.species), float(config.cutoff), config.layers, config.channels)
+        super().__init__(
+            list(config.species),
+            float(config.cutoff),
+            config.layers,
+            config.channels,
+            config.latents,
+        )
         self.kind = "mace"
         self.config = config
         n_species, width, max_l = len(config.species), config.features, config.hidden_max_l
@@ -43,7 +50,9 @@ class MaceNetwork(Chain):
         if config.pair_repulsion:
             self.repulsion = PairRepulsion(config.species, self.cutoff, config.cutoff_power)
         self.needs_species = config.pair_repulsion or config.distance_transform != "none"
-        orders = [0] + [max_l] * last + [0]  # highest l of what enters and leaves the layers
+        self.multipoles = Multipoles(config.latents, config.channels)
+        # highest l of what enters and leaves the layers
+        orders = [0] + [max_l] * last + [self.multipoles.max_l]
         interactions = [
             Interaction(
                 config,
@@ -57,13 +66,29 @@ class MaceNetwork(Chain):
         self.products = nn.ModuleList(Product(config, order) for order in orders[1:])
         self.first_readout = last if config.last_readout_only else 0
         self.energy_readouts, self.charge_readouts = nn.ModuleList(), nn.ModuleList()
+        self.scalar_readouts = nn.ModuleList()
+        self.vector_readouts, self.tensor_readouts = nn.ModuleList(), nn.ModuleList()
+        n_scalars, n_vectors = self.multipoles.n_scalars, self.multipoles.n_vectors
+        n_tensors = self.multipoles.n_tensors
         for t in range(self.first_readout, config.layers):
             hidden = [config.readout_hidden] if config.readout_hidden > 0 and t == last else []
             self.energy_readouts.append(Perceptron([width, *hidden, 1]))
             if config.channels > 0:
                 self.charge_readouts.append(Perceptron([width, *hidden, config.channels]))
+            if n_scalars > 0:
+                self.scalar_readouts.append(Perceptron([width, *hidden, n_scalars]))
+            if n_vectors > 0 and orders[t + 1] >= 1:
+                self.vector_readouts.append(Perceptron([width, n_vectors]))
+            if n_tensors > 0 and orders[t + 1] >= 2:
+                self.tensor_readouts.append(Perceptron([width, n_tensors]))
+        for part in (self.scalar_readouts, self.vector_readouts, self.tensor_readouts):
+            for readout in part:
+                at_zero(readout)
+        self.first_vectors = config.layers - len(self.vector_readouts)
+        self.first_tensors = config.layers - len(self.tensor_readouts)
+        self.read = [1, config.channels, n_scalars, 3 * n_vectors, 5 * n_tensors]
         self.cut(
-            [1 + config.channels + layer.n_own * width for layer in interactions[1:]],
+            [sum(self.read) + layer.n_own * width for layer in interactions[1:]],
             [(max_l + 1) ** 2 * width] * last,
         )
 
@@ -92,17 +117,18 @@ class MaceNetwork(Chain):
         radial = self.radial(distance, center, neighbor)
         angular = pad_values(env, torch.stack(harmonics(x, y, z, self.max_l), 1))
         edges = Edges(radial, angular, env, owner)
-        energy = edge_vectors.new_zeros([n])
-        charge = edge_vectors.new_zeros([n, self.channels])
+        so_far = edge_vectors.new_zeros([n, sum(self.read)])
+        if t > 0:
+            widths = [so_far.size(1), kept.size(1) - so_far.size(1)]
+            so_far, kept = torch.split(kept, widths, 1)
+        energy, charge, scalars, vectors, tensors = torch.split(so_far, self.read, 1)
+        energy, vectors = energy.squeeze(1), vectors.view(n, 3, self.multipoles.n_vectors)
+        tensors = tensors.view(n, 5, self.multipoles.n_tensors)
         features, own = charge, kept
         if t == 0:
             repulsion = self.repulsion
             if repulsion is not None:
                 energy = energy.index_add(0, edge_index[0], repulsion(distance, center, neighbor))
-        else:
-            rest = kept.size(1) - 1 - self.channels
-            energy, charge, own = torch.split(kept, [1, self.channels, rest], 1)
-            energy = energy.squeeze(1)
         environments = charge
         if t == 0:
             own, environments = self.first(pad_rows(env, neighbor), edges, one_hot)
@@ -112,21 +138,37 @@ class MaceNetwork(Chain):
         for index, product in enumerate(self.products):
             if index == t:
                 features = product(environments, own, one_hot)
-        scalars = features.select(1, 0)
+        invariant = features.select(1, 0)
         for index, readout in enumerate(self.energy_readouts):
             if index + self.first_readout == t:
-                energy = energy + readout(scalars).squeeze(1)
+                energy = energy + readout(invariant).squeeze(1)
         for index, readout in enumerate(self.charge_readouts):
             if index + self.first_readout == t:
-                charge = charge + readout(scalars)
+                charge = charge + readout(invariant)
+        for index, readout in enumerate(self.scalar_readouts):
+            if index + self.first_readout == t:
+                scalars = scalars + readout(invariant)
+        for index, readout in enumerate(self.vector_readouts):
+            if index + self.first_vectors == t:
+                vectors = vectors + readout(features.narrow(1, 1, 3))
+        for index, readout in enumerate(self.tensor_readouts):
+            if index + self.first_tensors == t:
+                tensors = tensors + readout(features.narrow(1, 4, 5))
         for index, interaction in enumerate(self.interactions):
             if index == t + 1:
                 own, to_send = interaction.leave(features, one_hot)  # type: ignore[operator]
-                return [torch.cat([energy.unsqueeze(1), charge, own], 1), to_send]
+                read = [
+                    energy.unsqueeze(1),
+                    charge,
+                    scalars,
+                    vectors.flatten(1),
+                    tensors.flatten(1),
+                ]
+                return [torch.cat(read + [own], 1), to_send]
         outputs = [energy * self.scale + self.shift]
         if self.channels > 0:
             outputs.append(charge * self.charge_scale)
-        return outputs
+        return outputs + self.multipoles(scalars, vectors, tensors)
 
     def first(self, neighbor: Tensor, edges: Edges, one_hot: Tensor) -> tuple[Tensor, Tensor]:
         """What atoms have kept for the first layer and their environments, by elements alone.

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from lammps_les.models.limits import Channels, Elements, Widths, within
+from lammps_les.models.limits import Channels, Elements, Latents, Widths, within
+from lammps_les.models.multipoles import check_latents
 
 Multiplicity = Annotated[int, within(1, 1024)]
 Neighbors = Annotated[float, within(1e-3, 1e4)]
@@ -24,6 +25,7 @@ class NequipConfig:
         species: element symbols; their order is the species index. Without any, a training takes
             those of its data.
         channels: latent charges per atom; 0 = energy only.
+        latents: what an atom has in each channel: charge, dipole, quadrupole, kappa, alpha.
         cutoff: radius [A] of one layer.
         layers: convolutions.
         features: tensors of each kind, one number for all or one for each order l = 0 ... max_l.
@@ -44,6 +46,7 @@ class NequipConfig:
 
     species: Elements = ()
     channels: Channels = 1
+    latents: Latents = ("charge",)
     cutoff: Annotated[float, within(0.5, 50.0)] = 4.5
     layers: Annotated[int, within(1, 10)] = 3
     features: Multiplicity | tuple[Multiplicity, ...] = 32
@@ -61,6 +64,7 @@ class NequipConfig:
     kind: Literal["nequip"] = "nequip"
 
     def __post_init__(self) -> None:
+        check_latents(self.latents, self.channels, self.max_l, "max_l")
         check_lengths(self.species, average_neighbors=self.average_neighbors, scale=self.scale)
         if isinstance(self.features, tuple) and len(self.features) != self.max_l + 1:
             raise ValueError(

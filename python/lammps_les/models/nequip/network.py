@@ -1,4 +1,4 @@
-"""The network of convolutions: energies and latent charges of atoms from edge vectors."""
+"""The network of convolutions: energies and latents of atoms from edge vectors."""
 
 import math
 
@@ -8,6 +8,7 @@ from torch.nn.functional import one_hot
 
 from lammps_les.models.chain import Chain
 from lammps_les.models.environments import pad_edges, pad_rows, pad_sent, pad_vectors
+from lammps_les.models.multipoles import Multipoles, at_zero
 from lammps_les.models.nequip.config import NequipConfig, by_species
 from lammps_les.models.nequip.convolution import Convolution
 from lammps_les.models.nequip.paths import layer_irreps
@@ -34,7 +35,13 @@ class NequipNetwork(Chain):
     scale: Tensor
 
     def __init__(self, config: NequipConfig) -> None:
-        super().__init__(list(config.species), float(config.cutoff), config.layers, config.channels)
+        super().__init__(
+            list(config.species),
+            float(config.cutoff),
+            config.layers,
+            config.channels,
+            config.latents,
+        )
         self.kind = "nequip"
         self.config = config
         self.max_l = config.max_l
@@ -43,14 +50,24 @@ class NequipNetwork(Chain):
         self.basis = BesselBasis(
             config.n_bessel, self.cutoff, config.cutoff_power, 2.0 * math.pi / self.cutoff**2
         )
+        of_layers = layer_irreps(config)
         layers = [
             Convolution(irreps, config.n_bessel, config.radial_hidden, n_species, keeps=t > 0)
-            for t, irreps in enumerate(layer_irreps(config))
+            for t, irreps in enumerate(of_layers)
         ]
         self.convolutions, later = nn.ModuleList(layers), layers[1:]
         self.cut([layer.n_kept for layer in later], [layer.n_sent for layer in later])
         self.energy_readout = Perceptron(n_scalars, config.readout_hidden, 1)
         self.charge_readout = Linear(n_scalars, config.channels) if config.channels > 0 else None
+        self.multipoles = Multipoles(config.latents, config.channels)
+        widths = [irrep.multiplicity for irrep in of_layers[-1].after]
+        counts = (self.multipoles.n_scalars, self.multipoles.n_vectors, self.multipoles.n_tensors)
+        self.scalar_readout, self.vector_readout, self.tensor_readout = (
+            Linear(widths[l], count) if count > 0 else None for l, count in enumerate(counts)
+        )
+        for readout in (self.scalar_readout, self.vector_readout, self.tensor_readout):
+            if readout is not None:
+                at_zero(readout)
         self.repulsion = None
         if config.pair_repulsion:
             self.repulsion = PairRepulsion(self.species, self.cutoff, config.repulsion_power)
@@ -115,4 +132,12 @@ class NequipNetwork(Chain):
         outputs = [energy]
         if self.charge_readout is not None:
             outputs.append(self.charge_readout(scalars))
-        return outputs
+        numbers, vectors = scalars.new_empty([n, 0]), scalars.new_empty([n, 3, 0])
+        of_order_2 = scalars.new_empty([n, 5, 0])
+        if self.scalar_readout is not None:
+            numbers = self.scalar_readout(scalars)
+        if self.vector_readout is not None:
+            vectors = self.vector_readout(tensors[1])
+        if self.tensor_readout is not None:
+            of_order_2 = self.tensor_readout(tensors[2])
+        return outputs + self.multipoles(numbers, vectors, of_order_2)

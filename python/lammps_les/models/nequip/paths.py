@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from lammps_les.models.multipoles import Multipoles
 from lammps_les.models.nequip.config import NequipConfig, Parity
 from lammps_les.models.o3.irreps import Irrep
 
@@ -51,14 +52,20 @@ def hidden_irreps(multiplicities: tuple[int, ...], parity: Parity) -> list[Irrep
     ]
 
 
+def read_out(config: NequipConfig) -> list[tuple[int, int]]:
+    """Order and parity of what energy and latents are read out of, scalars first."""
+    orders = range(Multipoles(config.latents, config.channels).max_l + 1)
+    return [(l, edge_parity(config.parity, l)) for l in orders]
+
+
 def layer_irreps(config: NequipConfig) -> list[LayerIrreps]:
-    """The tensors of all layers; none that no path leads to, and scalars alone at the end."""
+    """The tensors of all layers; none that no path leads to, and at the end those read out."""
     hidden = hidden_irreps(config.multiplicities, config.parity)
-    scalars = hidden[:1]
+    last = [irrep for irrep in hidden if irrep[1:] in read_out(config)]
     layers: list[LayerIrreps] = []
     before = [Irrep(config.n_embedded, 0, 1)]
     for t in range(config.layers):
-        wanted = scalars if t == config.layers - 1 else hidden
+        wanted = last if t == config.layers - 1 else hidden
         after = [irrep for irrep in wanted if _reached(config, before, irrep)]
         gates = sum(irrep.multiplicity for irrep in after if irrep.l > 0)
         messages = sorted(
