@@ -211,36 +211,54 @@ void read_charges(const Reader &reader, Metadata::Charges &c)
   reader.require(!c.total || c.channels == 1, "fixes charges.total of a model that does not have one charge channel");
 }
 
-void read_response(const Reader &reader, Metadata::Response &r)
+// A number, or a symmetric matrix in rows, with eigenvalues in range.
+std::array<double, 9> read_dielectric(const Reader &reader, const char *field)
 {
-  if (reader.at("epsilon_inf").is_array()) {
+  std::array<double, 9> epsilon{};
+  if (reader.at(field).is_array()) {
     std::vector<std::vector<double>> rows;
-    reader.get("epsilon_inf", rows);
-    if (rows.size() != 3 || rows[0].size() != 3 || rows[1].size() != 3 || rows[2].size() != 3)
-      reader.wrong_type("epsilon_inf");
+    reader.get(field, rows);
+    if (rows.size() != 3 || rows[0].size() != 3 || rows[1].size() != 3 || rows[2].size() != 3) reader.wrong_type(field);
     for (int a = 0; a < 3; a++)
       for (int b = 0; b < 3; b++) {
-        reader.require(rows[a][b] == rows[b][a], "has a tensor epsilon_inf that is not symmetric");
-        r.epsilon_inf[3 * a + b] = rows[a][b];
+        reader.require(rows[a][b] == rows[b][a], std::string("has a tensor ") + field + " that is not symmetric");
+        epsilon[3 * a + b] = rows[a][b];
       }
   } else {
     double number = 0.0;
-    reader.get("epsilon_inf", number);
-    r.epsilon_inf = {number, 0.0, 0.0, 0.0, number, 0.0, 0.0, 0.0, number};
+    reader.get(field, number);
+    epsilon = {number, 0.0, 0.0, 0.0, number, 0.0, 0.0, 0.0, number};
   }
+  if (!is_dielectric(epsilon))
+    reader.outside(field, reader.at(field),
+                   {Metadata::Response::SMALLEST_EPSILON, Metadata::Response::LARGEST_EPSILON});
+  return epsilon;
+}
+
+void read_response(const Reader &reader, Metadata::Response &r)
+{
+  r.epsilon_inf = read_dielectric(reader, "epsilon_inf");
+  if (reader.has("epsilon_e")) r.epsilon_e = read_dielectric(reader, "epsilon_e");
   reader.get("remove_mean", r.remove_mean);
   std::string form = BORN_FORMS[0];
   reader.get_optional("bec_form", form);
   reader.get_optional("bec_fitted", r.bec_fitted);
-  if (!is_dielectric(r.epsilon_inf))
-    reader.outside("epsilon_inf", reader.at("epsilon_inf"),
-                   {Metadata::Response::SMALLEST_EPSILON, Metadata::Response::LARGEST_EPSILON});
+  reader.get_optional("alpha_rank", r.alpha_rank);
+  reader.require(r.alpha_rank == 0 || r.alpha_rank == 2,
+                 "has response.alpha_rank " + std::to_string(r.alpha_rank) + " (0 or 2 expected)");
+  if (reader.has("susceptibility")) reader.get("susceptibility", r.susceptibility.emplace(), {0.0, 1.0});
+  if (reader.has("softness")) reader.get("softness", r.softness.emplace(), {0.0, 1e6, " unit^2/(eV A^3)"});
   const auto known = std::find(BORN_FORMS.begin(), BORN_FORMS.end(), form);
   reader.require(known != BORN_FORMS.end(), "has response.bec_form " + shown(form) + " (local or phase expected)");
   r.bec_form = static_cast<BornForm>(known - BORN_FORMS.begin());
 }
 
 }    // namespace
+
+bool Metadata::gives(const std::string &latent) const
+{
+  return std::find(latents.begin(), latents.end(), latent) != latents.end();
+}
 
 bool is_dielectric(const std::array<double, 9> &matrix)
 {
@@ -284,13 +302,21 @@ Metadata parse_metadata(const std::string &text, const std::string &path)
   reader.get_optional("atomic_masses", m.atomic_masses, {0.01, 1000.0, " g/mol"});
   reader.get("provenance", m.provenance);
 
+  std::vector<std::string> in_order;
+  for (const auto &latent : LATENT_NAMES)
+    if (m.gives(latent)) in_order.push_back(latent);
   for (const auto &latent : m.latents)
-    if (latent != "charge")
+    if (std::find(LATENT_NAMES.begin(), LATENT_NAMES.end(), latent) == LATENT_NAMES.end())
       throw ModelFileError("model file " + path + " gives " + shown(latent) +
                            " as latents, which this lammps-les cannot use; install a newer lammps-les");
-  reader.require(m.latents.size() == (m.charges.channels > 0 ? 1 : 0),
-                 "has " + std::to_string(m.charges.channels) + " charge channels, but " +
-                     std::to_string(m.latents.size()) + " latents");
+  reader.require(m.gives("charge") == (m.charges.channels > 0) && m.latents == in_order &&
+                     (m.latents.empty() || m.gives("charge")),
+                 "has " + std::to_string(m.charges.channels) + " charge channels, but latents " +
+                     shown(reader.at("latents")) + " (charge, dipole, quadrupole, kappa, alpha expected, " +
+                     "those that it has, in this order, charge first; none without channels)");
+  reader.require(m.latents.size() <= 1 || m.long_range.open_shift == 0.0,
+                 "has a long_range.open_shift, which charges alone may have, and latents " +
+                     shown(reader.at("latents")));
   for (const char *key : {"source", "sha256", "program", "version", "date", "citation"})
     reader.require(m.provenance.count(key) == 1, std::string("gives no provenance.") + key);
   const auto embedded = m.provenance.find("embedded_total_charge");

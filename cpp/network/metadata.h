@@ -20,6 +20,9 @@ class ModelFileError : public std::runtime_error {
 enum class BornForm { Local, Phase };
 inline const std::vector<std::string> BORN_FORMS{"local", "phase"};    // their names, in order
 
+// What a network may give of each atom, in this order
+inline const std::vector<std::string> LATENT_NAMES{"charge", "dipole", "quadrupole", "kappa", "alpha"};
+
 struct Metadata {
   static constexpr int FORMAT_VERSION = 2;
 
@@ -38,7 +41,8 @@ struct Metadata {
     bool cut() const { return pieces() == layers; }    // else one piece, which needs the edges of ghosts too
   } network;
 
-  std::vector<std::string> latents;    // that the network gives beside energies, in their order
+  std::vector<std::string> latents;    // that the network gives beside energies: some of LATENT_NAMES, in their order
+  bool gives(const std::string &latent) const;
 
   struct LongRange {
     double sigma = 0.0;    // A
@@ -65,11 +69,20 @@ struct Metadata {
 
   struct Response {
     static constexpr double SMALLEST_EPSILON = 0.1, LARGEST_EPSILON = 1000.0;
-    std::array<double, 9> epsilon_inf{};    // symmetric, row by row
+    std::array<double, 9> epsilon_inf{};               // symmetric, row by row
+    std::optional<std::array<double, 9>> epsilon_e;    // likewise, of the electrons that alpha does not stand for
     bool remove_mean = true;
     BornForm bec_form = BornForm::Local;    // that the charges were trained for
     bool bec_fitted = false;    // Born effective charges were among the labels, so they settle how channels couple
+    int alpha_rank = 2;         // the network gives alpha as [n, C, 3, 3]; 0: as [n, C], a multiple of the unit matrix
+    std::optional<double> susceptibility, softness;    // means of the training data: chi; kappa_d, unit^2/(eV A^3)
   } response;
+
+  // Its root is what latents get in a field.
+  const std::array<double, 9> &coupling_epsilon() const
+  {
+    return response.epsilon_e && gives("alpha") ? *response.epsilon_e : response.epsilon_inf;
+  }
 
   std::map<std::string, double> atomic_energies;    // eV
   std::map<std::string, double> atomic_masses;      // g/mol; may lack symbols

@@ -3,7 +3,6 @@
 import json
 import math
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,21 +12,28 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
+    SerializerFunctionWrapHandler,
     ValidationError,
+    model_serializer,
     model_validator,
 )
-from pydantic_core import CoreSchema, core_schema, to_jsonable_python
+from pydantic_core import to_jsonable_python
 
 from lammps_les import _core  # needs torch loaded before it
 from lammps_les._core import ModelFileError
+from lammps_les.ranges import Range, integer
 
 FORMAT_VERSION = 2
 METADATA_FILE = "lammps_les.json"
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
-LATENTS = ("charge",)
-"""Latent variables that this version knows."""
+LATENT_SHAPES: dict[str, tuple[int, ...]] = {
+    "charge": (),
+    "dipole": (3,),
+    "quadrupole": (3, 3),
+    "kappa": (),
+    "alpha": (3, 3),
+}
+"""Latent variables that a network may give, in this order, and their shape after [n, channels]."""
 BecForm = Literal["local", "phase"]
 PROVENANCE_KEYS = ("source", "sha256", "program", "version", "date", "citation")
 
@@ -62,31 +68,7 @@ def checked_dielectric(value: Any) -> Any:
     )
 
 
-@dataclass(frozen=True)
-class _Range:
-    """What a number may be, in a text and in a JSON schema."""
-
-    low: float
-    high: float
-    unit: str = ""
-
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        return core_schema.no_info_after_validator_function(self._checked, handler(source))
-
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
-        return handler(schema) | {"minimum": self.low, "maximum": self.high}
-
-    def _checked(self, value: float) -> float:
-        if not self.low <= value <= self.high:  # nor nan
-            raise ValueError(f"expected {self.low:g} to {self.high:g}{self.unit}")
-        return value
-
-
-_Width = Annotated[int, _Range(0, 1e6)]
+_Width = Annotated[int, Range(0, 1e6)]
 Dielectric = Annotated[float | list[list[float]], BeforeValidator(checked_dielectric)]
 """epsilon_inf: a number, or a symmetric positive definite matrix in rows."""
 
@@ -101,8 +83,8 @@ class Network(Section):
     """``network`` of the metadata: what the network takes, and how it is cut."""
 
     species: Annotated[list[str], Field(min_length=1)]
-    cutoff: Annotated[float, _Range(0.5, 50.0, " A")]
-    layers: Annotated[int, _Range(1, 100)]
+    cutoff: Annotated[float, Range(0.5, 50.0, " A")]
+    layers: Annotated[int, Range(1, 100)]
     kept: list[_Width]
     sent: list[_Width]
     dtype: Literal["float32", "float64"]
@@ -123,30 +105,41 @@ class Network(Section):
 class LongRange(Section):
     """``long_range`` of the metadata: the long-range sum."""
 
-    sigma: Annotated[float, _Range(*SIGMA_RANGE, " A")]
-    dl: Annotated[float, _Range(*DL_RANGE, " A")]
-    norm: Annotated[float, _Range(*NORM_RANGE, " eV A per file unit squared")]
+    sigma: Annotated[float, Range(*SIGMA_RANGE, " A")]
+    dl: Annotated[float, Range(*DL_RANGE, " A")]
+    norm: Annotated[float, Range(*NORM_RANGE, " eV A per file unit squared")]
     remove_self: bool
-    self_factor: Annotated[float, _Range(0.0, 1000.0)]
-    open_shift: Annotated[float, _Range(0.0, 1.0, " A")] = 0.0
+    self_factor: Annotated[float, Range(0.0, 1000.0)]
+    open_shift: Annotated[float, Range(0.0, 1.0, " A")] = 0.0
 
 
 class Charges(Section):
     """``charges`` of the metadata: the latent charges."""
 
-    channels: Annotated[int, _Range(0, 1000)]
-    unit: Annotated[float, _Range(1e-6, 1e6, " e")]
+    channels: Annotated[int, Range(0, 1000)]
+    unit: Annotated[float, Range(1e-6, 1e6, " e")]
     sign: list[float]
-    total: Annotated[float, _Range(*TOTAL_CHARGE_RANGE, " e")] | None = None
+    total: Annotated[float, Range(*TOTAL_CHARGE_RANGE, " e")] | None = None
 
 
 class Response(Section):
-    """``response`` of the metadata: how charges couple to a field."""
+    """``response`` of the metadata: how the latents couple to a field, and answer it."""
 
     epsilon_inf: Dielectric
     remove_mean: bool
     bec_form: BecForm = "local"
     bec_fitted: bool = False
+    epsilon_e: Dielectric | None = None
+    alpha_rank: Annotated[Literal[0, 2], BeforeValidator(integer)] = 2
+    susceptibility: Annotated[float, Range(0.0, 1.0)] | None = None
+    softness: Annotated[float, Range(0.0, 1e6, " unit^2/(eV A^3)")] | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without what a model of charges alone has no use for."""
+        left_out = {"epsilon_e": None, "alpha_rank": 2, "susceptibility": None, "softness": None}
+        fields: dict[str, Any] = handler(self)
+        return {n: v for n, v in fields.items() if n not in left_out or v != left_out[n]}
 
 
 class Metadata(Section):
@@ -158,8 +151,8 @@ class Metadata(Section):
     long_range: LongRange
     charges: Charges
     response: Response
-    atomic_energies: dict[str, Annotated[float, _Range(*ATOMIC_ENERGY_RANGE, " eV")]]
-    atomic_masses: dict[str, Annotated[float, _Range(0.01, 1000.0, " g/mol")]] = Field(
+    atomic_energies: dict[str, Annotated[float, Range(*ATOMIC_ENERGY_RANGE, " eV")]]
+    atomic_masses: dict[str, Annotated[float, Range(0.01, 1000.0, " g/mol")]] = Field(
         default_factory=dict
     )
     provenance: dict[str, str]
@@ -184,17 +177,22 @@ class Metadata(Section):
                 f"network: {network.layers} layers have {network.layers - 1} cuts or none, but "
                 f"sent is {network.sent}"
             )
-        unknown = [name for name in self.latents if name not in LATENTS]
+        unknown = [name for name in self.latents if name not in LATENT_SHAPES]
         if unknown:
             raise ValueError(
                 f"latents: the network gives {', '.join(unknown)}; this program knows "
-                f"{', '.join(LATENTS)}. Update lammps-les"
+                f"{', '.join(LATENT_SHAPES)}. Update lammps-les"
             )
-        expected = ["charge"] if charges.channels > 0 else []
-        if self.latents != expected:
+        expected = [name for name in LATENT_SHAPES if name in ("charge", *self.latents)]
+        if self.latents != (expected if charges.channels > 0 else []):
             raise ValueError(
-                f"latents: expected {expected} with {charges.channels} charge channels, "
-                f"got {self.latents}"
+                f"latents: expected {expected if charges.channels > 0 else []} with "
+                f"{charges.channels} charge channels, got {self.latents}"
+            )
+        if len(self.latents) > 1 and self.long_range.open_shift != 0.0:
+            raise ValueError(
+                f"long_range.open_shift: expected 0 with {', '.join(self.latents[1:])}, "
+                f"got {self.long_range.open_shift}"
             )
         if len(charges.sign) != charges.channels:
             raise ValueError(
@@ -222,6 +220,14 @@ class Metadata(Section):
         return self
 
     @property
+    def coupling_epsilon(self) -> Dielectric:
+        """The dielectric constant or tensor whose root latents get in a field."""
+        epsilon_e = self.response.epsilon_e
+        if epsilon_e is not None and "alpha" in self.latents:
+            return epsilon_e
+        return self.response.epsilon_inf
+
+    @property
     def coupling_is_known(self) -> bool:
         """Whether the charges couple to a field in a way that something has settled.
 
@@ -237,6 +243,16 @@ class Metadata(Section):
             return self.charges.total
         embedded = self.provenance.get("embedded_total_charge")
         return None if embedded is None else float(embedded)
+
+
+def output_shapes(metadata: Metadata, n: int) -> dict[str, tuple[int, ...]]:
+    """Shapes of what ``latents`` of a model file gives for n atoms, by name."""
+    channels, rank = metadata.charges.channels, metadata.response.alpha_rank
+    shapes = {"energy": (n,), "charge": (n, channels)}
+    for name in metadata.latents:
+        a_number = name == "alpha" and rank == 0
+        shapes[name] = (n, channels, *(() if a_number else LATENT_SHAPES[name]))
+    return shapes
 
 
 def metadata_text(metadata: Metadata) -> str:
@@ -364,7 +380,7 @@ def _check_outputs(
     except torch.jit.Error as error:
         reason = str(error).strip().splitlines()[-1]
         raise ModelFileError(f"model file {path} fails without atoms: {reason}") from None
-    expected = {"energy": (0,), "charge": (0, metadata.charges.channels)}
+    expected = output_shapes(metadata, 0)
     if set(latent) != set(expected):
         raise ModelFileError(
             f"model file {path} gives {', '.join(sorted(latent))}; this program knows "

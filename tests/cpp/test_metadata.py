@@ -24,7 +24,7 @@ VALID: dict[str, Any] = {
         "kind": "cace",
         "config": {"species": ["H", "O"]},
     },
-    "latents": ["charge"],
+    "latents": ["charge", "dipole", "quadrupole", "kappa", "alpha"],
     "long_range": {
         "sigma": 1.0,
         "dl": 2.0,
@@ -39,6 +39,10 @@ VALID: dict[str, Any] = {
         "remove_mean": True,
         "bec_form": "phase",
         "bec_fitted": True,
+        "epsilon_e": 1.2,
+        "alpha_rank": 2,
+        "susceptibility": 0.4,
+        "softness": 0.0001,
     },
     "atomic_energies": {"H": 0.0, "O": -1.0},
     "atomic_masses": {"O": 16.0},
@@ -58,8 +62,13 @@ OPTIONAL = (
     "charges.total",
     "response.bec_form",
     "response.bec_fitted",
+    "response.epsilon_e",
+    "response.alpha_rank",
+    "response.susceptibility",
+    "response.softness",
     "atomic_masses",
 )
+NULLABLE = ("charges.total", "response.epsilon_e", "response.susceptibility", "response.softness")
 
 BAD: list[dict[str, Any]] = [
     {"format_version": 1},
@@ -88,9 +97,13 @@ BAD: list[dict[str, Any]] = [
     {"kept": [5, 5], "sent": [3, 3]},
     {"dtype": "float16"},
     {"latents": []},
-    {"latents": ["charge", "dipole"]},
+    {"latents": ["dipole", "charge"]},
+    {"latents": ["charge", "charge"]},
+    {"latents": ["charge", "octupole"]},
     {"latents": ["kappa"]},
     {"latents": "charge"},
+    {"latents": ["charge", 1]},
+    {"latents": ["charge", "alpha"], "open_shift": 1e-6},
     {"channels": -1},
     {"channels": 1.5},
     {"channels": 0, "sign": []},
@@ -117,6 +130,12 @@ BAD: list[dict[str, Any]] = [
     {"epsilon_inf": [[1.0, 2.0, 0.0], [2.0, 1.0, 0.0], [0.0, 0.0, 1.6]]},
     {"epsilon_inf": [[1.0, 0.95, 0.0], [0.95, 1.0, 0.0], [0.0, 0.0, 1.6]]},
     {"epsilon_inf": [[1001.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.6]]},
+    {"epsilon_e": [1.0, 1.0, 1.0]},
+    {"epsilon_e": [[1.0, 2.0, 0.0], [2.0, 1.0, 0.0], [0.0, 0.0, 1.6]]},
+    {"epsilon_e": "1.8"},
+    *({"alpha_rank": value} for value in (1, -2, 2.0, False, "2")),
+    {"susceptibility": "0.5"},
+    {"softness": True},
     {"remove_mean": "yes"},
     {"bec_form": "finite"},
     {"bec_form": 1},
@@ -131,7 +150,7 @@ BAD: list[dict[str, Any]] = [
     {"provenance": {}},
     {"provenance": {**VALID["provenance"], "embedded_total_charge": "some"}},
     {"provenance": {**VALID["provenance"], "embedded_total_charge": "inf"}},
-    *({name.rpartition(".")[2]: None} for name in FIELDS if name != "charges.total"),
+    *({name.rpartition(".")[2]: None} for name in FIELDS if name not in NULLABLE),
 ]
 
 
@@ -159,6 +178,11 @@ def test_valid() -> None:
         {"epsilon_inf": 2},
         {"epsilon_inf": TENSOR},
         {"bec_form": "local"},
+        {"epsilon_e": None, "susceptibility": None, "softness": None},
+        {"epsilon_e": TENSOR, "alpha_rank": 0},
+        {"latents": ["charge"], "open_shift": 1e-6},
+        {"latents": ["charge", "alpha"]},
+        {"latents": ["charge", "quadrupole", "kappa"]},
     ):
         fields = changed(VALID, **changes)
         _core.check_metadata(json.dumps(fields))
@@ -182,7 +206,7 @@ def ranges() -> dict[str, tuple[float, float]]:
 
 
 def test_numbers_have_a_range() -> None:
-    free = {"format_version", "charges.sign"}
+    free = {"format_version", "charges.sign", "response.alpha_rank"}
     numbers = {f for f in FIELDS if isinstance(valid_value(f), int | float)} - free
     numbers = {f for f in numbers if not isinstance(valid_value(f), bool)}
     lists = {"network.kept", "network.sent", "atomic_energies", "atomic_masses"}
@@ -214,6 +238,8 @@ def test_both_read_the_ranges_of_format_md(field: str, low: float, high: float) 
         if field == "charges.channels":
             signs = [1.0] * int(min(max(value, 0), 2000))
             changes |= {"sign": signs, "latents": ["charge"] if signs else [], "total": None}
+        if field == "long_range.open_shift":
+            changes |= {"latents": ["charge"]}
         fields = changed(VALID, **changes)
         if inside:
             _core.check_metadata(json.dumps(fields))

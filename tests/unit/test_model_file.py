@@ -36,6 +36,14 @@ SCHEMA_OF = {
             {"type": "array", "items": {"type": "array", "items": {"type": "number"}}},
         ]
     },
+    "number, 0.1 to 1000, or symmetric 3 x 3 matrix with such eigenvalues, or null": {
+        "anyOf": [
+            {"type": "number"},
+            {"type": "array", "items": {"type": "array", "items": {"type": "number"}}},
+            {"type": "null"},
+        ]
+    },
+    "0 or 2": {"type": "integer", "enum": [0, 2]},
     "boolean": {"type": "boolean"},
     "string": {"type": "string"},
     "list of strings": {"type": "array", "items": {"type": "string"}},
@@ -142,8 +150,18 @@ def test_missing_field_is_refused(name):
         ({"species": ["H", "H"]}, "a symbol stands twice"),
         ({"species": ["H", "O\n"]}, "symbols of 1 to 20 printable characters"),
         (
-            {"latents": ["charge", "dipole", "alpha"]},
-            "the network gives dipole, alpha; this program knows charge. Update lammps-les",
+            {"latents": ["charge", "octupole", "spin"]},
+            "the network gives octupole, spin; this program knows charge, dipole, quadrupole, "
+            "kappa, alpha. Update lammps-les",
+        ),
+        (
+            {"latents": ["alpha", "charge"]},
+            r"latents: expected \['charge', 'alpha'\] with 1 charge channels, got \['alpha', 'ch",
+        ),
+        ({"latents": ["dipole"]}, r"latents: expected \['charge', 'dipole'\] with 1 charge chan"),
+        (
+            {"latents": ["charge", "kappa"], "open_shift": 1e-6},
+            "long_range.open_shift: expected 0 with kappa, got 1e-06",
         ),
         ({"latents": []}, r"latents: expected \['charge'\] with 1 charge channels, got \[\]"),
         ({"channels": 0, "sign": []}, r"latents: expected \[\] with 0 charge channels"),

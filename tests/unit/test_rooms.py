@@ -11,6 +11,7 @@ PACKAGES = {
 EXPORT = "lammps_les_export"
 
 ORDER = (
+    ("ranges",),
     ("files", "keys", "units", "plugin", "model_file"),
     ("data", "electrostatics", "models"),
     ("benchmark", "calculators", "pretrained"),
