@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lammps_les.electrostatics.born_effective_charges import is_phase_form
+from lammps_les.electrostatics.latents import latents_of
 from lammps_les.electrostatics.long_range import is_periodic
 from lammps_les.electrostatics.parameters import LongRangeParameters
 from lammps_les.electrostatics.polarization import dielectric_root
@@ -57,7 +58,7 @@ class ExportedModel(nn.Module):
         signs = metadata.charges.sign
         self.register_buffer("atomic_energies", torch.tensor(energies, dtype=torch.float64))
         self.register_buffer("charge_sign", torch.tensor(signs, dtype=torch.float64))
-        self.register_buffer("dielectric_root", dielectric_root(metadata.response.epsilon_inf))
+        self.register_buffer("dielectric_root", dielectric_root(metadata.coupling_epsilon))
         tensors = (*self.named_parameters(), *self.named_buffers())
         self.checksums = {name: checksum(tensor) for name, tensor in tensors}
 
@@ -65,7 +66,7 @@ class ExportedModel(nn.Module):
     def latents(
         self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
     ) -> dict[str, Tensor]:
-        """Short-range energies [n_centers] in eV and charges [n_centers, C] in file units."""
+        """Short-range energies [n_centers] in eV, and latents in file units (FORMAT.md)."""
         return self.network(edge_vectors, edge_index, species, n_centers)
 
     def forward(
@@ -79,7 +80,7 @@ class ExportedModel(nn.Module):
         compute_bec: bool = False,
         bec: str | None = None,
     ) -> dict[str, Tensor]:
-        """Energy, forces, stress, charges and Born effective charges of a whole system.
+        """Energy, forces, stress, latents and Born effective charges of a whole system.
 
         Arguments, shapes and units are those of FORMAT.md. Everything is a derivative by automatic
         differentiation, so this is the reference of codes that write it out by formula; do not
@@ -101,8 +102,9 @@ class ExportedModel(nn.Module):
         n = positions.size(0)
         system = strainable_system(positions, cell, edge_index, edge_shifts)
         latent = self.latents(system.edge_vectors.to(self.dtype), edge_index, species, n)
-        energies, charges = latent["energy"].double(), latent["charge"].double()
-        result = energy_forces_stress(system, energies, charges, periodic, parameters, coupling)
+        result = energy_forces_stress(
+            system, latent["energy"].double(), latents_of(latent), periodic, parameters, coupling
+        )
         result["energy"] = result["energy"] + self.atomic_energies[species].sum()
         if compute_bec:
             graph = unfold(edge_index, edge_shifts, n, self.layers)
@@ -110,7 +112,14 @@ class ExportedModel(nn.Module):
             vectors = nodes[graph.edge_index[1]] - nodes[graph.edge_index[0]]
             latent = self.latents(vectors.to(self.dtype), graph.edge_index, species[graph.owner], n)
             result["bec"] = system_born_charges(
-                latent["charge"].double(), nodes, graph.owner, cell, periodic, coupling, form
+                latents_of(latent),
+                nodes,
+                graph.owner,
+                cell,
+                periodic,
+                parameters,
+                coupling,
+                form,
             )
         return result
 

@@ -117,7 +117,7 @@ def toy_metadata(network: nn.Module, dtype: str, **changes: Any) -> dict[str, An
     fields: dict[str, Any] = {
         "format_version": 2,
         "network": network_section(network, dtype),
-        "latents": ["charge"] if network.channels > 0 else [],
+        "latents": getattr(network, "latent_names", ["charge"] if network.channels > 0 else []),
         "long_range": {
             "sigma": 1.0,
             "dl": 2.0,
@@ -137,6 +137,7 @@ def toy_metadata(network: nn.Module, dtype: str, **changes: Any) -> dict[str, An
             "remove_mean": True,
             "bec_form": "local",
             "bec_fitted": False,
+            "epsilon_e": None,
         },
         "atomic_energies": dict.fromkeys(network.species, 0.0),
         "atomic_masses": {},

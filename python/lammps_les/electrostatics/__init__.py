@@ -4,7 +4,7 @@ from lammps_les.electrostatics.born_effective_charges import (
     born_effective_charges,
     born_effective_charges_one_layer,
 )
-from lammps_les.electrostatics.latents import Latents
+from lammps_les.electrostatics.latents import Latents, latents_of
 from lammps_les.electrostatics.layers import (
     EdgeResponse,
     Evaluated,
@@ -25,6 +25,7 @@ from lammps_les.electrostatics.parameters import LongRangeParameters
 from lammps_les.electrostatics.polarization import (
     coupling_charges,
     dielectric_root,
+    polarizability,
     polarization,
     with_dielectric,
     with_total_charge,
@@ -50,9 +51,11 @@ __all__ = [
     "evaluate_pieces",
     "gradients",
     "is_periodic",
+    "latents_of",
     "long_range_derivatives",
     "long_range_energy",
     "long_range_response",
+    "polarizability",
     "polarization",
     "unfold",
     "wave_vector_triples",

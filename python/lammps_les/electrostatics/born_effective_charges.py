@@ -1,4 +1,4 @@
-"""Born effective charges Z_iab = dP_a / dr_ib from charges that depend on the surroundings.
+"""Born effective charges Z_iab = dP_a / dr_ib from charges and dipoles that atoms gain and lose.
 
 Both forms of FORMAT.md, with q~ the bare charges Q after removal of their mean; the root of
 epsilon_inf is applied to the result (``with_dielectric``):
@@ -6,6 +6,7 @@ epsilon_inf is applied to the result (``with_dielectric``):
     local:  Z_iab = q~_i d_ab + sum_j (r_j - r_i)_a dQ_j/dr_ib            j over images within reach
     phase:  Z_iab = q~_i d_ab + sum_j w_a(r_j - r_i) dq~_j/dr_ib
 
+and in either form the dipoles add sum_j du_ja/dr_ib.
 Index order [atom, P component, r component], unit e. In open boundaries the weight is the
 displacement in both forms; they differ there only by the response of the mean charge.
 """
@@ -102,6 +103,7 @@ def born_effective_charges(
     remove_mean: bool,
     form: str = "local",
     create_graph: bool = False,
+    dipoles: Tensor | None = None,
 ) -> Tensor:
     """Born effective charges of any network, on the unfolded graph (``unfold``).
 
@@ -116,13 +118,15 @@ def born_effective_charges(
     Args:
         charges: [N], Q in e, mean not removed, with their graph.
         node_positions: [M, 3] in A, unwrapped, from which ``charges`` were computed; the first N
-            are the atoms.
+            are the atoms, also for what of the charges and dipoles comes through the long-range
+            sum.
         owner: [M], int64, the atom that each node is an image of.
         cell: [3, 3], rows are lattice vectors [A].
         periodic: boundaries.
         remove_mean: whether the mean charge is removed in the polarization.
         form: ``local`` or ``phase``.
         create_graph: keep the result differentiable, for training on it.
+        dipoles: [N, 3] in e A, with their graph, or None.
 
     Returns:
         [N, 3, 3] in e.
@@ -149,6 +153,10 @@ def born_effective_charges(
             g_r = derivative((responding * nodes[:n, a]).sum(), node_positions, create_graph)
             rows.append(g_r - nodes[:, a : a + 1] * g_one)
         per_node = torch.stack(rows, dim=1)  # [M, a, b]
+    if dipoles is not None:
+        total = dipoles.sum(dim=0)
+        of_dipoles = [derivative(total[a], node_positions, create_graph) for a in range(3)]
+        per_node = per_node + torch.stack(of_dipoles, dim=1)
     if not create_graph:
         neutral = neutral.detach()
     tensor = neutral[:, None, None] * torch.eye(3, dtype=charges.dtype, device=charges.device)

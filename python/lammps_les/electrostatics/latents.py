@@ -24,6 +24,26 @@ class Latents(NamedTuple):
     alpha: Tensor | None = None
 
 
+def latents_of(outputs: dict[str, Tensor]) -> Latents:
+    """What ``latents`` of a model file gives (FORMAT.md), in float64, alpha always as tensors."""
+    alpha = _double(outputs, "alpha")
+    if alpha is not None and alpha.dim() == 2:
+        alpha = alpha[:, :, None, None] * torch.eye(3, dtype=alpha.dtype, device=alpha.device)
+    return Latents(
+        outputs["charge"].double(),
+        _double(outputs, "dipole"),
+        _double(outputs, "quadrupole"),
+        _double(outputs, "kappa"),
+        alpha,
+    )
+
+
+def _double(outputs: dict[str, Tensor], name: str) -> Tensor | None:
+    if name in outputs:
+        return outputs[name].double()
+    return None
+
+
 def packed_sources(latents: Latents) -> Tensor:
     """Charge, dipole and quadrupole in one tensor s [N, C, M].
 

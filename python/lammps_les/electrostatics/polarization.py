@@ -1,4 +1,4 @@
-"""Charges that couple to a field, and their polarization.
+"""Charges and dipoles that couple to a field, and their polarization.
 
 Zhong et al., npj Comput. Mater. (2025), 10.1038/s41524-025-01911-z.
 """
@@ -14,14 +14,28 @@ def coupling_charges(charges: Tensor, charge_unit: float, charge_sign: Tensor) -
     """Bare charges in e that couple to a uniform field, Q_i = unit sum_c sign_c q_ic.
 
     Args:
-        charges: [N, C], file units.
+        charges: [N, C], file units; or dipoles [N, C, 3] in file units A, likewise.
         charge_unit: e per file unit.
         charge_sign: [C], physical sign of each channel.
 
     Returns:
-        [N]; their mean is not removed, the square root of epsilon_inf not applied.
+        [N], or [N, 3] in e A; the mean of charges is not removed, the square root of epsilon_inf
+        not applied.
     """
-    return charge_unit * (charges * charge_sign).sum(dim=1)
+    return charge_unit * torch.einsum("nc...,c->n...", charges, charge_sign)
+
+
+def polarizability(alpha: Tensor, charge_unit: float, root: Tensor) -> Tensor:
+    """Electronic polarizability of all atoms, root (sum_ic unit^2 alpha_ic) root, in e A^2/V.
+
+    Times 14.3996 V A/e it is one in A^3.
+
+    Args:
+        alpha: [N, C, 3, 3], file unit^2 A^2/eV.
+        charge_unit: e per file unit.
+        root: [3, 3], square root of the dielectric constant that dipoles couple with.
+    """
+    return charge_unit**2 * (root @ alpha.sum(dim=[0, 1]) @ root)
 
 
 def dielectric_root(epsilon_inf: float | Sequence[Sequence[float]]) -> Tensor:

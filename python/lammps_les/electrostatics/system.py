@@ -9,12 +9,17 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lammps_les.electrostatics.born_effective_charges import born_effective_charges, derivative
+from lammps_les.electrostatics.born_effective_charges import (
+    born_effective_charges,
+    derivative,
+    is_phase_form,
+)
 from lammps_les.electrostatics.latents import Latents
-from lammps_les.electrostatics.long_range import long_range_energy
+from lammps_les.electrostatics.long_range import long_range_response
 from lammps_les.electrostatics.parameters import LongRangeParameters
 from lammps_les.electrostatics.polarization import (
     coupling_charges,
+    polarizability,
     with_dielectric,
     with_total_charge,
 )
@@ -22,13 +27,13 @@ from lammps_les.electrostatics.unfolding import UnfoldedGraph
 
 
 class Coupling(NamedTuple):
-    """How the charges of a model count; fields as in FORMAT.md.
+    """How the latents of a model count in a field; fields as in FORMAT.md.
 
     Attributes:
         unit: e per file unit.
         sign: [C], physical sign of each channel.
         total: e, to which the charges are shifted, or None.
-        root: [3, 3], square root of epsilon_inf (``dielectric_root``).
+        root: [3, 3], square root of epsilon_inf, or of epsilon_e with alpha (``dielectric_root``).
         remove_mean: whether the mean charge is removed in the polarization.
     """
 
@@ -74,7 +79,7 @@ def strainable_system(
 def energy_forces_stress(
     system: System,
     short_range: Tensor,
-    latent_charges: Tensor,
+    latents: Latents,
     periodic: bool,
     parameters: LongRangeParameters,
     coupling: Coupling,
@@ -84,27 +89,48 @@ def energy_forces_stress(
     Args:
         system: of N atoms.
         short_range: [N] in eV, of the network at ``system.edge_vectors``.
-        latent_charges: [N, C] in file units, likewise.
+        latents: of N atoms, likewise.
         periodic: boundaries.
         parameters: of the long-range sum.
         coupling: gives the total charge.
     """
-    charges, total = latent_charges, coupling.total
-    if total is not None:
-        charges = with_total_charge(latent_charges, total, coupling.unit, coupling.sign)
-    energy = short_range.sum() + long_range_energy(
-        system.strained, Latents(charges), system.lattice, periodic, parameters
-    )
+    latents = _shifted(latents, coupling)
+    response = long_range_response(system.strained, latents, system.lattice, periodic, parameters)
+    energy = short_range.sum() + response.energies.sum()
     stress = torch.zeros_like(system.strain)
     if periodic:
         volume = torch.abs(torch.linalg.det(system.lattice.detach()))
         stress = derivative(energy, system.strain, False) / volume
-    return {
+    result = {
         "energy": energy.detach(),
         "forces": -derivative(energy, system.positions, False),
         "stress": stress,
-        "charge": charges.detach(),
+        "charge": latents.charge.detach(),
     }
+    alpha = latents.alpha
+    if alpha is not None:
+        result["polarizability"] = polarizability(alpha.detach(), coupling.unit, coupling.root)
+    others = {
+        "dipole": latents.dipole,
+        "quadrupole": latents.quadrupole,
+        "kappa": latents.kappa,
+        "alpha": alpha,
+        "charge_induced": response.charge_induced,
+        "dipole_induced": response.dipole_induced,
+    }
+    for name, value in others.items():
+        if value is not None:
+            result[name] = value.detach()
+    return result
+
+
+def _shifted(latents: Latents, coupling: Coupling) -> Latents:
+    """The latents with charges that have the total charge of the model."""
+    total = coupling.total
+    if total is None:
+        return latents
+    charge = with_total_charge(latents.charge, total, coupling.unit, coupling.sign)
+    return Latents(charge, latents.dipole, latents.quadrupole, latents.kappa, latents.alpha)
 
 
 def node_positions(graph: UnfoldedGraph, positions: Tensor, cell: Tensor) -> Tensor:
@@ -114,31 +140,47 @@ def node_positions(graph: UnfoldedGraph, positions: Tensor, cell: Tensor) -> Ten
 
 
 def system_born_charges(
-    latent_charges: Tensor,
+    latents: Latents,
     nodes: Tensor,
     owner: Tensor,
     cell: Tensor,
     periodic: bool,
+    parameters: LongRangeParameters,
     coupling: Coupling,
     form: str,
 ) -> Tensor:
     """Born effective charges [N, 3, 3] in e.
 
     Args:
-        latent_charges: [N, C] in file units, of the network on the unfolded graph.
+        latents: of N atoms, of the network on the unfolded graph.
         nodes: [M, 3], of ``node_positions``, from which they were computed.
         owner: [M], of the graph.
         cell: [3, 3], rows are lattice vectors [A].
         periodic: boundaries.
-        coupling: of the charges.
-        form: ``local`` or ``phase``.
+        parameters: of the long-range sum.
+        coupling: of the latents.
+        form: ``local`` or ``phase``. The local form differentiates the charges of the network, not
+            their shift to a total charge, and -kappa phi at constant phi.
     """
-    # a shift of all charges cancels where the mean is removed
-    remove_mean = coupling.remove_mean or coupling.total is not None
-    charges = coupling_charges(latent_charges, coupling.unit, coupling.sign)
-    tensor = born_effective_charges(charges, nodes, owner, cell, periodic, remove_mean, form)
-    total = coupling.total
-    if total is not None and not coupling.remove_mean:
-        share = total / max(1, charges.size(0))
-        tensor = tensor + share * torch.eye(3, dtype=tensor.dtype, device=tensor.device)
+    shifted = _shifted(latents, coupling)
+    charge, dipole, kappa = shifted.charge, shifted.dipole, shifted.kappa
+    local = not is_phase_form(form)
+    if local:
+        charge = latents.charge + (charge - latents.charge).detach()
+    if kappa is not None or latents.alpha is not None:
+        atoms = nodes[: charge.size(0)]
+        response = long_range_response(atoms, shifted, cell.detach(), periodic, parameters)
+        if kappa is not None:
+            potential = response.potential
+            charge = charge - kappa * (potential.detach() if local else potential)
+        induced = response.dipole_induced
+        if induced is not None:
+            dipole = induced if dipole is None else dipole + induced
+    charges = coupling_charges(charge, coupling.unit, coupling.sign)
+    dipoles: Tensor | None = None
+    if dipole is not None:
+        dipoles = coupling_charges(dipole, coupling.unit, coupling.sign)
+    tensor = born_effective_charges(
+        charges, nodes, owner, cell, periodic, coupling.remove_mean, form, False, dipoles
+    )
     return with_dielectric(tensor, coupling.root)
