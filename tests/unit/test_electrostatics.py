@@ -308,3 +308,19 @@ def test_mixed_boundaries_are_refused():
         is_periodic(torch.tensor([True, True, False]))
     assert is_periodic(torch.ones(3, dtype=torch.bool))
     assert not is_periodic(torch.zeros(3, dtype=torch.bool))
+
+
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+def test_no_channels_and_no_atoms_have_no_energy(boundary):
+    r, latents, cell, periodic = system(boundary)
+    for positions, given in (
+        (r, Latents(latents.charge[:, :0])),
+        (r, Latents(*(x[:, :0] for x in latents))),
+        (r[:0], Latents(*(x[:0] for x in latents))),
+    ):
+        arguments = (positions, given, cell, periodic, parameters())
+        assert float(long_range_energy(*arguments)) == 0.0
+        found = long_range_derivatives(*arguments)
+        assert found.forces.shape == positions.shape
+        assert not found.forces.any()
+        assert not found.virial.any()

@@ -58,8 +58,8 @@ def periodic_fields(
     p, ip = source_factors(k, components)
     p, ip = p[:, None, :], ip[:, None, :]  # [K, 1, M]
     flat = sources.flatten(1)
-    of_cos = (cos @ flat).view(-1, channels, components)
-    of_sin = (sin @ flat).view(-1, channels, components)
+    of_cos = (cos @ flat).view(k.size(0), channels, components)
+    of_sin = (sin @ flat).view(k.size(0), channels, components)
     volume = torch.abs(torch.linalg.det(cell))
     f = 4.0 * parameters.norm / volume * screening(k, parameters.sigma)  # k and -k
     # f S [K, C, 1]
