@@ -12,14 +12,14 @@ namespace {
 
 constexpr double TWO_PI = 2.0 * M_PI;
 
-bool is_periodic(const Graph &graph) { return graph.periodic[0]; }
+bool has_period(const Graph &graph) { return graph.periodic[0] || graph.periodic[1] || graph.periodic[2]; }
 
 bool mean_responds(const BornSettings &s) { return s.form == BornForm::Phase && s.remove_mean; }
 
 // The weight is a displacement, along which moments add up, unless sines on several layers separate it.
 bool separates(const BornSettings &s, const Graph &graph)
 {
-  return s.form == BornForm::Phase && is_periodic(graph) && s.layers > 1;
+  return s.form == BornForm::Phase && has_period(graph) && s.layers > 1;
 }
 
 // Gradient by every atom held here, from that by the edges: + on the neighbor, - on the center.  [n_all, 3]
@@ -37,13 +37,22 @@ Tensor tensor_product(const Tensor &a, const Tensor &b) { return a.unsqueeze(2) 
 struct PhaseBasis {
   Tensor lattice;    // [3, 3] cell / 2 pi, rows m
   Tensor inverse;    // [3, 3] 2 pi times the inverse cell: angles = r inverse
+  std::array<bool, 3> periodic;
 
-  PhaseBasis(const Tensor &cell, const torch::Device &device) :
-      lattice(to_device(cell / TWO_PI, device)), inverse(to_device(TWO_PI * torch::inverse(cell), device))
+  explicit PhaseBasis(const Graph &graph) :
+      lattice(to_device(graph.cell / TWO_PI, graph.positions.device())),
+      inverse(to_device(TWO_PI * torch::inverse(graph.cell), graph.positions.device())), periodic(graph.periodic)
   {
   }
   Tensor angles(const Tensor &r) const { return r.matmul(inverse); }             // [., m]
   Tensor cartesian(const Tensor &axes) const { return axes.matmul(lattice); }    // [., a]
+  // w on the lattice axes: the sine of the angle, and the angle itself along an axis without period
+  Tensor weights(const Tensor &angles) const
+  {
+    std::vector<Tensor> axes;
+    for (int m = 0; m < 3; m++) axes.push_back(periodic[m] ? angles.select(1, m).sin() : angles.select(1, m));
+    return torch::stack(axes, 1);
+  }
 };
 
 // The lattice axes that the directions have a part along, on the host: [m, k]
@@ -57,29 +66,31 @@ bool has_share(const Tensor &shares, int axis) { return (shares[axis] != 0.0).an
 // sum_j w_a(r_j - r) over the atoms of the whole system, at every r held here.  [n_all, 3]
 Tensor weight_sums(const Graph &graph, const Tensor &n_total, const Communicator &comm)
 {
-  const Tensor owned = graph.positions.narrow(0, 0, graph.n_owned);
-  if (!is_periodic(graph)) return comm.sum(owned.sum(0)) - n_total * graph.positions;
-  const PhaseBasis basis(graph.cell, graph.positions.device());
+  const PhaseBasis basis(graph);
   const Tensor angle = basis.angles(graph.positions);
   const Tensor own = angle.narrow(0, 0, graph.n_owned);
-  const Tensor total = comm.sum(torch::stack({own.cos().sum(0), own.sin().sum(0)}));    // re, im [2, 3]
-  // Im[exp(-i angle) total]
-  return basis.cartesian(angle.cos() * total[1] - angle.sin() * total[0]);
+  const Tensor total = comm.sum(torch::stack({own.cos().sum(0), own.sin().sum(0), own.sum(0)}));    // [3, m]
+  std::vector<Tensor> axes;
+  for (int m = 0; m < 3; m++) {
+    const Tensor a = angle.select(1, m), sums = total.select(1, m);
+    // Im[exp(-i angle) sum exp(i angle_j)]
+    axes.push_back(basis.periodic[m] ? a.cos() * sums[1] - a.sin() * sums[0] : sums[2] - n_total * a);
+  }
+  return basis.cartesian(torch::stack(axes, 1));
 }
 
-// w(r_j - r_i) = Im[exp(i r_j) exp(-i r_i)] on the lattice axes
+// w(r_j - r_i) = Im[exp(i r_j) exp(-i r_i)] on the lattice axes; along one without period, r_j - r_i
 void add_phases(Tensor &z, const BornSettings &s, const Graph &graph, const std::vector<EdgeResponse> &responses)
 {
-  const PhaseBasis basis(graph.cell, graph.positions.device());
-  const Tensor angle = basis.angles(graph.positions), cosine = angle.cos(), sine = angle.sin();
+  const PhaseBasis basis(graph);
+  const Tensor angle = basis.angles(graph.positions);
   const Tensor shares = shares_of_axes(s, graph), on_device = to_device(shares, z.device());
   size_t next = 1;
   for (int m = 0; m < 3; m++) {
     if (!has_share(shares, m)) continue;
-    const Tensor by_sine = on_atoms(graph, responses[next++].total),
-                 by_cosine = on_atoms(graph, responses[next++].total);
-    const Tensor c = cosine.select(1, m).unsqueeze(1), d = sine.select(1, m).unsqueeze(1);    // [n_all, 1]
-    const Tensor axis = c * by_sine - d * by_cosine;                                          // [n_all, b]
+    const Tensor a = angle.select(1, m).unsqueeze(1), first = on_atoms(graph, responses[next++].total);
+    const Tensor axis = basis.periodic[m] ? a.cos() * first - a.sin() * on_atoms(graph, responses[next++].total)
+                                          : first - a * on_atoms(graph, responses[0].total);    // [n_all, b]
     z += tensor_product(on_device[m].unsqueeze(0).expand({axis.size(0), -1}), axis);
   }
 }
@@ -96,13 +107,13 @@ std::vector<Quantity> born_quantities(const BornSettings &s, const Graph &graph,
   if (needs_moments(s, graph)) sum.directions = s.directions;
   if (!separates(s, graph)) return {sum};
   std::vector<Quantity> out{sum};
-  const Tensor angle = PhaseBasis(graph.cell, graph.positions.device())
-                           .angles(graph.positions.narrow(0, 0, graph.n_owned))
-                           .unsqueeze(2);    // [n, m, 1]
+  const PhaseBasis basis(graph);
+  const Tensor angle = basis.angles(graph.positions.narrow(0, 0, graph.n_owned)).unsqueeze(2);    // [n, m, 1]
   const Tensor shares = shares_of_axes(s, graph);
   for (int m = 0; m < 3; m++) {
     if (!has_share(shares, m)) continue;
-    for (const Tensor &f : {angle.select(1, m).sin(), angle.select(1, m).cos()}) {
+    const Tensor a = angle.select(1, m);
+    for (const Tensor &f : basis.periodic[m] ? std::vector{a.sin(), a.cos()} : std::vector{a}) {
       Quantity weighed;
       weighed.latents = f * one;
       out.push_back(weighed);
@@ -134,9 +145,9 @@ Tensor born_effective_charges(const BornSettings &s, const Graph &graph, const T
   if (separates(s, graph)) add_phases(z, s, graph, responses);
   else {
     Tensor w = graph.edge_vectors;
-    if (s.form == BornForm::Phase && is_periodic(graph)) {
-      const PhaseBasis basis(graph.cell, options.device());
-      w = basis.cartesian(basis.angles(w).sin());
+    if (s.form == BornForm::Phase && has_period(graph)) {
+      const PhaseBasis basis(graph);
+      w = basis.cartesian(basis.weights(basis.angles(w)));
     }
     add_edge_response(z, graph, w.matmul(directions.t()), responses[0]);
   }

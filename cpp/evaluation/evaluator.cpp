@@ -35,7 +35,6 @@ Evaluator::Evaluator(std::unique_ptr<Network> network, const EvaluatorSettings &
 
 std::string Evaluator::begin_run(const Boundary &boundary, const Tensor &cell, double n_atoms)
 {
-  is_periodic(boundary);    // of a model without charges too
   return long_range() ? long_range_.choose(boundary, cell, n_atoms) : "";
 }
 

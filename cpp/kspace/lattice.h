@@ -11,14 +11,17 @@ namespace les {
 // Whether the system is periodic along each lattice vector.
 using Boundary = std::array<bool, 3>;
 
-// Along all of them, or along none: a mixture is refused.
-inline bool is_periodic(const Boundary &boundary)
+// Along all of them, along the first two, or along none: other mixtures are refused.
+enum class Periodicity { Full, Slab, Open };
+inline Periodicity periodicity_of(const Boundary &boundary)
 {
-  if (boundary[1] != boundary[0] || boundary[2] != boundary[0])
+  const bool in_plane = boundary[0];
+  if (boundary[1] != in_plane || (boundary[2] && !in_plane))
     throw std::runtime_error(
-        "boundaries must be periodic along all three lattice vectors (in LAMMPS: boundary p p p) or along none (f, s "
-        "or m); a mixture (slab, wire) is not implemented: take a periodic cell with vacuum, or an open system");
-  return boundary[0];
+        "boundaries must be periodic along all three lattice vectors (in LAMMPS: boundary p p p), along the first two "
+        "(a slab, p p f), or along none (f, s or m); for another slab, turn the system; for a wire, take a periodic "
+        "cell with vacuum");
+  return !in_plane ? Periodicity::Open : boundary[2] ? Periodicity::Full : Periodicity::Slab;
 }
 
 // Largest change of a lattice vector, relative to its length: stretch and shear alike. Rows of 3 x 3 numbers

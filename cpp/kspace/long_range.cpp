@@ -1,5 +1,6 @@
 #include "long_range.h"
 
+#include "slab_sum.h"
 #include "wave_vectors.h"
 
 #include <cstdio>
@@ -21,27 +22,36 @@ std::string LongRangeSum::choose(const Boundary &boundary, const Tensor &cell, d
   solver_.reset();
   ready_ = mesh_ = measured_in_this_run_ = false;
   settings_.mesh.n_atoms = n_atoms;
-  periodic_ = is_periodic(boundary);
+  const Periodicity periodicity = periodicity_of(boundary);
+  periodic_ = periodicity != Periodicity::Open;
+  extension_ = periodicity == Periodicity::Slab ? settings_.slab : 1.0;
   if (!periodic_) {
     if (settings_.method == KspaceChoice::Mesh)
       throw std::runtime_error("kspace mesh is for periodic systems; open boundaries take the pair sum (kspace auto)");
     solver_ = make_open_sum(parameters_, comm_);
     return "";
   }
+  const Tensor box = extended_cell(cell, extension_);
   const bool automatic = settings_.method == KspaceChoice::Auto;
-  const Cost cost = automatic ? estimate_cost(parameters_, settings_.mesh, cell) : Cost{};
+  const Cost cost = automatic ? estimate_cost(parameters_, settings_.mesh, box) : Cost{};
   // the direct sum has no error
   mesh_ = automatic ? cost.mesh < 0.5 * cost.direct : settings_.method == KspaceChoice::Mesh;
   // before the run, either throws where it cannot be
-  if (mesh_) choose_mesh(parameters_, settings_.mesh, cell);
-  else largest_triple(parameters_, cell);
-  solver_ = mesh_ ? make_mesh_sum(parameters_, settings_.mesh, comm_) : make_direct_sum(parameters_, comm_);
+  if (mesh_) choose_mesh(parameters_, settings_.mesh, box);
+  else largest_triple(parameters_, box);
+  solver_ = periodic_sum(settings_.mesh);
   if (!automatic) return "";
   char line[160];
   std::snprintf(line, sizeof(line),
                 "kspace auto takes the %s (estimated ms a step on one core: direct sum %.2g, mesh %.2g)",
                 mesh_ ? "mesh" : "direct sum", 1e3 * cost.direct, 1e3 * cost.mesh);
   return line;
+}
+
+std::unique_ptr<Solver> LongRangeSum::periodic_sum(const MeshSettings &mesh) const
+{
+  return with_extension(mesh_ ? make_mesh_sum(parameters_, mesh, comm_) : make_direct_sum(parameters_, comm_),
+                        parameters_, extension_, comm_);
 }
 
 // Runs that follow one another in nearly the same cell share one measurement.
@@ -70,11 +80,11 @@ void LongRangeSum::set_up(const Tensor &positions, const Latents &latents, const
 {
   if (must_measure(cell)) {
     measured_ = measure_mesh(parameters_, settings_.mesh, positions, latents, cell,
-                             settings_.mesh_error == MeshCheck::Yes, comm_);
+                             settings_.mesh_error == MeshCheck::Yes, extension_, comm_);
     measured_cell_ = cell.clone(torch::MemoryFormat::Contiguous);
     measured_in_this_run_ = true;
   }
-  if (mesh_) solver_ = make_mesh_sum(parameters_, measured_ ? measured_->settings : settings_.mesh, comm_);
+  if (mesh_) solver_ = periodic_sum(measured_ ? measured_->settings : settings_.mesh);
   solver().setup(cell);
   ready_ = true;
 }

@@ -26,6 +26,7 @@ struct KspaceSettings {
   KspaceChoice method = KspaceChoice::Auto;
   MeshSettings mesh;
   MeshCheck mesh_error = MeshCheck::Auto;
+  double slab = 3.0;    // how many times the height of a slab's cell its sum takes
 };
 
 class LongRangeSum {
@@ -60,12 +61,14 @@ class LongRangeSum {
   const Communicator &comm_;
   std::unique_ptr<Solver> solver_;
   bool periodic_ = true, mesh_ = false, ready_ = false;
+  double extension_ = 1.0;    // of the cell along its third vector, in a slab
   // the last measurement of the mesh, which holds as long as the cell and the number of atoms do
   std::optional<MeasuredMesh> measured_;
   torch::Tensor measured_cell_;
   bool measured_in_this_run_ = false;
 
   Solver &solver() const;    // throws before choose()
+  std::unique_ptr<Solver> periodic_sum(const MeshSettings &mesh) const;
   bool must_measure(const torch::Tensor &cell) const;
   void set_up(const torch::Tensor &positions, const Latents &latents, const torch::Tensor &cell);
 };

@@ -1,5 +1,6 @@
 #include "mesh_error.h"
 
+#include "slab_sum.h"
 #include "wave_vectors.h"
 
 #include <cmath>
@@ -33,7 +34,7 @@ MeshErrors relative_errors(const LongRange &result, const LongRange &reference, 
 }
 
 MeasuredMesh measure_mesh(const LongRangeParameters &parameters, const MeshSettings &settings, const Tensor &positions,
-                          const Latents &latents, const Tensor &cell, bool always_direct,
+                          const Latents &latents, const Tensor &cell, bool always_direct, double extension,
                           const Communicator &communicator)
 {
   const Tensor r = positions.to(torch::kCPU);
@@ -41,14 +42,16 @@ MeasuredMesh measure_mesh(const LongRangeParameters &parameters, const MeshSetti
   for (const LatentKind &kind : LATENTS)
     if (const Tensor &values = latents.*kind.member; values.defined())
       s.*kind.member = values.detach().to(torch::kCPU, torch::kFloat64);
-  const auto result_of = [&](const std::unique_ptr<Solver> &solver) {
+  const Tensor box = extended_cell(cell, extension);
+  const auto result_of = [&](std::unique_ptr<Solver> periodic) {
+    const auto solver = with_extension(std::move(periodic), parameters, extension, communicator);
     solver->setup(cell);
     return interact(*solver, parameters, true, r, s, cell, false, communicator);
   };
   const Tensor count = communicator.sum(torch::full({1}, static_cast<double>(r.size(0)), torch::kFloat64));
   MeasuredMesh out;
   out.settings = settings;
-  const double vectors = wave_vectors_in_box(parameters, cell);
+  const double vectors = wave_vectors_in_box(parameters, box);
   out.direct = always_direct ||
                (vectors <= MOST_WAVE_VECTORS && count.item<double>() * vectors <= DIRECT_REFERENCE_TERMS);
   if (out.direct) out.reference = result_of(make_direct_sum(parameters, communicator));
@@ -62,10 +65,10 @@ MeasuredMesh measure_mesh(const LongRangeParameters &parameters, const MeshSetti
     out.errors = relative_errors(mesh, out.reference, s, parameters, communicator);
     const double largest = out.errors.largest();
     if (!(largest > settings.accuracy) || out.refined == REFINEMENTS ||
-        !refine(parameters, out.settings, cell, 0.5 * settings.accuracy / largest))
+        !refine(parameters, out.settings, box, 0.5 * settings.accuracy / largest))
       break;
   }
-  out.settings.order = choose_mesh(parameters, out.settings, cell).order;    // also where the cell has changed a little
+  out.settings.order = choose_mesh(parameters, out.settings, box).order;    // also where the cell has changed a little
   return out;
 }
 

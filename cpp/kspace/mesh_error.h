@@ -32,9 +32,10 @@ struct MeasuredMesh {
 
 // Measure the mesh of `settings` and refine it until it reaches its accuracy, as far as the settings leave it free and a few
 // times at most. On the CPU, in float64, whatever the device and type. Collective: all ranks decide alike.
+//   extension: of the cell, in a slab (slab_sum.h)
 //   positions [n, 3] f64 and latents of this rank's atoms, cell [3, 3] f64 on the host
 MeasuredMesh measure_mesh(const LongRangeParameters &parameters, const MeshSettings &settings,
                           const torch::Tensor &positions, const Latents &latents, const torch::Tensor &cell,
-                          bool always_direct, const Communicator &communicator);
+                          bool always_direct, double extension, const Communicator &communicator);
 
 }    // namespace les

@@ -21,11 +21,11 @@ void FieldPath::BoxMotion::advance(const Domain *domain, bool first)
   // map = h_now h_last^-1
   map[0] = h[0] / last[0];
   map[1] = h[1] / last[1];
-  map[2] = h[2] / last[2];
+  map[2] = domain->zperiodic ? h[2] / last[2] : 1.0;    // walls carry nothing
   map[3] = (h[3] - map[1] * last[3]) / last[2];
   map[5] = (h[5] - map[0] * last[5]) / last[1];
   map[4] = (h[4] - map[0] * last[4] - map[5] * last[3]) / last[2];
-  for (int a = 0; a < 3; a++) low[a] = carries ? domain->boxlo[a] : last_low[a];
+  for (int a = 0; a < 3; a++) low[a] = carries && (a < 2 || domain->zperiodic) ? domain->boxlo[a] : last_low[a];
 }
 
 void FieldPath::BoxMotion::carry(const double *x, double *moved) const

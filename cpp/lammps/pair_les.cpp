@@ -78,7 +78,7 @@ PairLES::~PairLES()
 }
 
 /* ----------------------------------------------------------------------
-   pair_style les [kspace auto|direct|mesh] [accuracy X] [spacing H] [order P] [mesh_error auto|yes|no]
+   pair_style les [kspace auto|direct|mesh] [accuracy X] [spacing H] [order P] [mesh_error auto|yes|no] [slab F]
                   [bec local|phase] [epsilon_inf X] [multichannel_bec yes|no] [kset run|cell|S] [device auto|cpu|cuda|cuda:N]
                   [edges auto|step|rebuild] [exchange yes|no] [store X] [gpu_aware auto|yes|no]
 ------------------------------------------------------------------------- */
@@ -89,8 +89,8 @@ void PairLES::settings(int narg, char **arg)
   auto &s = impl->settings;
   les::KspaceSettings &kspace = s.evaluator.kspace;
   les::Keywords args(lmp, "pair_style les",
-                     {"kspace", "accuracy", "spacing", "order", "mesh_error", "bec", "epsilon_inf", "multichannel_bec",
-                      "kset", "device", "edges", "exchange", "store", "gpu_aware"},
+                     {"kspace", "accuracy", "spacing", "order", "mesh_error", "slab", "bec", "epsilon_inf",
+                      "multichannel_bec", "kset", "device", "edges", "exchange", "store", "gpu_aware"},
                      narg, arg, 0);
   while (args.next()) {
     if (args.is("kspace")) {
@@ -103,6 +103,8 @@ void PairLES::settings(int narg, char **arg)
       kspace.mesh.order = args.integer(les::MeshSettings::MIN_ORDER, les::MeshSettings::MAX_ORDER);
     } else if (args.is("mesh_error")) {
       kspace.mesh_error = args.choice<les::MeshCheck>(les::MESH_CHECKS);
+    } else if (args.is("slab")) {
+      kspace.slab = args.number(1.5, 100.0);
     } else if (args.is("bec")) {
       s.evaluator.bec = args.choice<les::BornForm>(les::BORN_FORMS);
     } else if (args.is("epsilon_inf")) {

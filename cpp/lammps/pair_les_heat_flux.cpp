@@ -28,6 +28,8 @@ void PairLES::warn_of_heat_flux() const
 void PairLES::check_heat_flux() const
 {
   const Impl &m = *impl;
+  if (domain->xperiodic && !domain->zperiodic && m.channels() > 0)
+    error->all(FLERR, "pair les: compute centroid/stress/atom is not implemented for slabs (boundary p p f)");
   if (m.info().charges.total && domain->xperiodic)
     error->all(
         FLERR,

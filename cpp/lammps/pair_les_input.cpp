@@ -34,6 +34,9 @@ void PairLES::check_input()
     error->all(FLERR, "pair_style les works in units metal or real, not {}", update->unit_style);
   if (several(lmp))
     error->all(FLERR, "pair_style les can be used only once; map atom types to elements in one pair_coeff instead");
+  if (boundary() == les::Boundary{true, true, false} && (domain->boundary[2][0] != 1 || domain->boundary[2][1] != 1))
+    error->all(FLERR, "pair_style les: a slab needs walls that stay, boundary p p f, since the height of the box is "
+                      "that of its long-range sum; s and m follow the atoms");
   excluded_groups();
   if (strcmp(force->pair_style, "hybrid") == 0 && comm->me == 0)
     error->warning(

@@ -185,7 +185,7 @@ void PairLES::evaluate_again()
     les::LocalGraph::Atoms owned = m.atoms_of(atom);
     owned.nall = owned.nlocal;
     const double cutoff = m.info().network.cutoff;
-    m.surroundings = std::make_unique<les::Surroundings>(owned, m.last_cell, domain->xperiodic != 0, cutoff,
+    m.surroundings = std::make_unique<les::Surroundings>(owned, m.last_cell, boundary(), cutoff,
                                                          cutoff * m.info().network.layers, m.comm);
     m.graphs_again->local().forget_owners();
     les::Graph graph = m.graphs_again->build(m.surroundings->atoms(), m.surroundings->neighbors(), m.species_of_type);

@@ -73,7 +73,7 @@ void PairLES::warn_of_net_charge_in_vacuum()
   constexpr double SLICE = 1.0, VACUUM = 6.0;                                       // A
   const double least = std::max(1e-3, 1e-7 * static_cast<double>(atom->natoms));    // e; less may be rounding
   Impl &m = *impl;
-  if (m.warned_of_vacuum || !domain->xperiodic) return;
+  if (m.warned_of_vacuum || !domain->zperiodic) return;    // a slab has no background
   const Tensor net = m.comm.sum(m.evaluator->charges().to(torch::kFloat64).sum(0)).to(torch::kCPU);    // [channels]
   std::string sums;
   double largest = 0.0;

@@ -2,8 +2,9 @@
 
 namespace les {
 
-Surroundings::Surroundings(const LocalGraph::Atoms &owned, const Cell &h, bool periodic, double cutoff, double reach,
-                           const Communicator &comm) : comm_(comm), nlocal_(owned.nlocal), excluded_(owned.excluded)
+Surroundings::Surroundings(const LocalGraph::Atoms &owned, const Cell &h, const Boundary &periodic, double cutoff,
+                           double reach, const Communicator &comm) :
+    comm_(comm), nlocal_(owned.nlocal), excluded_(owned.excluded)
 {
   const int64_t n = nlocal_;
   const auto f64 = torch::dtype(torch::kFloat64), i64 = torch::dtype(torch::kInt64);
@@ -47,8 +48,8 @@ Surroundings::Surroundings(const LocalGraph::Atoms &owned, const Cell &h, bool p
     const auto s = fractional(all_r.data_ptr<double>() + 3 * j, h);
     int from[3], to[3];
     for (int m = 0; m < 3; m++) {
-      from[m] = periodic ? static_cast<int>(std::ceil(low[m] - s[m])) : 0;
-      to[m] = periodic ? static_cast<int>(std::floor(high[m] - s[m])) : 0;
+      from[m] = periodic[m] ? static_cast<int>(std::ceil(low[m] - s[m])) : 0;
+      to[m] = periodic[m] ? static_cast<int>(std::floor(high[m] - s[m])) : 0;
     }
     const bool own = j >= offset_ && j < offset_ + n;
     for (int a = from[0]; a <= to[0]; a++)

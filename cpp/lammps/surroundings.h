@@ -12,8 +12,8 @@ namespace les {
 class Surroundings {
  public:
   // Collective. Of `owned` the atoms of this rank are read, x, type, tag and mask of nlocal, in any periodic image; `reach` is the cutoff
-  // times the number of layers, `h` the cell, in which all directions are periodic or none.
-  Surroundings(const LocalGraph::Atoms &owned, const Cell &h, bool periodic, double cutoff, double reach,
+  // times the number of layers, `h` the cell, of which the directions `periodic` repeat.
+  Surroundings(const LocalGraph::Atoms &owned, const Cell &h, const Boundary &periodic, double cutoff, double reach,
                const Communicator &comm);
 
   LocalGraph::Atoms atoms() const;    // owned ones in their order, then images and atoms of other ranks

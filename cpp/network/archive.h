@@ -39,7 +39,7 @@ class Archive {
   };
   std::string path_;
   std::map<std::string, Record> records_;
-  std::map<std::string, std::string> inflated_;        // those that were compressed
+  std::map<std::string, std::string> inflated_;    // those that were compressed
 };
 
 }    // namespace les

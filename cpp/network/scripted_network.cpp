@@ -190,7 +190,8 @@ std::unique_ptr<Network> load_network(const std::string &path, const std::string
   const Metadata metadata = check_model_file(path, bytes);
   torch::jit::Module module;
   try {
-    module = torch::jit::load(std::make_shared<caffe2::serialize::MemoryReadAdapter>(bytes.data(), bytes.size()), device);
+    module =
+        torch::jit::load(std::make_shared<caffe2::serialize::MemoryReadAdapter>(bytes.data(), bytes.size()), device);
   } catch (const std::exception &e) {
     throw ModelFileError("model file " + path + " cannot be loaded by torch: " + one_line(e.what()) +
                          "; export the model again with 'lammps-les export'");

@@ -42,7 +42,7 @@ torch::Device device_of(const std::string &name)
 
 // Atoms of one system; edges of those that are not owned are there for networks of one uncut piece.
 les::Graph graph_of(const les::Network &network, const Tensor &positions, int64_t n_owned, const Tensor &species,
-                    const Tensor &edge_vectors, const Tensor &edge_index, const std::optional<Tensor> &cell)
+                    const Tensor &edge_vectors, const Tensor &edge_index, const std::optional<Tensor> &cell, bool slab)
 {
   const auto &about = network.metadata().network;
   const torch::Device device = network.device();
@@ -67,7 +67,7 @@ les::Graph graph_of(const les::Network &network, const Tensor &positions, int64_
   graph.first.assign(ends.data_ptr<int64_t>(), ends.data_ptr<int64_t>() + ends.size(0));
   graph.first.insert(graph.first.begin(), 0);
   graph.rings = {n_owned};
-  graph.periodic.fill(cell.has_value());
+  graph.periodic = {cell.has_value(), cell.has_value(), cell.has_value() && !slab};
   graph.cell = cell ? les::checked_cell("cell", *cell) : torch::eye(3, torch::kFloat64);
   return graph;
 }
@@ -88,10 +88,12 @@ class SystemEvaluator {
 
   py::dict evaluate(const Tensor &positions, int64_t n_owned, const Tensor &species, const Tensor &edge_vectors,
                     const Tensor &edge_index, const std::optional<Tensor> &cell,
-                    const std::optional<Tensor> &reference_cell, bool bec, bool atom_virial, bool centroid_virial)
+                    const std::optional<Tensor> &reference_cell, bool slab, bool bec, bool atom_virial,
+                    bool centroid_virial)
   {
     const c10::InferenceMode off(false);    // which the caller may have switched on
-    les::Graph graph = graph_of(evaluator_->network(), positions, n_owned, species, edge_vectors, edge_index, cell);
+    les::Graph graph =
+        graph_of(evaluator_->network(), positions, n_owned, species, edge_vectors, edge_index, cell, slab);
     const Tensor box = cell && reference_cell ? les::checked_cell("reference_cell", *reference_cell) : graph.cell;
     const les::Want want{bec, atom_virial, centroid_virial};
     les::Result result;
@@ -163,8 +165,8 @@ Args:
       .def_property_readonly("metadata", les::method(&SystemEvaluator::metadata), "Text of the metadata of the file.")
       .def("evaluate", les::method(&SystemEvaluator::evaluate), py::arg("positions"), py::arg("n_owned"),
            py::arg("species"), py::arg("edge_vectors"), py::arg("edge_index"), py::arg("cell"), py::kw_only(),
-           py::arg("reference_cell") = py::none(), py::arg("bec") = false, py::arg("atom_virial") = false,
-           py::arg("centroid_virial") = false,
+           py::arg("reference_cell") = py::none(), py::arg("slab") = false, py::arg("bec") = false,
+           py::arg("atom_virial") = false, py::arg("centroid_virial") = false,
            R"(Energies, forces, virial, charges, and on demand Born effective charges.
 
 Args:
@@ -175,6 +177,7 @@ Args:
     edge_index: [2, E] int64, center and neighbor, sorted by center.
     cell: [3, 3] float64, rows in A; None for an open system.
     reference_cell: [3, 3], from which wave vectors are chosen, where it is not `cell`.
+    slab: whether the system is periodic along the first two lattice vectors alone, the third one normal to them.
 
 Returns:
     dict of "energies" [N, 2] eV (short range without atomic energies, long range), "forces" [M, 3] eV/A, "virial" [3, 3] eV =

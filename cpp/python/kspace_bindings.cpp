@@ -3,6 +3,7 @@
 #include "checks.h"
 #include "initialized.h"
 #include "long_range.h"
+#include "slab_sum.h"
 
 #include <pybind11/stl.h>
 #include <torch/extension.h>
@@ -31,6 +32,13 @@ les::MeshSettings checked(const les::MeshSettings &mesh)
   return mesh;
 }
 
+double checked_slab(double extension, const std::optional<Tensor> &cell)
+{
+  les::check_number("slab", extension, 1.0, 100.0);
+  if (!cell && extension != 1.0) les::refuse("slab", "1 without a cell", extension);
+  return extension;
+}
+
 // Positions [n, 3] and sources [n, C] or [n, C, M] of the same atoms.
 struct Atoms {
   Tensor positions, sources;
@@ -47,7 +55,7 @@ struct Atoms {
 py::dict long_range(const Tensor &positions, const Tensor &charges, const std::optional<Tensor> &cell, double sigma,
                     double dl, double norm, bool remove_self, double self_factor, double open_shift, bool atom_virial,
                     const std::optional<double> &mesh_accuracy, double mesh_spacing, int mesh_order, bool mesh_loops,
-                    bool mesh_reference, const std::optional<Tensor> &setup_cell)
+                    bool mesh_reference, const std::optional<Tensor> &setup_cell, double slab)
 {
   const Atoms atoms(positions, "charges", charges, false);
   const auto parameters = checked(les::LongRangeParameters{sigma, dl, norm, remove_self, self_factor, open_shift});
@@ -57,9 +65,10 @@ py::dict long_range(const Tensor &positions, const Tensor &charges, const std::o
                                .loops = mesh_loops,
                                .reference = mesh_reference};
   const Tensor box = cell ? les::checked_cell("cell", *cell) : torch::eye(3, torch::kFloat64);
-  const auto solver = !cell           ? les::make_open_sum(parameters, serial)
-                      : mesh_accuracy ? les::make_mesh_sum(parameters, checked(mesh), serial)
-                                      : les::make_direct_sum(parameters, serial);
+  auto chosen = !cell           ? les::make_open_sum(parameters, serial)
+                : mesh_accuracy ? les::make_mesh_sum(parameters, checked(mesh), serial)
+                                : les::make_direct_sum(parameters, serial);
+  const auto solver = les::with_extension(std::move(chosen), parameters, checked_slab(slab, cell), serial);
   solver->setup(setup_cell ? les::checked_cell("setup_cell", *setup_cell) : box);
   const les::LongRange out =
       les::interact(*solver, parameters, cell.has_value(), atoms.positions, {atoms.sources}, box, atom_virial, serial);
@@ -81,16 +90,18 @@ struct SolverFields : les::Fields {
 class Solver {
  public:
   Solver(const std::string &kind, const std::optional<Tensor> &cell, double sigma, double dl, double norm,
-         double mesh_accuracy) : box_(cell ? les::checked_cell("cell", *cell) : torch::eye(3, torch::kFloat64))
+         double mesh_accuracy, double slab) :
+      box_(cell ? les::checked_cell("cell", *cell) : torch::eye(3, torch::kFloat64))
   {
     enum Kind { DIRECT, MESH, OPEN };
     const Kind which = les::choice_of<Kind>("kind", kind, {"direct", "mesh", "open"});
     if ((which == OPEN) == cell.has_value())
       les::refuse("cell", "three lattice vectors, and none for 'open'", cell ? "some" : "none");
     const auto parameters = checked(les::LongRangeParameters{sigma, dl, norm});
-    solver_ = which == OPEN   ? les::make_open_sum(parameters, serial)
-              : which == MESH ? les::make_mesh_sum(parameters, checked(les::MeshSettings{mesh_accuracy}), serial)
-                              : les::make_direct_sum(parameters, serial);
+    auto chosen = which == OPEN   ? les::make_open_sum(parameters, serial)
+                  : which == MESH ? les::make_mesh_sum(parameters, checked(les::MeshSettings{mesh_accuracy}), serial)
+                                  : les::make_direct_sum(parameters, serial);
+    solver_ = les::with_extension(std::move(chosen), parameters, checked_slab(slab, cell), serial);
     solver_->setup(box_);
   }
 
@@ -171,9 +182,9 @@ void bind_kspace(py::module_ &m)
       .def_property_readonly("virial", les::attribute<SolverFields>(&les::Fields::virial))
       .def_property_readonly("atom_virial", les::attribute<SolverFields>(&les::Fields::atom_virial));
   py::class_<Solver>(m, "Solver", "The operation K of one solver: 'direct', 'mesh' or 'open'; see cpp/kspace/solver.h.")
-      .def(py::init<std::string, std::optional<Tensor>, double, double, double, double>(), py::arg("kind"),
+      .def(py::init<std::string, std::optional<Tensor>, double, double, double, double, double>(), py::arg("kind"),
            py::arg("cell"), py::kw_only(), py::arg("sigma"), py::arg("dl"), py::arg("norm"),
-           py::arg("mesh_accuracy") = 1e-5)
+           py::arg("mesh_accuracy") = 1e-5, py::arg("slab") = 1.0)
       .def("apply", les::method(&Solver::apply), py::arg("positions"), py::arg("sources"),
            py::arg("earlier") = py::none(), py::kw_only(), py::arg("order") = 1)
       .def("moments", les::method(&Solver::moments), py::arg("positions"), py::arg("sources"));
@@ -191,7 +202,7 @@ void bind_kspace(py::module_ &m)
         py::arg("sigma"), py::arg("dl"), py::arg("norm"), py::arg("remove_self"), py::arg("self_factor") = 1.0,
         py::arg("open_shift") = 0.0, py::arg("atom_virial") = false, py::arg("mesh_accuracy") = py::none(),
         py::arg("mesh_spacing") = 0.0, py::arg("mesh_order") = 0, py::arg("mesh_loops") = true,
-        py::arg("mesh_reference") = false, py::arg("setup_cell") = py::none(),
+        py::arg("mesh_reference") = false, py::arg("setup_cell") = py::none(), py::arg("slab") = 1.0,
         R"(Long-range energy of charges: reciprocal sum, direct or on a mesh, or pair sum where `cell` is None.
 
 Args:
@@ -204,6 +215,7 @@ Args:
     mesh_spacing, mesh_order: of the mesh, A and points (5 to 10); 0 to choose by accuracy.
     mesh_loops: False for the tensor operations that run on a GPU.
     mesh_reference: a finer mesh that serves as a reference for the one asked for.
+    slab: how many times as long the third lattice vector is for the sum of a slab, to which it is normal; 1: periodic along it.
     setup_cell: cell from which wave vectors and mesh are chosen, where it is not `cell`.
 
 Returns:

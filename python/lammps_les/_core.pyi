@@ -28,6 +28,7 @@ class Evaluator:
         cell: Tensor | None,
         *,
         reference_cell: Tensor | None = None,
+        slab: bool = False,
         bec: bool = False,
         atom_virial: bool = False,
         centroid_virial: bool = False,
@@ -51,4 +52,5 @@ def long_range(
     mesh_loops: bool = True,
     mesh_reference: bool = False,
     setup_cell: Tensor | None = None,
+    slab: float = 1.0,
 ) -> dict[str, Tensor]: ...

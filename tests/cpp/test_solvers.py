@@ -137,13 +137,6 @@ def test_forces_of_the_long_range_sum(method: str) -> None:
     assert total.is_mesh() == (method == "mesh")
 
 
-@pytest.mark.parametrize("boundary", [[True, True, False], [False, True, False]])
-def test_mixed_boundaries_are_refused(boundary: list[bool]) -> None:
-    total = _core.LongRangeSum(**CONSTANTS, remove_self=True)
-    with pytest.raises(RuntimeError, match=r"a mixture \(slab, wire\) is not implemented"):
-        total.choose(boundary, CELL, 10)
-
-
 def test_choice_of_the_solver() -> None:
     cube = torch.eye(3, dtype=torch.float64)
     total = _core.LongRangeSum(**CONSTANTS, remove_self=True)

@@ -157,12 +157,12 @@ def test_unknown_element_is_refused(toy_model):
         structure.get_forces()
 
 
-@pytest.mark.parametrize("pbc", [(True, True, False), (False, False, True)])
+@pytest.mark.parametrize("pbc", [(True, False, True), (False, False, True)])
 def test_mixed_boundaries_are_refused(toy_model, pbc):
     structure = atoms()
     structure.pbc = pbc
     structure.calc = LesCalculator(toy_model("linear"))
-    with pytest.raises(CalculatorSetupError, match="in all three directions .* or in none"):
+    with pytest.raises(CalculatorSetupError, match="in all three directions, in the first two"):
         structure.get_forces()
 
 

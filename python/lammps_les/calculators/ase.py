@@ -30,6 +30,8 @@ class LesCalculator(Calculator):
     system the energy in a field is minus the work done along the path, so ``energy`` stays the
     energy without field and is not conserved in a field; ``stress`` has no field part either.
 
+    Boundaries are periodic in all directions, in none, or in the first two (a slab).
+
     Args:
         model: model file (FORMAT.md).
         field: uniform electric field in V/A, three numbers, or None.
@@ -122,7 +124,7 @@ class LesCalculator(Calculator):
         atoms = self.atoms
         if atoms is None:
             raise CalculatorSetupError("LES: no atoms given")
-        periodic = self._periodic(atoms)
+        pbc = self._boundary(atoms)
         want_bec = self.field is not None or "born_effective_charges" in properties
         if want_bec:
             self._check_coupling()
@@ -132,7 +134,7 @@ class LesCalculator(Calculator):
                 atoms.get_positions(),
                 species,
                 atoms.cell.array,
-                periodic,
+                pbc,
                 want_bec,
                 self.reference_cell,
             )
@@ -152,7 +154,7 @@ class LesCalculator(Calculator):
             "forces": forces,
             "charges": result.charges.numpy(),
         }
-        if periodic:
+        if pbc[0]:
             virial = result.virial.numpy()
             stress = -0.5 * (virial + virial.T) / atoms.get_volume()
             results["stress"] = full_3x3_to_voigt_6_stress(stress)
@@ -201,15 +203,15 @@ class LesCalculator(Calculator):
                 "multichannel_bec=True"
             )
 
-    def _periodic(self, atoms: Atoms) -> bool:
-        if atoms.pbc.all() and atoms.cell.rank == 3:
-            return True
-        if atoms.pbc.any():
+    def _boundary(self, atoms: Atoms) -> list[bool]:
+        pbc = atoms.pbc.tolist()
+        if any(pbc) and (pbc[:2] != [True, True] or atoms.cell.rank < 3):
             raise CalculatorSetupError(
-                "LES: boundaries must be periodic in all three directions (with three lattice "
-                f"vectors) or in none, got pbc {atoms.pbc.tolist()}; use a cell with vacuum"
+                "LES: boundaries must be periodic in all three directions, in the first two (a "
+                f"slab), with three lattice vectors, or in none, got pbc {pbc} with "
+                f"{atoms.cell.rank} lattice vectors; use a cell with vacuum"
             )
-        return False
+        return pbc
 
     def _species(self, atoms: Atoms) -> np.ndarray:
         index = {symbol: i for i, symbol in enumerate(self.metadata.network.species)}

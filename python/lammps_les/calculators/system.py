@@ -1,5 +1,6 @@
 """Model files evaluated on whole systems in one process, by the evaluator that LAMMPS uses."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -78,7 +79,7 @@ class SystemEvaluator:
         positions: np.ndarray,
         species: np.ndarray,
         cell: np.ndarray,
-        periodic: bool,
+        pbc: Sequence[bool],
         want_bec: bool = False,
         reference_cell: np.ndarray | None = None,
     ) -> Evaluation:
@@ -88,16 +89,22 @@ class SystemEvaluator:
             positions: [N, 3] in A.
             species: [N], indices into the species of the file.
             cell: [3, 3], rows are lattice vectors [A].
-            periodic: in all three directions, or in none.
+            pbc: along each lattice vector: all, none, or the first two (a slab, to which the third
+                vector is normal; the sum is that of a cell three times as high, less what is not
+                the slab's: docs/pair_les.md).
             want_bec: whether Born effective charges are wanted.
             reference_cell: [3, 3], from which wave vectors are chosen; default: ``cell``.
 
         Raises:
-            ValueError: a size or a distance that cannot be meant (``data.geometry``).
+            ValueError: a size or a distance that cannot be meant (``data.geometry``), or a slab
+                that is higher than its cell.
             RuntimeError: the network raised, or broke its contract.
         """
         network = self.metadata.network
-        edge_index, shifts = neighbor_list(positions, cell, periodic, network.cutoff)
+        periodic = bool(pbc[0])
+        if periodic and not pbc[2]:
+            _check_height(positions, cell)
+        edge_index, shifts = neighbor_list(positions, cell, pbc, network.cutoff)
         r = torch.as_tensor(positions, dtype=torch.float64)
         lattice = torch.as_tensor(cell, dtype=torch.float64)
         kinds = torch.as_tensor(species, dtype=torch.int64)
@@ -120,6 +127,7 @@ class SystemEvaluator:
             vectors.to(device),
             edge_index.to(device),
             lattice if periodic else None,
+            slab=periodic and not pbc[2],
             reference_cell=None if reference_cell is None else torch.from_numpy(reference_cell),
             bec=want_bec,
         )
@@ -136,4 +144,14 @@ class SystemEvaluator:
             virial=result["virial"] if periodic else torch.zeros((3, 3), dtype=torch.float64),
             charges=charges,
             bec=to_owners(result["bec"]) if want_bec else None,
+        )
+
+
+def _check_height(positions: np.ndarray, cell: np.ndarray) -> None:
+    height = float(np.linalg.norm(cell[2]))
+    extent = float(np.ptp(positions @ cell[2])) / height if len(positions) else 0.0
+    if extent > height:
+        raise ValueError(
+            f"the atoms of a slab reach over {extent:.4g} A along the third lattice vector, which "
+            f"is {height:.4g} A long; expected a cell that holds them"
         )

@@ -1,5 +1,7 @@
 """Neighbor lists as the model file wants them."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 import vesin
@@ -14,14 +16,14 @@ _MOST_NEIGHBORS = 5e8
 
 
 def neighbor_list(
-    positions: np.ndarray, cell: np.ndarray, periodic: bool, cutoff: float
+    positions: np.ndarray, cell: np.ndarray, periodic: bool | Sequence[bool], cutoff: float
 ) -> tuple[Tensor, Tensor]:
     """Full neighbor list, images of the center itself included; boxes may be small and skewed.
 
     Args:
         positions: [N, 3] in A; need not lie inside the cell.
-        cell: [3, 3], rows are lattice vectors [A].
-        periodic: in all three directions, or in none.
+        cell: [3, 3], rows are lattice vectors [A]; not used where nothing is periodic.
+        periodic: in all three directions or in none, or along each lattice vector.
         cutoff: A.
 
     Returns:
@@ -32,7 +34,7 @@ def neighbor_list(
         ValueError: positions or cell are not finite or of no size that can be meant, or there would
             be too many neighbors; nothing is looked up then.
     """
-    _check_sizes(positions, cell, periodic, cutoff)
+    _check_sizes(positions, cell, bool(np.any(periodic)), cutoff)
     if len(positions) == 0:
         return torch.zeros((2, 0), dtype=torch.int64), torch.zeros((0, 3), dtype=torch.float64)
     lists = vesin.NeighborList(cutoff=cutoff, full_list=True, sorted=True)
