@@ -89,6 +89,27 @@ def test_values_of_the_original_programs(
         np.testing.assert_allclose(result.bec, expected, rtol=0, atol=1e-8 * factor)
 
 
+@pytest.mark.parametrize("ranks", [1, 2, 4])
+def test_single_precision(
+    ranks: int, shared: Path, published: Callable[..., Path], tmp_path: Path
+) -> None:
+    """A float32 file of MACE: of the energy 0.1 ueV an atom, of the largest force 5 ueV/A."""
+    name = "mace-les_water_r4.5_nl2_l0"
+    data = np.load(shared / "reference" / "hosts" / f"{name}__liquid64_rattled.npz")
+    atoms = Atoms(data["numbers"], data["positions"], cell=data["cell"], pbc=data["pbc"])
+    style = f"bec local epsilon_inf {float(data['epsilon_inf'])}"
+    model = published(name, "float32")
+    result = run(tmp_path, atoms, model, ranks=ranks, style=style, quantities="q phi bec")
+    assert result.energy == pytest.approx(float(data["energy"]), abs=2.5e-5)
+    for found, expected, tolerance in (
+        (result.forces, data["forces"], 8e-6),
+        (result.stress, data["stress"], 2.5e-8),
+        (result.columns["q0"], data["latent_charge"][:, 0], 5e-7),
+        (result.bec, data["bec_k0"], 2.7e-6),
+    ):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance)
+
+
 def test_energy_is_conserved_in_a_field(published: Callable[..., Path], tmp_path: Path) -> None:
     """64 waters of the example, 200 steps of 0.25 fs; f_field is the work done by the field."""
     commands = [

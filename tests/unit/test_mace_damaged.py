@@ -84,6 +84,7 @@ CONTRADICTIONS = [
     (attribute("les", "sigma", 2.0), "Ewald has sigma = 1.0, supported is 2.0"),
     (attribute("les.ewald", "remove_self_interaction", 7), "remove_self_interaction = 7"),
     (attribute("les.bec", "remove_mean", "no"), "remove_mean = 'no'"),
+    (attribute("", "compute_bec", "no"), "compute_bec = 'no'"),
     (attribute("interactions.0", "avg_num_neighbors", True), "avg_num_neighbors = True"),
     (attribute("readouts.1", "num_heads", 0), "num_heads = 0"),
     (attribute("spherical_harmonics", "irreps_out", TO_L_20), "max_l: expected .* from 0 to 4"),

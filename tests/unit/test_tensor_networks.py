@@ -94,6 +94,7 @@ def test_energy_forces_and_charges_train_all_weights_in_float32(name):
         ("mace", {"correlation": 4}, "expected a whole number from 1 to 3"),
         ("mace", {"radial": "chebyshev"}, "'bessel' or 'gaussian'"),
         ("allegro", {"average_neighbors": [1.0, 2.0]}, "average_neighbors of 3 species"),
+        ("nequip", {"species": [], "scale": [1.0]}, "expected species with scale of several"),
         ("allegro", {"embedding": 7}, "expected an even number as embedding, got 7"),
         ("allegro", {"layers": 7}, "expected a whole number from 1 to 6"),
         ("allegro", {"parity": "none"}, "'natural' or 'full'"),

@@ -22,6 +22,7 @@ from lammps_les_export.adapters.imported import (
     ImportedModel,
     agree,
     expect,
+    flag,
     refuse_unless,
 )
 from lammps_les_export.adapters.les import les_settings, sum_settings
@@ -232,7 +233,7 @@ def _les_wrapper(module: Stub, representation: Stub) -> _LongRange:
     expect(module, "feature_key", "node_feats")
     expect(module, "compute_energy", True)
     les = module.get("les")
-    settings, suggested = les_settings(les, bool(module.get("compute_bec", False)))
+    settings, suggested = les_settings(les, flag(module, "compute_bec", False))
     return _LongRange(
         settings,
         les.get("atomwise"),

@@ -170,9 +170,9 @@ def whole_number(module: Stub, name: str) -> int:
     return int(found)
 
 
-def flag(module: Stub, name: str) -> bool:
+def flag(module: Stub, name: str, *default: bool) -> bool:
     """Yes or no."""
-    found = module.get(name)
+    found = module.get(name, *default)
     refuse_unless(
         isinstance(found, bool),
         f"{module.kind} has {name} = {quoted(found)}, expected True or False",

@@ -23,6 +23,7 @@ from lammps_les_export.adapters.imported import (
     ImportedModel,
     checked,
     expect,
+    flag,
     number,
     quoted,
     reading,
@@ -82,9 +83,7 @@ def read(root: Stub, choice: Choice) -> ImportedModel:
     suggested: dict[str, Any] = {}
     if network.channels > 0:
         with reading("les"):
-            sections, suggested = les_settings(
-                root.get("les"), bool(root.get("compute_bec", False))
-            )
+            sections, suggested = les_settings(root.get("les"), flag(root, "compute_bec", False))
         citation = f"{_MACE}; {_LES}"
     energies = real(root.get("atomic_energies_fn").get("atomic_energies"), "atomic energies")
     refuse_unless(bool(torch.isfinite(energies).all()), "atomic energies that are not finite")

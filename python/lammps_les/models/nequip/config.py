@@ -92,9 +92,13 @@ class NequipConfig:
 
 
 def check_lengths(species: tuple[str, ...], **values: float | tuple[float, ...]) -> None:
-    """Refuse lists that have another length than the species, once these are known."""
+    """Refuse lists without species, whose order they follow, or of another length."""
     for name, value in values.items():
-        if species and isinstance(value, tuple) and len(value) != len(species):
+        if isinstance(value, tuple) and not species:
+            raise ValueError(
+                f"expected species with {name} of several numbers, which follow their order"
+            )
+        if isinstance(value, tuple) and len(value) != len(species):
             raise ValueError(
                 f"expected {name} of {len(species)} species or one number, got {len(value)}"
             )
