@@ -9,7 +9,9 @@ from lammps_les import __version__
 from lammps_les.cli import app
 from lammps_les.model_file import read_metadata
 
-COMMANDS = ["bench", "export", "info", "evaluate", "train"]
+COMMANDS = [
+    "bench", "export", "info", "evaluate", "train", "analyze ir", "analyze conductivity"
+]  # fmt: skip
 
 
 def run(*arguments) -> tuple[int, str]:
@@ -21,7 +23,7 @@ def run(*arguments) -> tuple[int, str]:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_has_an_example(command):
-    code, text = run(command, "--help")
+    code, text = run(*command.split(), "--help")
     assert code == 0
     assert f"Example: lammps-les {command} " in text
 

@@ -192,15 +192,18 @@ def test_make_targets_exist() -> None:
 
 def test_subcommands_in_readme_and_program_agree() -> None:
     group = typer.main.get_command(app)
-    rows = set(re.findall(r"^\| `lammps-les (\w+)` \|", README.read_text(), re.M))
+    rows = set(re.findall(r"^\| `lammps-les ([\w-]+)` \|", README.read_text(), re.M))
     assert rows == set(group.commands)
 
 
 def test_options_in_pages_and_program_agree() -> None:
     group = typer.main.get_command(app)
+    commands = {**group.commands}
+    for name, command in group.commands["analyze"].commands.items():
+        commands[f"analyze {name}"] = command
     options = {
         name: {o for p in command.params if not p.hidden for o in p.opts if o.startswith("--")}
-        for name, command in group.commands.items()
+        for name, command in commands.items()
     }
     page = ROOT / "docs" / "import_models.md"
     rows = re.findall(r"^\| (`-.*?) \|", page.read_text(), re.M)
@@ -208,7 +211,7 @@ def test_options_in_pages_and_program_agree() -> None:
     assert table == options["export"]
     for text in map(code_of, PAGES):
         for line in text.splitlines():
-            used = re.match(r"lammps-les (\w+) .*", line)
+            used = re.match(r"lammps-les ((?:analyze )?[\w-]+) .*", line)
             if used:
                 assert set(re.findall(r"--[a-z][\w-]*", line)) <= options[used[1]]
     # options named in running text

@@ -75,20 +75,19 @@ def conductivity(
     before, or cut it off where it has decayed.
 
     Args:
-        correlation: [lags] of the current, e^2 A^2/ps^2, sum of three components.
+        correlation: [..., lags] of the current, e^2 A^2/ps^2, sum of three components.
         step: ps between two lags; frequencies must stay below 1/(2 step).
         volume: A^3.
         temperature: K.
         frequencies: [n] in THz.
 
     Returns:
-        [n] in S/m.
+        [..., n] in S/m.
     """
-    times = step * np.arange(len(correlation))
-    weighted = step * correlation
-    weighted[0] *= 0.5
-    weighted[-1] *= 0.5
-    integral = np.array([np.cos(2.0 * np.pi * f * times) @ weighted for f in frequencies])
+    times = step * np.arange(correlation.shape[-1])
+    transform = step * np.cos(2.0 * np.pi * times[:, None] * frequencies)  # [lags, n]
+    transform[[0, -1]] *= 0.5
+    integral = correlation @ transform
     return SIEMENS_PER_METER * integral / (3.0 * volume * units.kB * temperature)
 
 

@@ -30,6 +30,7 @@ def _ended_by_ctrl_c() -> Iterator[None]:
 
 
 with _ended_by_ctrl_c():
+    from lammps_les.cli.analyze import analyze
     from lammps_les.cli.bench import bench
     from lammps_les.cli.console import print_version
     from lammps_les.cli.evaluate import evaluate
@@ -52,7 +53,7 @@ def main(
         False, "--version", callback=print_version, is_eager=True, help="Show the version and exit."
     ),
 ) -> None:
-    """Latent Ewald Summation potentials for LAMMPS: train, export, inspect, evaluate, time."""
+    """Latent Ewald Summation potentials for LAMMPS: train, export, inspect, time, analyze."""
 
 
 app.command()(export)
@@ -60,5 +61,6 @@ app.command()(info)
 app.command()(evaluate)
 app.command()(train)
 app.command()(bench)
+app.add_typer(analyze, name="analyze")
 
 __all__ = ["__version__", "app"]

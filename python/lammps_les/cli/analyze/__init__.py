@@ -1,0 +1,15 @@
+"""``lammps-les analyze``; one module an analysis."""
+
+import typer
+
+from lammps_les.cli.analyze.conductivity import conductivity
+from lammps_les.cli.analyze.ir import ir
+
+analyze = typer.Typer(
+    no_args_is_help=True,
+    help="Observables, with errors, from what LAMMPS has written.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode="rich",
+)
+for _command in (ir, conductivity):
+    analyze.command()(_command)

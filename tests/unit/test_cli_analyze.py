@@ -1,0 +1,138 @@
+"""``lammps-les analyze`` from files to tables, CSV and PNG."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import signal
+from test_cli import run
+
+from lammps_les.analysis.lammps_output import read_series
+
+KEEP = np.exp(-0.2)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def current(seed: int, samples: int = 9000) -> np.ndarray:
+    noise = np.random.default_rng(seed).normal(size=(samples, 3)) * np.sqrt(40 * (1 - KEEP**2))
+    return signal.lfilter([1.0], [1.0, -KEEP], noise, axis=0)
+
+
+def write_run(path: Path, series: np.ndarray, field: np.ndarray | None = None) -> None:
+    """As fix ave/time does, every 2 fs."""
+    samples = len(series)
+    rows = np.column_stack(
+        [
+            np.arange(samples),
+            0.002 * np.arange(samples),
+            np.full(samples, 300.0),
+            np.full(samples, 1000.0),
+            np.zeros(samples) if field is None else field,
+            series,
+            0.5 * series,
+        ]
+    )
+    names = "TimeStep v_time c_thermo_temp v_volume v_E c_J[1] c_J[2] c_J[3] c_n[1] c_n[2] c_n[3]"
+    np.savetxt(path, rows, "%.9g", header=f"Time-averaged data for fix series\n{names}")
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_ir_of_two_runs(folder: Path) -> None:
+    for n in range(2):
+        write_run(folder / f"run{n}.dat", current(n))
+    (folder / "measured.csv").write_text("k,height\n100,5\n200,7\n300,6\n")
+    code, text = run(
+        "analyze", "ir", "run0.dat", "run1.dat", "-o", "out/x", "--width", "40", "--band",
+        "low=100-400", "--nominal", "c_n[*]", "--reference", "measured.csv", "--epsilon-inf", "1.8",
+    )  # fmt: skip
+    assert code == 0, text
+    bands = rows_of(folder / "out" / "x-ir-bands.csv")
+    assert [(b["run"], b["charges"]) for b in bands] == [
+        ("run0", "BEC"), ("run0", "nominal"), ("run1", "BEC"), ("run1", "nominal"),
+    ]  # fmt: skip
+    areas = [float(b["integral of n alpha [1e6/cm^2]"]) for b in bands]
+    assert areas[0] == pytest.approx(4.0 * areas[1])
+    spectrum = read_series(folder / "out" / "x-ir.csv").columns
+    k, height = spectrum["wavenumber [1/cm]"], spectrum["run0: n alpha [1/cm]"]
+    whole = np.trapezoid(spectrum["run0: n alpha normalized [cm]"], k)
+    assert whole == pytest.approx(1.0)
+    # n alpha from the permittivity: the two transforms are one
+    np.testing.assert_allclose(
+        (spectrum["run0: n"] * spectrum["run0: alpha [1/cm]"])[20:], height[20:], rtol=0.02
+    )
+    assert (folder / "out" / "x-ir.png").stat().st_size > 5000
+    assert "run0.dat: " in text
+
+
+def test_conductivity_table(folder: Path) -> None:
+    write_run(folder / "bulk.dat", current(1))
+    drift = 0.3 * np.arange(3.0)
+    write_run(folder / "driven.dat", current(2) + drift)
+    code, text = run(
+        "analyze", "conductivity", "bulk.dat", "--field-run", "driven.dat", "--field", "0,0.1,0.2",
+        "--nominal", "c_n[*]",
+    )  # fmt: skip
+    assert code == 0, text
+    rows = rows_of(folder / "bulk-conductivity.csv")
+    assert [r["method"] for r in rows if r["charges"] == "BEC"] == [
+        "Green-Kubo", "Helfand-Einstein", "cepstral",
+        "field, mean current", "field, slope of displacement",
+    ]  # fmt: skip
+    for row in rows:
+        value, error = float(row["sigma [S/m]"]), float(row["sigma [S/m] error"])
+        square = 1.0 if row["run"] == "driven" else 0.5
+        truth = 4.8066 if row["run"] == "driven" else 24.86
+        truth *= square if row["charges"] == "nominal" else 1.0
+        if row["charges"] == "nominal":
+            truth *= 0.5
+        assert abs(value - truth) < 4.0 * error, row
+        assert error < 0.5 * truth or row["run"] == "driven"
+    curves = rows_of(folder / "bulk-conductivity-running.csv")
+    assert {c["curve"] for c in curves} == {"bulk (BEC) Green-Kubo", "bulk (nominal) Green-Kubo"}
+
+
+def test_conductivity_in_a_field_that_oscillates(folder: Path) -> None:
+    field = 0.1 * np.sin(2.0 * np.pi * 5.0 * 0.002 * np.arange(9000))
+    series = 0.1 * current(1)
+    series[:, 2] += 12.0 * field
+    write_run(folder / "ac.dat", series, field)
+    options = ["analyze", "conductivity", "--field-run", "ac.dat", "--field", "0,0,v_E"]
+    code, text = run(*options, "--frequency", "5")
+    assert code == 0, text
+    row = rows_of(folder / "ac-conductivity.csv")[0]
+    value, error = float(row["sigma [S/m]"]), float(row["sigma [S/m] error"])
+    assert abs(value - 12.0 * 1.602177) < 4.0 * error < 8.0
+    code, text = run(*options)
+    assert code == 1
+    assert text.startswith("note: ac.dat: ")
+    assert "error: ac.dat: the field changes by 0.2 V/A; give its --frequency" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["ir", "run.dat", "--band", "bend"], "--band must look like bend=1400-1900"),
+        (["ir", "none.dat"], "none.dat does not exist"),
+        (["ir", "run.dat", "--current", "c_X[*]"], "run.dat: expected a column c_X[*], found Time"),
+        (["ir", "run.dat", "--volume", "-1"], "--volume must be a number above 0, got -1"),
+        (["ir", "run.dat", "--width", "0"], "--width must be a number from 0.1 to 10000, got 0"),
+        (["conductivity"], "expected a file of a run, or --field-run FILE"),
+        (["conductivity", "--field-run", "run.dat"], "--field-run needs --field x,y,z in V/A"),
+        (["conductivity", "--field-run", "run.dat", "--field", "1"], "--field must be three parts"),
+    ],
+)
+def test_errors_are_one_line(folder: Path, arguments: list[str], message: str) -> None:
+    write_run(folder / "run.dat", current(1, 500))
+    code, text = run("analyze", *arguments)
+    assert code == 1
+    assert f"error: {message}" in text
