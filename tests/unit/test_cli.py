@@ -9,9 +9,8 @@ from lammps_les import __version__
 from lammps_les.cli import app
 from lammps_les.model_file import read_metadata
 
-COMMANDS = [
-    "bench", "export", "info", "evaluate", "train", "analyze ir", "analyze conductivity"
-]  # fmt: skip
+ANALYSES = ["ir", "conductivity", "dielectric", "raman"]
+COMMANDS = ["bench", "export", "info", "evaluate", "train", *(f"analyze {a}" for a in ANALYSES)]
 
 
 def run(*arguments) -> tuple[int, str]:

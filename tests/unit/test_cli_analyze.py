@@ -118,6 +118,55 @@ def test_conductivity_in_a_field_that_oscillates(folder: Path) -> None:
     assert "error: ac.dat: the field changes by 0.2 V/A; give its --frequency" in text
 
 
+def write_dipoles(path: Path, seed: int, shift: float) -> None:
+    """A dipole that relaxes, as f_field[4*6], and a polarizability, every 2 fs."""
+    noise = np.random.default_rng(seed).normal(size=(9000, 3)) * np.sqrt(3 * (1 - KEEP**2))
+    dipole = signal.lfilter([1.0], [1.0, -KEEP], noise, axis=0)
+    alpha = 100.0 + dipole
+    rows = np.column_stack([np.arange(9000), 0.002 * np.arange(9000), dipole, alpha, dipole])
+    rows[:, 4] += shift
+    names = "TimeStep v_time f_field[4] f_field[5] f_field[6]"
+    names += "".join(f" c_alpha[{n}]" for n in range(1, 7))
+    np.savetxt(path, rows, "%.9g", header=f"Time-averaged data for fix series\n{names}")
+
+
+def test_dielectric_table(folder: Path) -> None:
+    """Variance 3 e^2 A^2, 1900 A^3, 300 K: epsilon = epsilon_inf + 11.05."""
+    write_dipoles(folder / "rest.dat", 1, 0.0)
+    write_dipoles(folder / "up.dat", 2, 2.3209)  # 3/(kB T) 0.02 V/A
+    code, text = run(
+        "analyze", "dielectric", "rest.dat", "--field-run", "up.dat", "--field", "0,0,0.02",
+        "--temperature", "300", "--volume", "1900", "--polarizability", "c_alpha[*]", "--skip", "0",
+    )  # fmt: skip
+    assert code == 0, text
+    rows = rows_of(folder / "rest-dielectric.csv")
+    infinite = 1.0 + 4.0 * np.pi * 100.0 / 1900.0
+    expected = [infinite, infinite + 11.05, infinite + 11.05]
+    assert [row["method"] for row in rows] == [
+        "epsilon_inf, polarizability", "fluctuations", "fields",
+    ]  # fmt: skip
+    for row, truth in zip(rows, expected, strict=True):
+        error = float(row["epsilon error"])
+        assert abs(float(row["epsilon"]) - truth) < 3.0 * error < 0.3 * truth
+    assert (folder / "rest-dielectric.png").stat().st_size > 5000
+
+
+def test_raman_of_a_file(folder: Path) -> None:
+    write_dipoles(folder / "alpha.dat", 1, 0.0)
+    code, text = run(
+        "analyze", "raman", "alpha.dat", "--temperature", "300", "--width", "60", "--skip", "0",
+        "--band", "low=100-400",
+    )  # fmt: skip
+    assert code == 0, text
+    band = rows_of(folder / "alpha-raman-bands.csv")[0]
+    value, error = float(band["ratio VH/VV"]), float(band["ratio VH/VV error"])
+    # three components on the diagonal and three beside it, each of one variance: <a^2> = 1/3,
+    # <beta:beta>/10 = (2 + 6)/10
+    assert abs(value - 0.8 / (1.0 / 3.0 + 0.8 * 4.0 / 3.0)) < 4.0 * error < 0.2
+    spectrum = read_series(folder / "alpha-raman.csv").columns
+    assert (spectrum["alpha: isotropic [A^2 cm/sr]"] > 0.0).all()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -126,6 +175,10 @@ def test_conductivity_in_a_field_that_oscillates(folder: Path) -> None:
         (["ir", "run.dat", "--current", "c_X[*]"], "run.dat: expected a column c_X[*], found Time"),
         (["ir", "run.dat", "--volume", "-1"], "--volume must be a number above 0, got -1"),
         (["ir", "run.dat", "--width", "0"], "--width must be a number from 0.1 to 10000, got 0"),
+        (["dielectric", "run.dat"], "run.dat: expected a column f_field[4*6], found TimeStep"),
+        (["dielectric", "run.dat", "--field", "0,0,1"], "expected a --field for each --field-run"),
+        (["raman", "run.dat"], "run.dat: expected a column c_alpha[1*6], found TimeStep"),
+        (["raman", "run.dat", "--laser", "1"], "--laser must be a number from 10 to 1e+06, got 1"),
         (["conductivity"], "expected a file of a run, or --field-run FILE"),
         (["conductivity", "--field-run", "run.dat"], "--field-run needs --field x,y,z in V/A"),
         (["conductivity", "--field-run", "run.dat", "--field", "1"], "--field must be three parts"),

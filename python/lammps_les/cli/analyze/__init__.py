@@ -3,7 +3,9 @@
 import typer
 
 from lammps_les.cli.analyze.conductivity import conductivity
+from lammps_les.cli.analyze.dielectric import dielectric
 from lammps_les.cli.analyze.ir import ir
+from lammps_les.cli.analyze.raman import raman
 
 analyze = typer.Typer(
     no_args_is_help=True,
@@ -11,5 +13,5 @@ analyze = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode="rich",
 )
-for _command in (ir, conductivity):
+for _command in (ir, conductivity, dielectric, raman):
     analyze.command()(_command)
