@@ -34,8 +34,11 @@ sanitize: setup
 	$(BIN)/cmake -G Ninja -S . -B $(SANITIZE) -D LES_SANITIZE=ON -D LES_PYTHON_MODULE=ON -D Python_EXECUTABLE=$(CURDIR)/$(BIN)/python \
 	  -D CMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja -D CMAKE_PREFIX_PATH=$$($(BIN)/python -m pybind11 --cmakedir)
 	$(BIN)/cmake --build $(SANITIZE)
-	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" ASAN_OPTIONS=detect_leaks=0 \
-	  UBSAN_OPTIONS=print_stacktrace=1 PYTHONPATH=$(CURDIR)/tests/sanitize LES_BUILD=$(SANITIZE) $(BIN)/python -m pytest $(SANITIZED)
+	rm -f $(SANITIZE)/report.*  # pytest would take what is reported with it
+	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
+	  ASAN_OPTIONS=detect_leaks=0:log_path=$(SANITIZE)/report UBSAN_OPTIONS=print_stacktrace=1:log_path=$(SANITIZE)/report \
+	  PYTHONPATH=$(CURDIR)/tests/sanitize LES_BUILD=$(SANITIZE) $(BIN)/python -m pytest $(SANITIZED) \
+	  || { cat $(SANITIZE)/report.*; exit 1; }
 
 # BENCH="--large --docs": 98,304 atoms as well; tables and plots into docs/
 bench: setup
