@@ -95,6 +95,13 @@ LongRange LongRangeSum::compute(const Tensor &positions, const Latents &latents,
   return interact(solver(), parameters_, periodic_, positions, latents, cell, atom_virial, comm_);
 }
 
+SourceResponse LongRangeSum::respond(const LongRange &last, const Tensor &positions, const Latents &latents,
+                                     const Tensor &charges, const Tensor &dipoles, const Tensor &cell) const
+{
+  TORCH_CHECK(ready_, "long-range sum: compute() was not called");
+  return les::respond(*solver_, parameters_, periodic_, last, positions, latents, charges, dipoles, cell, comm_);
+}
+
 Tensor LongRangeSum::field_moments(const Tensor &positions, const Latents &latents, const Tensor &cell) const
 {
   TORCH_CHECK(ready_, "long-range sum: compute() was not called");

@@ -2,10 +2,11 @@
 //
 // With K the operation of solver.h,
 //
-//   E = 1/2 <s, K s> + w,   w = - self_factor N sum q^2 / (sigma (2 pi)^1.5)   periodic, where the self-interaction is removed
-//                           w = + N sum q^2 / (sigma (2 pi)^1.5)               open, where it is kept
+//   E = 1/2 <s, K s> + w,   w = - self_factor N sum [q^2 + u^2/(3 sigma^2) + Q:Q/(10 sigma^4)] / (sigma (2 pi)^1.5)
+//                                 periodic, where the self-interaction is removed
+//                           w = the same with + and without self_factor: open, where it is kept
 //
-// for charges; else w = 0. fields = dE/ds, energies = 1/2 s fields, forces = -sum s grad(K s).
+// else w = 0. fields = dE/ds, energies = 1/2 s fields, forces = -sum s grad(K s); for what the sources induce see interaction.h.
 #pragma once
 
 #include "lattice.h"
@@ -47,6 +48,9 @@ class LongRangeSum {
   // Collective. Of this rank's atoms; see Solver::apply
   LongRange compute(const torch::Tensor &positions, const Latents &latents, const torch::Tensor &cell,
                     bool atom_virial);
+  // Collective. What k sets of other sources make at the atoms of `last`; arguments as of `compute` then, and as of les::respond
+  SourceResponse respond(const LongRange &last, const torch::Tensor &positions, const Latents &latents,
+                         const torch::Tensor &charges, const torch::Tensor &dipoles, const torch::Tensor &cell) const;
   // Collective, after compute: Solver::moments
   torch::Tensor field_moments(const torch::Tensor &positions, const Latents &latents, const torch::Tensor &cell) const;
 

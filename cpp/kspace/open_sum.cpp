@@ -1,6 +1,8 @@
-// Pair sum for open boundaries. Every rank needs the charges of all ranks; it computes the rows of its own atoms.
+// Pair sum for open boundaries. Every rank needs the sources of all ranks; it computes the rows of its own atoms.
 
-#include "solver.h"
+#include "open_pairs.h"
+#include "powers.h"
+#include "sources.h"
 
 namespace les {
 
@@ -20,29 +22,16 @@ class OpenSum : public Solver {
   Fields apply(const Tensor &positions, const Tensor &sources, const Tensor &, int order, bool atom_virial,
                const Fields *earlier) const override
   {
-    const Tensor q = charges_of(sources, order).to(torch::kFloat64), all_q = comm_.gather_rows(q),
-                 others = earlier ? earlier->spectrum[0] : all_q;
-    const int64_t n = q.size(0), channels = q.size(1);
-    Fields out;
-    Tensor phi = torch::zeros_like(q), gradients = torch::zeros({n, channels, 3}, positions.options()),
-           virial = torch::zeros({n, 3, 3}, positions.options());
-    for_pairs(positions, [&](int64_t first, int64_t size, const Pairs &pairs) {
-      const auto &[d, r, weight, erf, shifted] = pairs;
-      const Tensor potential = pairs.potential();
-      const Tensor gauss = weight * torch::exp(-(a_ * a_) * r.square());
-      const Tensor slope = (2.0 * a_ / std::sqrt(M_PI) * gauss - potential) / shifted;
-      const Tensor along = (slope / r).unsqueeze(2) * d;    // [t, N, 3] gradient at i of the potential of j
-      phi.narrow(0, first, size) += potential.matmul(all_q);
-      gradients.narrow(0, first, size) += all_q.t().matmul(along);
-      // half of each pair's r (x) F to either atom
-      const Tensor qq = q.narrow(0, first, size).matmul(others.t());    // sum_c q_i q_j
-      virial.narrow(0, first, size).sub_(d.transpose(1, 2).matmul(qq.unsqueeze(2) * along), 0.5);
-    });
-    out.derivatives = {phi, gradients};
-    out.virial = virial.sum(0);
-    if (atom_virial) out.atom_virial = virial;
+    check_order(sources, order, earlier);
+    const Tensor all = comm_.gather_rows(sources.detach().to(torch::kFloat64)),
+                 others = earlier ? earlier->spectrum[0] : all;
+    Fields out = order <= 1 && all.size(2) == 1 && others.size(2) == 1
+                     ? of_charges(positions, sources, all.select(2, 0), others.select(2, 0))
+                     : of_multipoles(positions, sources, all, others, order, earlier != nullptr);
+    out.virial = out.atom_virial.sum(0);
+    if (!atom_virial) out.atom_virial = Tensor();
     out.sources = sources;
-    out.spectrum = {all_q};
+    out.spectrum = {all};
     return out;
   }
 
@@ -50,10 +39,11 @@ class OpenSum : public Solver {
   {
     const Tensor all_q = comm_.gather_rows(charges_of(sources).to(torch::kFloat64));
     Tensor out = torch::zeros({positions.size(0), sources.size(1), 3}, positions.options());
-    for_pairs(positions, [&](int64_t first, int64_t size, const Pairs &pairs) {
-      const Tensor weighed = pairs.potential().unsqueeze(2) * pairs.d;    // [t, N, 3]
-      out.narrow(0, first, size) -= torch::einsum("ija,jc->ica", {weighed, all_q});
-    });
+    for_pairs(positions, comm_.gather_rows(positions.contiguous()), 1,
+              [&](int64_t first, int64_t size, const Pairs &pairs) {
+                const Tensor weighed = pairs.potential().unsqueeze(2) * pairs.d;    // [t, N, 3]
+                out.narrow(0, first, size) -= torch::einsum("ija,jc->ica", {weighed, all_q});
+              });
     return out;
   }
 
@@ -63,6 +53,78 @@ class OpenSum : public Solver {
   LongRangeParameters p_;
   const Communicator &comm_;
   double a_;    // 1/A, erf(a r)
+
+  // Charges alone: potential and field.
+  Fields of_charges(const Tensor &positions, const Tensor &sources, const Tensor &all_q, const Tensor &others) const
+  {
+    const Tensor q = sources.detach().select(2, 0).to(torch::kFloat64);
+    const int64_t n = q.size(0), channels = q.size(1);
+    Fields out;
+    Tensor phi = torch::zeros_like(q), gradients = torch::zeros({n, channels, 3}, positions.options()),
+           virial = torch::zeros({n, 3, 3}, positions.options());
+    for_pairs(positions, comm_.gather_rows(positions.contiguous()), 1,
+              [&](int64_t first, int64_t size, const Pairs &pairs) {
+                const auto &[d, r, weight, erf, shifted] = pairs;
+                const Tensor potential = pairs.potential();
+                const Tensor gauss = weight * torch::exp(-(a_ * a_) * r.square());
+                const Tensor slope = (2.0 * a_ / std::sqrt(M_PI) * gauss - potential) / shifted;
+                const Tensor along = (slope / r).unsqueeze(2) * d;    // [t, N, 3] gradient at i of the potential of j
+                phi.narrow(0, first, size) += potential.matmul(all_q);
+                gradients.narrow(0, first, size) += all_q.t().matmul(along);
+                // half of each pair's r (x) F to either atom
+                const Tensor qq = q.narrow(0, first, size).matmul(others.t());    // sum_c q_i q_j
+                virial.narrow(0, first, size).sub_(d.transpose(1, 2).matmul(qq.unsqueeze(2) * along), 0.5);
+              });
+    out.derivatives = {phi, gradients};
+    out.atom_virial = virial;
+    return out;
+  }
+
+  // With V the gradients of the pair potential, by exponents e, and s_j likewise (open_pairs.h):
+  //
+  //   d^e phi_i = sum_j,e' V^(e + e')(x) s_je',   x = r_i - r_j
+  //   W_i,ab = -1/2 s_i.(grad_a sum_j,e' V^(e + e')(x) x_b s'_je')   half of each pair's r (x) F to either atom
+  //
+  // where x_b s'_j is taken apart into r_ib s'_j and r_jb s'_j, from the middle of all atoms.
+  Fields of_multipoles(const Tensor &positions, const Tensor &sources, const Tensor &all, const Tensor &others,
+                       int order, bool two_sets) const
+  {
+    TORCH_CHECK(p_.open_shift == 0.0, "open_shift is for charges alone; it must be 0 with multipoles");
+    const int mine = highest_moment(all), theirs = highest_moment(others);
+    const int degree = std::max(order + mine, mine + 1 + theirs);
+    const int64_t n = positions.size(0), channels = all.size(1), total = all.size(0), count = count_of_powers(degree);
+    const Tensor all_r = comm_.gather_rows(positions.contiguous());
+    const Tensor middle = total > 0 ? all_r.mean(0) : torch::zeros({3}, positions.options());
+    const Tensor s = by_exponents(all), t = two_sets ? by_exponents(others) : s;
+    std::vector<Tensor> sets;    // [N, C * components] each
+    if (two_sets) sets.push_back(s.flatten(1));
+    sets.push_back(t.flatten(1));
+    for (int b = 0; b < 3; b++) sets.push_back(((all_r - middle).select(1, b).view({-1, 1, 1}) * t).flatten(1));
+    const Tensor columns = torch::cat(sets, 1);
+
+    Fields out;
+    Tensor derivatives = torch::zeros({n, channels, count_of_powers(order)}, positions.options());
+    out.atom_virial = torch::zeros({n, 3, 3}, positions.options());
+    for_pairs(positions, all_r, count, [&](int64_t first, int64_t size, const Pairs &pairs) {
+      const Tensor gradients = potential_gradients(pairs.d, pairs.weight, a_, degree);    // [count, t, N]
+      const Tensor sums = gradients.view({count * size, total}).matmul(columns).view({count, size, columns.size(1)});
+      const auto set = [&](int64_t k, const Tensor &like) {    // [t, C, components, count]
+        const int64_t width = like.size(1) * like.size(2), begin = k == 0 ? 0 : sums.size(2) - (5 - k) * width;
+        return sums.narrow(2, begin, width).permute({1, 2, 0}).unflatten(1, {like.size(1), like.size(2)});
+      };
+      derivatives.narrow(0, first, size).copy_(gradients_of_sums(set(0, s), order));
+      const Tensor own = sources.detach().narrow(0, first, size), at = positions.narrow(0, first, size) - middle;
+      const auto pull = [&](int64_t k) {    // [t, 3]: s_i.grad of the potential of a set
+        return act_on(own, full_tensors(gradients_of_sums(set(k, t), mine + 1), mine + 1), 1);
+      };
+      Tensor w = out.atom_virial.narrow(0, first, size);
+      const Tensor here = pull(1);
+      for (int b = 0; b < 3; b++) w.select(2, b).copy_(-0.5 * (at.narrow(1, b, 1) * here - pull(2 + b)));
+    });
+    out.atom_virial = 0.5 * (out.atom_virial + out.atom_virial.transpose(1, 2));
+    out.derivatives = full_tensors(derivatives, order);
+    return out;
+  }
 
   // Some atoms i of this rank and all atoms j of the system; the atom itself has a harmless distance and no weight.
   struct Pairs {
@@ -74,12 +136,11 @@ class OpenSum : public Solver {
     Tensor potential() const { return weight * erf / shifted; }
   };
 
-  // Collective: work(first, size, pairs) for tiles of this rank's atoms.
-  template <class F> void for_pairs(const Tensor &positions, F &&work) const
+  // Collective: work(first, size, pairs) for tiles of this rank's atoms, where each pair has so many numbers.
+  template <class F> void for_pairs(const Tensor &positions, const Tensor &all_r, int64_t numbers, F &&work) const
   {
-    const Tensor all_r = comm_.gather_rows(positions.contiguous());
     const int64_t n = positions.size(0), total = all_r.size(0), offset = first_row(n);
-    const int64_t tile = std::max<int64_t>(1, (1 << 20) / std::max<int64_t>(total, 1));
+    const int64_t tile = std::max<int64_t>(1, (1 << 20) / std::max<int64_t>(total * numbers, 1));
     for (int64_t first = 0; first < n; first += tile) {
       const int64_t size = std::min(tile, n - first);
       const Tensor d = positions.narrow(0, first, size).unsqueeze(1) - all_r.unsqueeze(0);

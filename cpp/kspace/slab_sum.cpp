@@ -34,17 +34,17 @@ class SlabSum : public Solver {
                const Fields *earlier) const override
   {
     const Tensor box = extended_cell(cell, extension_);
-    Fields out = periodic_->apply(positions, sources, box, order, atom_virial, earlier);
     const Plates plates(*this, box, positions.options());
+    std::optional<Fields> inner;
+    if (earlier) {
+      inner = *earlier;
+      plates.add_to(inner->derivatives, positions, earlier->spectrum.back(), -1.0);
+    }
+    Fields out = periodic_->apply(positions, sources, box, order, atom_virial, inner ? &*inner : nullptr);
     const Along along(positions, sources, plates.normal);
     const Tensor moments = comm_.sum(along.moments()),    // [5, C]
         others = earlier ? earlier->spectrum.back() : moments;
-    for (int n = 0; n <= order && n <= 2; n++) {
-      Tensor &derivative = out.derivatives[n];
-      Tensor added = plates.potential(along.z, moments, n);    // [n, C]
-      for (int m = 0; m < n; m++) added = added.unsqueeze(-1) * plates.normal;
-      derivative = derivative + added.to(derivative.options());
-    }
+    plates.add_to(out.derivatives, positions, moments, 1.0);
 
     // by atoms, half of what the sources make of the other potential, and half of what the others make of this one
     const Along theirs = earlier ? Along(positions, earlier->sources, plates.normal) : along;
@@ -122,6 +122,17 @@ class SlabSum : public Solver {
       if (derivative == 0) return strength * (2.0 * dipole * z - second - charge * (z * z + 2.0 * constant));
       if (derivative == 1) return strength * 2.0 * (dipole - charge * z);
       return (-2.0 * strength * charge).expand({z.size(0), -1});
+    }
+
+    // `times` phi and its gradients at the atoms, added to fields [n, C], [n, C, 3], ...
+    void add_to(std::vector<Tensor> &fields, const Tensor &positions, const Tensor &moments, double times) const
+    {
+      const Tensor z = positions.matmul(normal).unsqueeze(1);
+      for (int d = 0; d <= 2 && d < static_cast<int>(fields.size()); d++) {
+        Tensor added = times * potential(z, moments, d);    // [n, C]
+        for (int m = 0; m < d; m++) added = added.unsqueeze(-1) * normal;
+        fields[d] = fields[d] + added.to(fields[d].options());
+      }
     }
 
     // Of 1/2 <s, phi'> by atoms: itself, and its -d/d(strain) along the normal, volume and height included. [n]

@@ -28,7 +28,7 @@ struct Fields {
   std::vector<torch::Tensor> derivatives;
   // [3, 3] f64, this rank's part of -d(1/2 <s, K s>)/d(strain) at fixed Cartesian components of the sources, its symmetric part
   torch::Tensor virial;
-  // [n, 3, 3] f64 if asked for: its sum over all atoms is the virial
+  // [n, 3, 3] f64 if asked for: its sum over all atoms is the virial. Of the power |S|^2 an atom has s_i.(grad) S* exp(i k.r_i)
   torch::Tensor atom_virial;
   // What another application finds of this one: the sources, and the solver's own
   torch::Tensor sources;
@@ -46,7 +46,7 @@ class Solver {
   //   positions [n, 3] f64 (A), sources [n, C, M] (file units), cell [3, 3] f64 on the host (rows, A)
   //   order: how many gradients of the potential are asked for, not fewer than the virial needs: 1 with dipoles, 2 with quadrupoles
   // The virial is a bilinear form: that of the sources with themselves, or of the sources with those of an earlier application at the
-  // same positions, -d(1/2 <s, K s_earlier>)/d(strain).
+  // same positions, -d(1/2 <s, K s_earlier>)/d(strain). Those may have other components, and the order must do for either.
   virtual Fields apply(const torch::Tensor &positions, const torch::Tensor &sources, const torch::Tensor &cell,
                        int order, bool atom_virial, const Fields *earlier = nullptr) const = 0;
 

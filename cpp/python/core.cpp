@@ -6,6 +6,7 @@ namespace py = pybind11;
 
 void bind_evaluator(pybind11::module_ &m);
 void bind_kspace(pybind11::module_ &m);
+void bind_long_range(pybind11::module_ &m);
 
 PYBIND11_MODULE(_core, m)
 {
@@ -19,4 +20,5 @@ PYBIND11_MODULE(_core, m)
   });
   bind_evaluator(m);
   bind_kspace(m);
+  bind_long_range(m);
 }

@@ -1,8 +1,7 @@
 // The long-range solvers, on torch tensors, in one process.
 
-#include "checks.h"
 #include "initialized.h"
-#include "long_range.h"
+#include "kspace_arguments.h"
 #include "slab_sum.h"
 
 #include <pybind11/stl.h>
@@ -15,23 +14,6 @@ namespace {
 
 const les::SerialCommunicator serial;
 
-les::LongRangeParameters checked(const les::LongRangeParameters &p)
-{
-  les::check_positive("sigma", p.sigma);
-  les::check_positive("dl", p.dl);
-  les::check_number("norm", p.norm, -1e300, 1e300);
-  les::check_number("self_factor", p.self_factor, -1e300, 1e300);
-  les::check_number("open_shift", p.open_shift, 0.0, 1e300);
-  return p;
-}
-
-les::MeshSettings checked(const les::MeshSettings &mesh)
-{
-  les::check_number("accuracy of the mesh", mesh.accuracy, 1e-12, 1.0);
-  les::check_number("spacing of the mesh", mesh.spacing, 0.0, 1e300);
-  return mesh;
-}
-
 double checked_slab(double extension, const std::optional<Tensor> &cell)
 {
   les::check_number("slab", extension, 1.0, 100.0);
@@ -39,26 +21,13 @@ double checked_slab(double extension, const std::optional<Tensor> &cell)
   return extension;
 }
 
-// Positions [n, 3] and sources [n, C] or [n, C, M] of the same atoms.
-struct Atoms {
-  Tensor positions, sources;
-
-  Atoms(const Tensor &r, const std::string &name, const Tensor &s, bool with_components)
-  {
-    positions = les::checked_lengths("positions", r, -1, les::checked_device("positions", r.device()));
-    std::vector<int64_t> shape{r.size(0), -1};
-    if (with_components) shape.push_back(-1);
-    sources = les::checked(name, s, les::FLOATS, shape, r.device());
-  }
-};
-
 py::dict long_range(const Tensor &positions, const Tensor &charges, const std::optional<Tensor> &cell, double sigma,
                     double dl, double norm, bool remove_self, double self_factor, double open_shift, bool atom_virial,
                     const std::optional<double> &mesh_accuracy, double mesh_spacing, int mesh_order, bool mesh_loops,
                     bool mesh_reference, const std::optional<Tensor> &setup_cell, double slab)
 {
-  const Atoms atoms(positions, "charges", charges, false);
-  const auto parameters = checked(les::LongRangeParameters{sigma, dl, norm, remove_self, self_factor, open_shift});
+  const les::Atoms atoms(positions, "charges", charges, false);
+  const auto parameters = les::checked(les::LongRangeParameters{sigma, dl, norm, remove_self, self_factor, open_shift});
   const les::MeshSettings mesh{.accuracy = mesh_accuracy.value_or(1e-5),
                                .spacing = mesh_spacing,
                                .order = mesh_order,
@@ -66,7 +35,7 @@ py::dict long_range(const Tensor &positions, const Tensor &charges, const std::o
                                .reference = mesh_reference};
   const Tensor box = cell ? les::checked_cell("cell", *cell) : torch::eye(3, torch::kFloat64);
   auto chosen = !cell           ? les::make_open_sum(parameters, serial)
-                : mesh_accuracy ? les::make_mesh_sum(parameters, checked(mesh), serial)
+                : mesh_accuracy ? les::make_mesh_sum(parameters, les::checked(mesh), serial)
                                 : les::make_direct_sum(parameters, serial);
   const auto solver = les::with_extension(std::move(chosen), parameters, checked_slab(slab, cell), serial);
   solver->setup(setup_cell ? les::checked_cell("setup_cell", *setup_cell) : box);
@@ -97,10 +66,11 @@ class Solver {
     const Kind which = les::choice_of<Kind>("kind", kind, {"direct", "mesh", "open"});
     if ((which == OPEN) == cell.has_value())
       les::refuse("cell", "three lattice vectors, and none for 'open'", cell ? "some" : "none");
-    const auto parameters = checked(les::LongRangeParameters{sigma, dl, norm});
-    auto chosen = which == OPEN   ? les::make_open_sum(parameters, serial)
-                  : which == MESH ? les::make_mesh_sum(parameters, checked(les::MeshSettings{mesh_accuracy}), serial)
-                                  : les::make_direct_sum(parameters, serial);
+    const auto parameters = les::checked(les::LongRangeParameters{sigma, dl, norm});
+    auto chosen = which == OPEN ? les::make_open_sum(parameters, serial)
+                  : which == MESH
+                      ? les::make_mesh_sum(parameters, les::checked(les::MeshSettings{mesh_accuracy}), serial)
+                      : les::make_direct_sum(parameters, serial);
     solver_ = les::with_extension(std::move(chosen), parameters, checked_slab(slab, cell), serial);
     solver_->setup(box_);
   }
@@ -108,17 +78,18 @@ class Solver {
   SolverFields apply(const Tensor &positions, const Tensor &sources, const std::optional<py::object> &given,
                      int order) const
   {
-    const Atoms atoms(positions, "sources", sources, true);
+    const les::Atoms atoms(positions, "sources", sources, true);
     const SolverFields *earlier = given ? &les::initialized<SolverFields>(*given) : nullptr;
-    if (earlier && (earlier->solver != number_ || earlier->sources.sizes() != sources.sizes() ||
-                    earlier->sources.device() != sources.device() ||
+    if (earlier && (earlier->solver != number_ || earlier->sources.size(0) != sources.size(0) ||
+                    earlier->sources.size(1) != sources.size(1) || earlier->sources.device() != sources.device() ||
                     earlier->sources.scalar_type() != atoms.sources.scalar_type()))
-      throw std::invalid_argument("earlier: expected what this solver gave for sources of the same shape and type");
+      throw std::invalid_argument(
+          "earlier: expected what this solver gave for sources of as many atoms and channels, and of the same type");
     return {solver_->apply(atoms.positions, atoms.sources, box_, order, true, earlier), number_};
   }
   Tensor moments(const Tensor &positions, const Tensor &sources) const
   {
-    const Atoms atoms(positions, "sources", sources, true);
+    const les::Atoms atoms(positions, "sources", sources, true);
     return solver_->moments(atoms.positions, atoms.sources, box_);
   }
 
@@ -127,50 +98,6 @@ class Solver {
   int64_t number_ = made_++;
   Tensor box_;
   std::unique_ptr<les::Solver> solver_;
-};
-
-// The long-range sum as a run has it, for tests.
-class Sum {
- public:
-  Sum(double sigma, double dl, double norm, bool remove_self, const std::string &method, double accuracy,
-      double spacing, int order, const std::string &mesh_error) :
-      sum_(checked(les::LongRangeParameters{sigma, dl, norm, remove_self}),
-           {les::choice_of<les::KspaceChoice>("method", method, les::KSPACE_CHOICES),
-            checked(les::MeshSettings{accuracy, spacing, order}),
-            les::choice_of<les::MeshCheck>("mesh_error", mesh_error, les::MESH_CHECKS)},
-           serial)
-  {
-  }
-
-  bool is_set_up() const { return sum_.is_set_up(); }
-  bool is_mesh() const { return sum_.is_mesh(); }
-  std::string description() const { return sum_.description(); }
-  void forget_mesh() { sum_.forget_mesh(); }
-
-  std::string choose(const les::Boundary &boundary, const Tensor &cell, double n_atoms)
-  {
-    les::check_number("n_atoms", n_atoms, 0.0, 1e15);
-    return sum_.choose(boundary, les::checked_cell("cell", cell), n_atoms);
-  }
-
-  py::dict compute(const Tensor &positions, const Tensor &charges, const Tensor &cell)
-  {
-    const Atoms atoms(positions, "charges", charges, false);
-    const les::LongRange out = sum_.compute(atoms.positions, {atoms.sources}, les::checked_cell("cell", cell), false);
-    const auto measured = sum_.take_mesh_errors(out, {atoms.sources});
-    py::dict result;
-    result["energy"] = out.energy;
-    result["potential"] = out.by_latents.charge;
-    result["forces"] = out.forces;
-    result["virial"] = out.virial;
-    result["measured"] = py::none();    // errors of forces and of fields, how many times the mesh was refined
-    if (measured)
-      result["measured"] = py::make_tuple(measured->second.forces, measured->second.fields, measured->first.refined);
-    return result;
-  }
-
- private:
-  les::LongRangeSum sum_;
 };
 
 }    // namespace
@@ -188,16 +115,6 @@ void bind_kspace(py::module_ &m)
       .def("apply", les::method(&Solver::apply), py::arg("positions"), py::arg("sources"),
            py::arg("earlier") = py::none(), py::kw_only(), py::arg("order") = 1)
       .def("moments", les::method(&Solver::moments), py::arg("positions"), py::arg("sources"));
-  py::class_<Sum>(m, "LongRangeSum", "The sum as a run has it, in one process; see cpp/kspace/long_range.h.")
-      .def(py::init<double, double, double, bool, std::string, double, double, int, std::string>(), py::kw_only(),
-           py::arg("sigma"), py::arg("dl"), py::arg("norm"), py::arg("remove_self"), py::arg("method") = "auto",
-           py::arg("accuracy") = 1e-5, py::arg("spacing") = 0.0, py::arg("order") = 0, py::arg("mesh_error") = "auto")
-      .def("choose", les::method(&Sum::choose), py::arg("boundary"), py::arg("cell"), py::arg("n_atoms"))
-      .def("is_set_up", les::method(&Sum::is_set_up))
-      .def("is_mesh", les::method(&Sum::is_mesh))
-      .def("description", les::method(&Sum::description))
-      .def("forget_mesh", les::method(&Sum::forget_mesh))
-      .def("compute", les::method(&Sum::compute), py::arg("positions"), py::arg("charges"), py::arg("cell"));
   m.def("long_range", &long_range, py::arg("positions"), py::arg("charges"), py::arg("cell"), py::kw_only(),
         py::arg("sigma"), py::arg("dl"), py::arg("norm"), py::arg("remove_self"), py::arg("self_factor") = 1.0,
         py::arg("open_shift") = 0.0, py::arg("atom_virial") = false, py::arg("mesh_accuracy") = py::none(),
