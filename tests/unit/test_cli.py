@@ -9,7 +9,7 @@ from lammps_les import __version__
 from lammps_les.cli import app
 from lammps_les.model_file import read_metadata
 
-ANALYSES = ["ir", "conductivity", "dielectric", "raman"]
+ANALYSES = ["ir", "raman", "conductivity", "dielectric", "polarization", "hysteresis", "bec"]
 COMMANDS = ["bench", "export", "info", "evaluate", "train", *(f"analyze {a}" for a in ANALYSES)]
 
 

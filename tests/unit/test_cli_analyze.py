@@ -3,6 +3,8 @@
 import csv
 from pathlib import Path
 
+import ase
+import ase.io
 import numpy as np
 import pytest
 from scipy import signal
@@ -167,6 +169,102 @@ def test_raman_of_a_file(folder: Path) -> None:
     assert (spectrum["alpha: isotropic [A^2 cm/sr]"] > 0.0).all()
 
 
+def write_dump(path: Path, heights: list[float], charge: float = 7.0) -> None:
+    """Two cells of Ti and O, 4 A each along x; Ti moved along z, Z = +-charge."""
+    lines = []
+    for step, height in enumerate(heights):
+        lines += ["ITEM: TIMESTEP", str(step), "ITEM: NUMBER OF ATOMS", "4"]
+        lines += ["ITEM: BOX BOUNDS pp pp pp", "0 8", "0 4", "0 4"]
+        names = " ".join(f"c_z[{n}]" for n in range(1, 10))
+        lines += [f"ITEM: ATOMS id element x y z {names}"]
+        for n, (x, z) in enumerate(((0, height), (2, 2), (4, height), (6, 2)), start=1):
+            tensor = " ".join(map(str, (np.eye(3) * charge * (-1) ** (n + 1)).ravel()))
+            lines += [f"{n} {'Ti' if n % 2 else 'O'} {x} 0 {z % 4} {tensor}"]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def test_polarization_of_a_dump(folder: Path) -> None:
+    heights = 0.2 + 0.05 * np.random.default_rng(0).normal(size=60)
+    write_dump(folder / "run.dump", list(heights))
+    write_dump(folder / "flat.dump", [0.0])
+    code, text = run(
+        "analyze", "polarization", "run.dump", "--reference", "flat.dump", "--center", "Ti",
+        "--around", "O=4:0.25",
+    )  # fmt: skip
+    assert code == 0, text
+    row = rows_of(folder / "run-polarization.csv")[0]
+    value, error = float(row["Pz"]), float(row["Pz error"])
+    assert abs(value - 16.02177 * 7.0 * 0.2 / 64.0) < 3.0 * error < 0.05
+    assert "branch of the nearest images" in text
+    assert "(1.001 0 0) C/m^2" in text  # e 8/128
+    local = ase.io.read(folder / "run-polarization-map.xyz")
+    assert list(local.symbols) == ["Ti", "Ti"]
+    np.testing.assert_allclose(local.get_array("local_polarization")[:, 2], value, rtol=1e-6)
+    dipoles = ase.io.read(folder / "run-polarization.xyz").get_array("atomic_dipole")
+    assert dipoles.sum(axis=0)[2] * 16.02177 / 128.0 == pytest.approx(value, rel=1e-5)
+    assert (folder / "run-polarization-map.png").stat().st_size > 5000
+
+
+def test_polarization_along_a_path(folder: Path) -> None:
+    """Moved by 2.4 A in steps of 0.8: more than half a lattice vector, so the branch is another."""
+    write_dump(folder / "path.dump", [0.8, 1.6, 2.4])
+    write_dump(folder / "flat.dump", [0.0])
+    options = ["analyze", "polarization", "path.dump", "--reference", "flat.dump"]
+    for path, height in ((["--path"], 2.4), ([], (0.8 + 1.6 - 1.6) / 3.0)):
+        code, text = run(*options, *path)
+        assert code == 0, text
+        row = rows_of(folder / "path-polarization.csv")[0]
+        assert float(row["Pz"]) == pytest.approx(16.02177 * 7.0 * height / 64.0, rel=1e-5)
+
+
+def test_hysteresis_of_two_files(folder: Path) -> None:
+    phase = 2.0 * np.pi * np.arange(1600) / 400.0
+    field = 0.05 * np.sin(phase)
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        loop = 0.2 * np.tanh((field - 0.02 * np.sign(np.cos(phase))) / 0.01)
+        rows = np.column_stack([0.01 * np.arange(1600), field, loop + 0.01 * rng.normal(size=1600)])
+        np.savetxt(folder / f"{name}.dat", rows, header="v_time v_E v_P")
+    code, text = run(
+        "analyze", "hysteresis", "a.dat", "b.dat", "--period", "4", "--polarization", "v_P",
+    )  # fmt: skip
+    assert code == 0, text
+    assert "hysteresis, 6 cycles" in text
+    rows = {row["quantity"]: row for row in rows_of(folder / "a-hysteresis.csv")}
+    for name, truth in (("coercive field [V/A]", 0.02), ("remanence [C/m^2]", 0.1928)):
+        error = float(rows[name]["value error"])
+        assert abs(float(rows[name]["value"]) - truth) < 4.0 * error < 0.2 * truth
+    assert (folder / "a-hysteresis.png").stat().st_size > 5000
+    code, text = run("analyze", "hysteresis", "a.dat", "--period", "3", "--polarization", "v_P")
+    assert "expected one field in all cycles; they differ by" in text
+
+
+def test_bec_beside_labels(folder: Path) -> None:
+    write_dump(folder / "run.dump", [0.1] * 10)
+    write_dump(folder / "labels.dump", [0.1] * 10, 7.7)
+    labeled = []
+    for _ in range(10):
+        atoms = ase.Atoms("TiOTiO", 2.0 * np.eye(4, 3), cell=[8, 4, 4], pbc=True)
+        signs = np.array([1, -1, 1, -1])[:, None, None]
+        atoms.set_array("bec", (7.7 * signs * np.eye(3)).reshape(4, 9))
+        labeled.append(atoms)
+    ase.io.write(folder / "labels.xyz", labeled, format="extxyz")
+    for reference in ("labels.dump", "labels.xyz"):
+        code, text = run("analyze", "bec", "run.dump", "--reference", reference)
+        assert code == 0, text
+        rows = {r["quantity"]: float(r["value [e]"]) for r in rows_of(folder / "run-bec.csv")}
+        assert rows["mean Z of O (trace / 3)"] == pytest.approx(-7.0)
+        assert rows["RMSE, diagonal"] == pytest.approx(0.7)
+        assert rows["RMSE, off-diagonal"] == 0.0
+        assert rows["best scale (no unit)"] == pytest.approx(1.1)
+    code, text = run("analyze", "bec", "run.dump")
+    assert code == 0, text
+    assert ase.io.read(folder / "run-bec.xyz").get_array("BEC").shape == (4, 9)
+    write_dump(folder / "short.dump", [0.1])
+    code, text = run("analyze", "bec", "run.dump", "--reference", "short.dump")
+    assert "error: short.dump has 1 structures, the dump 10; expected the same" in text
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -179,6 +277,9 @@ def test_raman_of_a_file(folder: Path) -> None:
         (["dielectric", "run.dat", "--field", "0,0,1"], "expected a --field for each --field-run"),
         (["raman", "run.dat"], "run.dat: expected a column c_alpha[1*6], found TimeStep"),
         (["raman", "run.dat", "--laser", "1"], "--laser must be a number from 10 to 1e+06, got 1"),
+        (["hysteresis", "run.dat", "--period", "1"], "run.dat: expected a column f_field[6], fou"),
+        (["bec", "run.dat"], "run.dat: expected frames of dump custom"),
+        (["polarization", "run.dat", "--reference", "run.dat"], "run.dat: expected frames of dump"),
         (["conductivity"], "expected a file of a run, or --field-run FILE"),
         (["conductivity", "--field-run", "run.dat"], "--field-run needs --field x,y,z in V/A"),
         (["conductivity", "--field-run", "run.dat", "--field", "1"], "--field must be three parts"),

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import ase.io
 import numpy as np
+from ase import Atoms
 
 from lammps_les.analysis.lammps_output import read_series
 from lammps_les.analysis.parity import save_figure
@@ -79,7 +81,7 @@ class Curve:
         x: [n].
         y: [n].
         error: [n], drawn as a band (as bars on points), or None.
-        style: ``line``, ``dashed`` or ``points``.
+        style: ``line``, ``dashed``, ``faint`` or ``points``.
     """
 
     label: str
@@ -136,6 +138,9 @@ def _draw(axis: Any, curve: Curve, color: str) -> None:
         looks = {"fmt": "o", "markersize": 4, "capsize": 2, "color": color}
         axis.errorbar(curve.x, curve.y, curve.error, label=label, **looks)
         return
+    if curve.style == "faint":
+        axis.plot(curve.x, curve.y, color="gray", linewidth=0.5, alpha=0.4, label=label)
+        return
     axis.plot(
         curve.x,
         curve.y,
@@ -153,3 +158,45 @@ def _draw(axis: Any, curve: Curve, color: str) -> None:
             alpha=0.25,
             linewidth=0,
         )
+
+
+def plot_map(path: Path, places: np.ndarray, vectors: np.ndarray) -> None:
+    """Draw vectors [n, 3] at places [n, 3] in A: arrows in the plane xy, coloured by z.
+
+    Those above each other are averaged.
+    """
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot
+
+    columns, index = np.unique(np.round(places[:, :2], 1), axis=0, return_inverse=True)
+    index = index.ravel()
+    sums = np.stack([np.bincount(index, vectors[:, n]) for n in range(3)], axis=1)
+    mean = sums / np.bincount(index)[:, None]
+    figure, axis = pyplot.subplots(figsize=(5.4, 4.6), layout="constrained")
+    largest = float(np.abs(vectors).max()) or 1.0
+    arrows = axis.quiver(
+        *columns.T, *mean.T, cmap="coolwarm", pivot="mid", clim=(-largest, largest)
+    )
+    axis.plot(*columns.T, ".", color="gray", markersize=2)
+    figure.colorbar(arrows, label="Pz [C/m²]")
+    axis.set(xlabel="x [A]", ylabel="y [A]", title="local polarization, mean along z")
+    axis.set_aspect("equal")
+    save_figure(figure, path)
+
+
+def write_xyz(
+    path: Path,
+    symbols: np.ndarray,
+    positions: np.ndarray,
+    cell: np.ndarray,
+    arrays: Mapping[str, np.ndarray],
+) -> None:
+    """Write extended XYZ, as OVITO reads it: atoms [N] in a periodic cell, with arrays [N, ...]."""
+    atoms = Atoms(list(symbols), positions, cell=cell, pbc=True)
+    for name, values in arrays.items():
+        atoms.set_array(name, values.reshape(len(atoms), -1))
+    text = io.StringIO()
+    ase.io.write(text, atoms, format="extxyz")
+    write_atomically(path, text.getvalue().encode())
