@@ -42,7 +42,8 @@ from lammps_les.models import CaceConfig, CaceNetwork, ReadoutConfig
 from lammps_les.models.cace.radial import polynomial_cutoff
 from lammps_les.training.frames import Batch, Frame, join, make_frame
 from lammps_les.training.losses import deviations, loss_of
-from lammps_les.training.prediction import Physics, predict
+from lammps_les.training.physics import Physics
+from lammps_les.training.prediction import predict
 from lammps_les.units import NORM_COULOMB
 
 START = Path(__file__).resolve().parents[2] / "lammps_examples" / "water_field" / "data.water"

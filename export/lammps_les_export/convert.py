@@ -6,12 +6,14 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import torch
 import yaml
 from ase import Atoms
 
 from lammps_les import __version__, pretrained
+from lammps_les.electrostatics import LongRangeParameters, coupling_dielectric
 from lammps_les.files import read_text, unreadable
 from lammps_les.model_file import (
     FORMAT_VERSION,
@@ -206,18 +208,20 @@ def export_model(
     if network.channels > 0 and (bec_form or own_form) == "phase":
         source_of = "asked for" if bec_form else f"as in {Path(source).name}"
         notes.append(f"Born effective charges in the phase form, {source_of}")
+    response = _with_epsilon_e(response, epsilon_inf, imported.suggested.get("epsilon_inf"))
     coupling = Coupling(
         charges["unit"],
-        epsilon_inf,
+        response.get("epsilon_e") or epsilon_inf,
         # a shift of all charges cancels where the mean is removed
         response["remove_mean"] or charges.get("total") is not None,
         bec_form or own_form,
+        LongRangeParameters(**imported.metadata["long_range"]),
     )
     signs, signs_by = _charge_signs(imported, coupling, charge_sign, structures, notes)
     fields = {
         "format_version": FORMAT_VERSION,
         "network": network_section(network, dtype),
-        "latents": ["charge"] if network.channels > 0 else [],
+        "latents": list(network.latent_names),
         "long_range": imported.metadata["long_range"],
         "charges": {**charges, "channels": network.channels, "sign": signs},
         "response": {
@@ -237,6 +241,16 @@ def export_model(
         },
     }
     return Conversion(write_model(target, network, fields), notes)
+
+
+def _with_epsilon_e(
+    response: Mapping[str, Any], epsilon_inf: Dielectric, own: Dielectric | None
+) -> dict[str, Any]:
+    """Where another epsilon_inf takes the place of its own, epsilon_e follows it by chi."""
+    found, chi = dict(response), response.get("susceptibility")
+    if found.get("epsilon_e") is not None and chi is not None and epsilon_inf != own:
+        found["epsilon_e"] = coupling_dielectric(epsilon_inf, chi * torch.eye(3))
+    return found
 
 
 def epsilon_text(epsilon_inf: Dielectric) -> str:

@@ -12,17 +12,22 @@ from torch import Tensor
 from lammps_les.data.labels import label, without_meaning
 from lammps_les.data.neighbors import neighbor_list
 from lammps_les.electrostatics import (
+    LongRangeParameters,
     born_effective_charges,
     born_effective_charges_by_layer,
     born_effective_charges_one_layer,
     dielectric_root,
     edge_response,
     evaluate_pieces,
+    latents_of,
+    long_range_response,
     unfold,
     with_dielectric,
     without_mean,
 )
 from lammps_les.electrostatics.born_effective_charges import is_phase_form
+from lammps_les.electrostatics.system import Coupling as ChannelCoupling
+from lammps_les.electrostatics.system import node_positions, system_born_charges
 from lammps_les.keys import BORN_EFFECTIVE_CHARGES, DIPOLE
 from lammps_les.model_file import Dielectric, ModelFileError
 from lammps_les.models import Chain
@@ -36,15 +41,17 @@ class Coupling(NamedTuple):
 
     Attributes:
         unit: e per file unit.
-        epsilon_inf: high-frequency dielectric constant or tensor.
+        epsilon_inf: high-frequency dielectric constant or tensor, or epsilon_e with alpha.
         remove_mean: whether the mean charge is removed.
         bec_form: form of the Born effective charges.
+        long_range: parameters of the sum; of use with latents beyond charges only.
     """
 
     unit: float
     epsilon_inf: Dielectric
     remove_mean: bool
     bec_form: str
+    long_range: LongRangeParameters | None = None
 
 
 @dataclass(frozen=True)
@@ -134,7 +141,7 @@ def gather(
     predicted, reference = [np.zeros((channels, 0))], [np.zeros(0)]
     for atoms, of_one in zip(structures, labels, strict=True):
         index = _species_index(network, atoms)
-        charges, tensors = _by_channel(network, atoms, index, coupling)
+        dipoles, tensors = _by_channel(network, atoms, index, coupling)
         np.add.at(counts, index, 1.0)
         for channel in range(channels):
             np.add.at(sums[channel], index, _trace(tensors[channel]))
@@ -146,8 +153,7 @@ def gather(
             if chosen == BORN_EFFECTIVE_CHARGES.name:
                 predicted.append(tensors.reshape(channels, -1))
             else:
-                neutral = charges - charges.mean(axis=1, keepdims=True)
-                predicted.append(neutral @ atoms.positions)
+                predicted.append(dipoles)
     with np.errstate(invalid="ignore"):
         labelled_mean = labelled / np.where(n_labelled > 0, n_labelled, np.nan)
     return Evidence(
@@ -178,12 +184,14 @@ def _trace(tensors: np.ndarray) -> np.ndarray:
 def _by_channel(
     network: Chain, atoms: Atoms, index: np.ndarray, coupling: Coupling
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Bare charges [C, N] and Born effective charges [C, N, 3, 3], in e."""
+    """Dipole [C, 3] in e A, about the mean position, and Born effective charges [C, N, 3, 3]."""
     cell, periodic = torch.from_numpy(atoms.cell.array.copy()), bool(atoms.pbc.all())
     n, form, remove_mean = len(atoms), coupling.bec_form, coupling.remove_mean
     edge_index, shifts = neighbor_list(atoms.positions, atoms.cell.array, periodic, network.cutoff)
     r = torch.from_numpy(atoms.positions.copy())
     species = torch.from_numpy(index)
+    if len(network.latent_names) > 1:
+        return _with_multipoles(network, r, species, cell, periodic, edge_index, shifts, coupling)
     edges = r[edge_index[1]] - r[edge_index[0]] + shifts @ cell
     edges.requires_grad_(True)
     if network.layers == 1:
@@ -215,4 +223,48 @@ def _by_channel(
     tensors = [tensor(charges[:, channel]).detach() for channel in range(network.channels)]
     bare = torch.stack(tensors) if tensors else torch.zeros((0, n, 3, 3))
     root = dielectric_root(coupling.epsilon_inf)
-    return charges.detach().numpy().T, with_dielectric(bare, root).numpy()
+    neutral = charges.detach() - charges.detach().mean(dim=0)
+    return (neutral.T @ r).numpy(), with_dielectric(bare, root).numpy()
+
+
+def _with_multipoles(
+    network: Chain,
+    r: Tensor,
+    species: Tensor,
+    cell: Tensor,
+    periodic: bool,
+    edge_index: Tensor,
+    shifts: Tensor,
+    coupling: Coupling,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same of a network with latents beyond charges; channels do not answer each other."""
+    assert coupling.long_range is not None
+    graph = unfold(edge_index, shifts, len(r), network.layers)
+    nodes = node_positions(graph, r, cell)
+    vectors = nodes[graph.edge_index[1]] - nodes[graph.edge_index[0]]
+    latents = latents_of(network(vectors, graph.edge_index, species[graph.owner], len(r)))
+    response = long_range_response(r, latents, cell, periodic, coupling.long_range)
+    zero = torch.zeros_like(latents.charge)[:, :, None].expand(-1, -1, 3)
+    charges, dipoles = latents.charge, zero if latents.dipole is None else latents.dipole
+    if response.charge_induced is not None:
+        charges = charges + response.charge_induced
+    if response.dipole_induced is not None:
+        dipoles = dipoles + response.dipole_induced
+    moments = (charges - charges.mean(dim=0)).T @ r + dipoles.sum(dim=0)
+    tensors = []
+    for sign in torch.eye(network.channels, dtype=torch.float64):
+        root = dielectric_root(coupling.epsilon_inf)
+        one = ChannelCoupling(coupling.unit, sign, None, root, coupling.remove_mean)
+        tensors.append(
+            system_born_charges(
+                latents,
+                nodes,
+                graph.owner,
+                cell,
+                periodic,
+                coupling.long_range,
+                one,
+                coupling.bec_form,
+            ).detach()
+        )
+    return coupling.unit * moments.detach().numpy(), torch.stack(tensors).numpy()

@@ -65,6 +65,22 @@ QUADRUPOLE = Quantity(
     "the trace of a label is taken off",
     ("quadrupole",),
 )
+POLARIZABILITY = Quantity(
+    "polarizability",
+    "[3, 3]",
+    "e A^2/V",
+    "d(dipole)/d(field) of the electrons at fixed atoms; of a periodic cell (epsilon_inf - 1) "
+    "epsilon_0 V, field that of the cell",
+    ("polarizability",),
+)
+DIELECTRIC = Quantity(
+    "dielectric",
+    "[3, 3]",
+    "",
+    "epsilon_inf of a periodic cell, which stands for a polarizability of (epsilon_inf - 1) "
+    "epsilon_0 V",
+    ("epsilon_inf", "dielectric_tensor", "epsilon"),
+)
 TOTAL_CHARGE = Quantity(
     "total_charge", "[]", "e", "charge of the whole structure", ("total_charge", "charge")
 )
@@ -77,8 +93,10 @@ LABELS = (
     DIPOLE,
     QUADRUPOLE,
     TOTAL_CHARGE,
+    POLARIZABILITY,
 )
 """Quantities for which data files carry reference values."""
 
-FILE_LABELS = (ENERGY, FORCES, STRESS, VIRIAL, *LABELS[3:])
-"""Quantities under whose names data files are searched; the virial becomes a stress."""
+FILE_LABELS = (ENERGY, FORCES, STRESS, VIRIAL, *LABELS[3:], DIELECTRIC)
+"""Quantities under whose names data files are searched; the virial becomes a stress, the
+dielectric tensor a polarizability."""

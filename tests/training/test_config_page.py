@@ -92,6 +92,7 @@ def test_words_that_a_key_takes_are_in_its_row() -> None:
     for key, words in {
         "data.files[].part": ("split", "training", "validation", "test"),
         "data.bec_order": ("P-first", "r-first"),
+        "data.polarizability_unit": ("e A^2/V", "A^3"),
         "charges.total_charge": ("off", "penalty", "exact"),
         "charges.bec_form": ("local", "phase"),
         "loss.kind": ("mse", "huber"),

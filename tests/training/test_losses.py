@@ -20,7 +20,8 @@ from lammps_les.training.losses import (
     weighted_mean,
     weights_at,
 )
-from lammps_les.training.prediction import Physics, predict
+from lammps_les.training.physics import Physics
+from lammps_les.training.prediction import predict
 
 SHAPES = {
     "energy": (),
@@ -213,5 +214,6 @@ def test_weights_move_within_their_stage():
         "born_effective_charges": 0.0,
         "dipole": 0.0,
         "total_charge": 0.0,
+        "polarizability": 0.0,
     }
     assert used_quantities(config) == ["energy", "forces", "stress", "dipole"]

@@ -17,7 +17,8 @@ from lammps_les.models import CaceConfig, CaceNetwork, ReadoutConfig, Representa
 from lammps_les.pretrained import load_folder
 from lammps_les.training.frames import join, make_frame
 from lammps_les.training.losses import QUANTITIES
-from lammps_les.training.prediction import Physics, predict
+from lammps_les.training.physics import Physics
+from lammps_les.training.prediction import predict
 
 EPOCHS = 6
 LONG_RANGE = LongRangeParameters(0.9, 1.5, 90.0, True, 1.0)

@@ -11,7 +11,12 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from lammps_les.analysis.born_charges import BornFit, fit_born_charges
 from lammps_les.analysis.errors import Errors, energy_shifts, errors_of
 from lammps_les.analysis.moments import molecular_moments
-from lammps_les.calculators import LesCalculator
+from lammps_les.analysis.polarizabilities import (
+    PolarizabilityFit,
+    fit_polarizabilities,
+    whole_polarizability,
+)
+from lammps_les.calculators import ForwardCalculator, LesCalculator
 from lammps_les.data.labels import has_label, read_labels
 from lammps_les.data.stress_convention import Verdict, convention_of
 from lammps_les.keys import (
@@ -21,6 +26,7 @@ from lammps_les.keys import (
     ENERGY,
     FORCES,
     LABELS,
+    POLARIZABILITY,
     QUADRUPOLE,
     STRESS,
     TOTAL_CHARGE,
@@ -169,6 +175,15 @@ class Comparison:
             [self.structures[i].get_chemical_symbols() for i in frames],
         )
 
+    def polarizability_fit(self) -> PolarizabilityFit | None:
+        """How polarizabilities fluctuate; None with labels of fewer than two structures."""
+        name, frames = POLARIZABILITY.name, self._frames(POLARIZABILITY)
+        if len(frames) < 2:
+            return None
+        return fit_polarizabilities(
+            [self.predicted[i][name] for i in frames], [self.reference[i][name] for i in frames]
+        )
+
     def with_other_total_charge(self, total_charge: float | None, tolerance: float = 1e-3) -> int:
         """How many structures have a total charge [e] that is not the one of the model file."""
         labels = [r[TOTAL_CHARGE.name] for r in self.reference if TOTAL_CHARGE.name in r]
@@ -188,8 +203,8 @@ class Comparison:
     def predictions(self) -> Iterator[Atoms]:
         """Structures with the predictions as results, for writing as extended XYZ.
 
-        Born effective charges are the array ``BEC``, 9 columns, P component first; quadrupole and
-        total charge stand beside the structure, under their names.
+        Born effective charges are the array ``BEC``, 9 columns, P component first; quadrupole,
+        total charge and polarizability stand beside the structure, under their names.
         """
         for atoms, predicted in zip(self.structures, self.predicted, strict=True):
             labeled = atoms.copy()
@@ -197,7 +212,7 @@ class Comparison:
             tensor = results.pop(BORN_EFFECTIVE_CHARGES.name, None)
             if tensor is not None:
                 labeled.arrays["BEC"] = tensor.reshape(-1, 9)
-            for name in (QUADRUPOLE.name, TOTAL_CHARGE.name):
+            for name in (QUADRUPOLE.name, TOTAL_CHARGE.name, POLARIZABILITY.name):
                 if name in results:
                     labeled.info[name] = results.pop(name)
             labeled.calc = SinglePointCalculator(labeled, **results)
@@ -227,22 +242,24 @@ def _parts_of_born_charges(values: Values, unit: str) -> list[Row]:
 
 
 def compare(
-    calculator: LesCalculator,
+    calculator: LesCalculator | ForwardCalculator,
     structures: Iterable[Atoms],
     keys: Mapping[str, str] | None = None,
     r_first: bool = False,
+    polarizability_unit: str = POLARIZABILITY.unit,
 ) -> Comparison:
     """Evaluate a model on labeled structures.
 
-    Dipole and quadrupole are those of the charges in open structures, about the center of mass
-    (``molecular_moments``); the total charge of the structure is its label, else that of the model
-    file, else 0.
+    Dipole and quadrupole are those of the latents in open structures, about the center of mass
+    (``molecular_moments``), the polarizability that of ``whole_polarizability``; the total charge
+    of the structure is its label, else that of the model file, else 0.
 
     Args:
         calculator: without field.
         structures: with labels as ASE reads them.
         keys: names of labels in the file by name of the quantity; else its aliases are tried.
         r_first: the file gives Born effective charges as [atom, r component, P component].
+        polarizability_unit: of the file, ``e A^2/V`` or ``A^3``.
 
     Raises:
         ValueError: a label that was asked for by name is in no structure; one has a wrong size or
@@ -254,7 +271,7 @@ def compare(
     for n, atoms in enumerate(structures):
         found |= {name for name, key in keys.items() if has_label(atoms, key)}
         try:
-            reference = read_labels(atoms, keys, r_first)
+            reference = read_labels(atoms, keys, r_first, polarizability_unit)
         except ValueError as error:
             raise ValueError(f"structure {n} of those compared: {error}") from None
         wanted = [ENERGY.name, FORCES.name, CHARGES.name]
@@ -267,7 +284,11 @@ def compare(
         comparison.structures.append(bare)
         predicted = {name: calculator.results[name] for name in wanted}
         if calculator.metadata.charges.channels > 0:
-            predicted |= _moments(bare, predicted[CHARGES.name], reference, calculator)
+            predicted |= _moments(bare, reference, calculator)
+        if POLARIZABILITY.name in calculator.results:
+            volume = bare.get_volume() if bare.pbc.all() else None
+            of_alpha, coupling = (calculator.results[n] for n in (POLARIZABILITY.name, "coupling"))
+            predicted[POLARIZABILITY.name] = whole_polarizability(of_alpha, coupling, volume)
         comparison.predicted.append(predicted)
         comparison.reference.append({n: v for n, v in reference.items() if n in predicted})
     for name, key in keys.items():
@@ -278,16 +299,21 @@ def compare(
 
 def _moments(
     atoms: Atoms,
-    charges: np.ndarray,
     reference: Mapping[str, np.ndarray],
-    calculator: LesCalculator,
+    calculator: LesCalculator | ForwardCalculator,
 ) -> dict[str, np.ndarray]:
     """Total charge, and of open structures dipole and quadrupole."""
+    results = calculator.results
+    charges = results[CHARGES.name]
     found = {TOTAL_CHARGE.name: charges.sum()}
     if not atoms.pbc.any():
         default = calculator.metadata.charge_state or 0.0
         moments = molecular_moments(
-            atoms, charges, float(reference.get(TOTAL_CHARGE.name, default))
+            atoms,
+            charges + results.get("charges_induced", 0.0),
+            float(reference.get(TOTAL_CHARGE.name, default)),
+            results.get("dipoles"),
+            results.get("quadrupoles"),
         )
         found |= {DIPOLE.name: moments.dipole, QUADRUPOLE.name: moments.quadrupole}
     return found

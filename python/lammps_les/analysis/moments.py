@@ -19,8 +19,14 @@ class Moments(NamedTuple):
     quadrupole: np.ndarray
 
 
-def molecular_moments(atoms: Atoms, charges: np.ndarray, total_charge: float = 0.0) -> Moments:
-    """Dipole and traceless quadrupole of point charges.
+def molecular_moments(
+    atoms: Atoms,
+    charges: np.ndarray,
+    total_charge: float = 0.0,
+    dipoles: np.ndarray | None = None,
+    quadrupoles: np.ndarray | None = None,
+) -> Moments:
+    """Dipole and traceless quadrupole of point charges and of multipoles at the atoms.
 
     The charges of a LES model need not sum to the charge of the molecule. What is missing is
     shared out evenly, q_i + (total_charge - sum_j q_j) / N: without that the dipole would depend on
@@ -30,8 +36,17 @@ def molecular_moments(atoms: Atoms, charges: np.ndarray, total_charge: float = 0
         atoms: open boundaries; positions in A.
         charges: [N] in e, without sqrt(epsilon_inf).
         total_charge: of the molecule, e.
+        dipoles: [N, 3] in e A, likewise.
+        quadrupoles: [N, 3, 3] in e A^2, likewise.
     """
     q = charges + (total_charge - charges.sum()) / len(atoms)
     d = atoms.positions - atoms.get_center_of_mass()
     second = np.einsum("i,ia,ib->ab", q, d, d)
-    return Moments(q @ d, second - np.trace(second) / 3.0 * np.eye(3))
+    dipole = q @ d
+    if dipoles is not None:
+        dipole = dipole + dipoles.sum(axis=0)
+        mixed = d.T @ dipoles
+        second = second + mixed + mixed.T
+    if quadrupoles is not None:
+        second = second + quadrupoles.sum(axis=0)
+    return Moments(dipole, second - np.trace(second) / 3.0 * np.eye(3))

@@ -16,9 +16,11 @@ from lammps_les.cli.console import BecForm, errors, note, output, renamed, short
 from lammps_les.files import write_atomically
 from lammps_les.keys import (
     BORN_EFFECTIVE_CHARGES,
+    DIELECTRIC,
     DIPOLE,
     ENERGY,
     FORCES,
+    POLARIZABILITY,
     QUADRUPOLE,
     STRESS,
     TOTAL_CHARGE,
@@ -28,6 +30,7 @@ from lammps_les.keys import (
 if TYPE_CHECKING:
     from lammps_les.analysis.born_charges import BornFit
     from lammps_les.analysis.comparison import Row
+    from lammps_les.analysis.polarizabilities import PolarizabilityFit
     from lammps_les.model_file import Dielectric
 
 
@@ -36,6 +39,20 @@ class BecOrder(str, enum.Enum):
 
     p_first = "P-first"
     r_first = "r-first"
+
+
+class PolarizabilityUnit(str, enum.Enum):
+    """Unit of polarizabilities in a file."""
+
+    volts = "e A^2/V"
+    volume = "A^3"
+
+
+class EpsilonE(str, enum.Enum):
+    """What dielectric constant the latents of a model with alpha couple to fields with."""
+
+    constant = "constant"
+    frame = "frame"
 
 
 def _key_option(aliases: tuple[str, ...]) -> typer.models.OptionInfo:
@@ -60,6 +77,11 @@ def evaluate(
     dipole_key: Annotated[str | None, _key_option(DIPOLE.aliases)] = None,
     quadrupole_key: Annotated[str | None, _key_option(QUADRUPOLE.aliases)] = None,
     total_charge_key: Annotated[str | None, _key_option(TOTAL_CHARGE.aliases)] = None,
+    polarizability_key: Annotated[str | None, _key_option(POLARIZABILITY.aliases)] = None,
+    dielectric_key: Annotated[str | None, _key_option(DIELECTRIC.aliases)] = None,
+    polarizability_unit: Annotated[
+        PolarizabilityUnit, typer.Option(help="Unit of polarizabilities in the file.")
+    ] = PolarizabilityUnit.volts,
     bec_order: Annotated[
         BecOrder, typer.Option(help="Which index of a Born effective charge the file has first.")
     ] = BecOrder.p_first,
@@ -76,6 +98,13 @@ def evaluate(
             "tensor."
         ),
     ] = None,
+    epsilon_e: Annotated[
+        EpsilonE,
+        typer.Option(
+            help="Of a model with alpha: epsilon_inf / (1 + chi) with the mean chi of its training "
+            "structures, or with that of each structure."
+        ),
+    ] = EpsilonE.constant,
     shift_energies: Annotated[
         bool,
         typer.Option(
@@ -88,9 +117,10 @@ def evaluate(
 ) -> None:
     """Compare a model with reference data: table of errors, parity plot, predictions.
 
-    Of Born effective charges also what they say of sign, order of indices, scale and sum rule.
-    Writes PREFIX-parity.png and PREFIX-predictions.xyz. Of structures in open boundaries also
-    dipole and traceless quadrupole of the charges, about the center of mass.
+    Of Born effective charges also what they say of sign, order of indices, scale and sum rule, of
+    polarizabilities how they fluctuate. Writes PREFIX-parity.png and PREFIX-predictions.xyz. Of
+    structures in open boundaries also dipole and traceless quadrupole of the latents, about the
+    center of mass.
 
     Example: [bold]lammps-les evaluate water.pt water.xyz --shift-energies[/]
     """
@@ -98,9 +128,10 @@ def evaluate(
 
     from lammps_les.analysis.comparison import compare
     from lammps_les.analysis.parity import plot_parity
-    from lammps_les.calculators import LesCalculator
+    from lammps_les.calculators import calculator_for
     from lammps_les.data.inventory import described, inventory, passed_over
     from lammps_les.data.structures import read_structures
+    from lammps_les.model_file import read_metadata
 
     keys = {
         ENERGY.name: energy_key,
@@ -111,6 +142,8 @@ def evaluate(
         DIPOLE.name: dipole_key,
         QUADRUPOLE.name: quadrupole_key,
         TOTAL_CHARGE.name: total_charge_key,
+        POLARIZABILITY.name: polarizability_key,
+        DIELECTRIC.name: dielectric_key,
     }
     prefix = prefix or Path(f"{data.stem}-{model.stem}")
     if prefix.is_dir():
@@ -119,11 +152,12 @@ def evaluate(
     check_outputs(predictions, parity)
     if "" in keys.values():
         raise ValueError("the name of a label is empty; leave the option out for the usual names")
-    calculator = LesCalculator(
+    calculator = calculator_for(
         model,
+        read_metadata(model).latents,
+        epsilon_e=epsilon_e.value,
         bec=bec.value if bec else None,
         epsilon_inf=dielectric(epsilon_inf),
-        multichannel_bec=True,
         device=device,
     )
     structures = read_structures(data, f"::{every}")
@@ -134,6 +168,7 @@ def evaluate(
             progress.track(structures, description="evaluating"),
             {name: key for name, key in keys.items() if key is not None},
             bec_order is BecOrder.r_first,
+            polarizability_unit.value,
         )
     prefix.parent.mkdir(parents=True, exist_ok=True)
     frames = io.StringIO()
@@ -152,6 +187,9 @@ def evaluate(
     fit = comparison.born_fit()
     if fit is not None:
         _print_born_charges(fit, calculator.bec, calculator.epsilon_inf)
+    polarizabilities = comparison.polarizability_fit()
+    if polarizabilities is not None:
+        _print_polarizabilities(polarizabilities)
     if not shift_energies and any(
         row.unit == ENERGY.unit and row.errors.rmse > 1.0 for row in rows
     ):
@@ -197,6 +235,22 @@ def _print_errors(title: str, rows: "Sequence[Row]") -> None:
             note(f"{row.quantity} says nothing: {row.void}")
         elif row.no_r2 and row.errors.rmse > 0.0:
             note(f"no R2 of {row.quantity}: {row.no_r2}")
+
+
+def _print_polarizabilities(fit: "PolarizabilityFit") -> None:
+    table = Table(title="polarizability of the structure, in e A^2/V", title_justify="left")
+    for name in ("part", "correlation", "slope"):
+        table.add_column(name, justify="left" if name == "part" else "right")
+    parts = (("isotropic", fit.isotropic), ("anisotropic", fit.anisotropic))
+    for (name, correlation), slope in zip(parts, fit.slopes, strict=True):
+        table.add_row(name, f"{correlation:.3f}", f"{slope:.3f}")
+    output.print(table)
+    output.print(
+        f"of deviations from the mean of {fit.structures} structures; mean of trace / 3: model "
+        f"{fit.mean[0]:.4f}, labels {fit.mean[1]:.4f} e A^2/V",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _print_born_charges(fit: "BornFit", form: str, epsilon_inf: "Dielectric") -> None:

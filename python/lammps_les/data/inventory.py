@@ -9,7 +9,7 @@ import numpy as np
 from ase import Atoms
 
 from lammps_les.data.labels import named, places, without_meaning
-from lammps_les.keys import FILE_LABELS, STRESS, VIRIAL, Quantity
+from lammps_les.keys import DIELECTRIC, FILE_LABELS, POLARIZABILITY, STRESS, VIRIAL, Quantity
 
 _OF_THE_STRUCTURE = {
     "numbers",
@@ -29,6 +29,8 @@ _WORDS = {
     "dipole": ("dipole",),
     "quadrupole": ("quadrupole",),
     "total_charge": ("charge",),
+    "polarizability": ("polarizab",),
+    "dielectric": ("dielectric", "epsilon"),
 }
 """What the names of labels have in them, by quantity."""
 _QUANTITIES = {quantity.name: quantity for quantity in FILE_LABELS}
@@ -116,6 +118,9 @@ def _taken(atoms: Atoms, keys: Mapping[str, str]) -> dict[str, Quantity]:
     if VIRIAL in by_quantity and (STRESS in by_quantity or STRESS.name in keys):
         loser = STRESS if VIRIAL.name in keys else VIRIAL
         found.pop(by_quantity.get(loser, ""), None)
+    if DIELECTRIC in by_quantity and (POLARIZABILITY in by_quantity or POLARIZABILITY.name in keys):
+        loser = POLARIZABILITY if DIELECTRIC.name in keys else DIELECTRIC
+        found.pop(by_quantity.get(loser, ""), None)
     return found
 
 
@@ -158,6 +163,11 @@ def _other(entry: Entry) -> str:
     return f"'{entry.key}' ({kind}; perhaps data.labels.{entry.likely})"
 
 
+def _kind(quantity: str | None) -> str:
+    """Boundaries in which a quantity means nothing."""
+    return "an open" if quantity == DIELECTRIC.name else "a periodic"
+
+
 def passed_over(entries: Sequence[Entry]) -> list[str]:
     """A sentence for each label that boundaries leave no meaning."""
     return [
@@ -166,7 +176,7 @@ def passed_over(entries: Sequence[Entry]) -> list[str]:
             "stresses of open structures (pbc F F F) mean nothing; if they are periodic, correct "
             "pbc in the file"
             if e.quantity in (STRESS.name, VIRIAL.name)
-            else f"the {e.quantity} of a periodic structure means nothing"
+            else f"the {e.quantity} of {_kind(e.quantity)} structure means nothing"
         )
         for e in entries
         if e.passed_over

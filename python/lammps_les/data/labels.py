@@ -5,20 +5,23 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.stress import full_3x3_to_voigt_6_stress
+from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
 
 from lammps_les.keys import (
     BORN_EFFECTIVE_CHARGES,
+    DIELECTRIC,
     DIPOLE,
     ENERGY,
     FORCES,
     LABELS,
+    POLARIZABILITY,
     QUADRUPOLE,
     STRESS,
     TOTAL_CHARGE,
     VIRIAL,
     Quantity,
 )
+from lammps_les.units import COULOMB
 
 _LIMITS = {
     ENERGY: 1e7,
@@ -27,11 +30,14 @@ _LIMITS = {
     BORN_EFFECTIVE_CHARGES: 1e4,
     DIPOLE: 1e6,
     QUADRUPOLE: 1e9,
+    POLARIZABILITY: 1e8,
 }
 """Largest value of a component, of the energy per atom: far beyond all electrons of uranium, and
 beyond stresses in other units, which have a remark of their own."""
 
 
+POLARIZABILITY_UNITS = {POLARIZABILITY.unit: 1.0, "A^3": 1.0 / COULOMB}
+"""Size in e A^2/V of the units of polarizabilities in files."""
 _ROUNDING = 0.01
 """e: by which a total charge may be beyond that of all nuclei."""
 
@@ -83,17 +89,22 @@ def named(atoms: Atoms, quantity: Quantity, key: str | None = None) -> tuple[str
 
 
 def read_labels(
-    atoms: Atoms, keys: Mapping[str, str] | None = None, r_first: bool = False
+    atoms: Atoms,
+    keys: Mapping[str, str] | None = None,
+    r_first: bool = False,
+    polarizability_unit: str = POLARIZABILITY.unit,
 ) -> dict[str, np.ndarray]:
     """Reference values by name of the quantity, those without meaning left out.
 
     A virial W [eV] gives the stress -W/V: where its name in the file was given, or where the file
-    has no stress.
+    has no stress. Likewise a dielectric tensor gives the polarizability (epsilon_inf - 1)
+    epsilon_0 V; both are made symmetric.
 
     Args:
         atoms: one structure.
         keys: names in the file by name of the quantity; else the usual ones are tried.
         r_first: as for :func:`label`.
+        polarizability_unit: of the polarizability in the file, a name of ``POLARIZABILITY_UNITS``.
 
     Raises:
         ValueError: as of :func:`label`; or a value that is larger than any calculation gives.
@@ -108,6 +119,16 @@ def read_labels(
         virial = label(atoms, VIRIAL, keys.get(VIRIAL.name))
         if virial is not None:
             values[STRESS.name] = -virial / atoms.get_volume()
+    polarizability = values.get(POLARIZABILITY.name)
+    if polarizability is not None:
+        values[POLARIZABILITY.name] = polarizability * POLARIZABILITY_UNITS[polarizability_unit]
+    asked = DIELECTRIC.name in keys
+    wanted = asked or (polarizability is None and POLARIZABILITY.name not in keys)
+    if wanted and DIELECTRIC not in without and atoms.cell.rank == 3:
+        dielectric = label(atoms, DIELECTRIC, keys.get(DIELECTRIC.name))
+        if dielectric is not None:
+            volume = atoms.get_volume() / (4.0 * np.pi * COULOMB)  # epsilon_0 V
+            values[POLARIZABILITY.name] = (dielectric - np.eye(3)) * volume
     found = {name: value for name, value in values.items() if value is not None}
     _check_sizes(atoms, found)
     return found
@@ -133,7 +154,7 @@ def has_label(atoms: Atoms, key: str) -> bool:
 
 def without_meaning(atoms: Atoms) -> tuple[Quantity, ...]:
     """Quantities that a structure with such boundaries does not have, whatever a file says."""
-    return (DIPOLE, QUADRUPOLE) if atoms.pbc.any() else (STRESS, VIRIAL)
+    return (DIPOLE, QUADRUPOLE) if atoms.pbc.any() else (STRESS, VIRIAL, DIELECTRIC)
 
 
 def label_shape(quantity: Quantity, n_atoms: int) -> tuple[int, ...]:
@@ -150,6 +171,10 @@ def places(atoms: Atoms) -> tuple[Mapping[str, Any], ...]:
 def _shaped(
     value: np.ndarray, quantity: Quantity, name: str, n_atoms: int, r_first: bool
 ) -> np.ndarray:
+    if quantity is DIELECTRIC and value.size in (1, 3):
+        value = value.reshape(-1) * np.eye(3)
+    if quantity in (POLARIZABILITY, DIELECTRIC) and value.size == 6:
+        value = voigt_6_to_full_3x3_stress(value.reshape(6))
     if quantity in (STRESS, VIRIAL) and value.size == 9:
         value = full_3x3_to_voigt_6_stress(value.reshape(3, 3))
     shape = label_shape(quantity, n_atoms)
@@ -162,6 +187,8 @@ def _shaped(
     value = value.reshape(shape)
     if quantity is BORN_EFFECTIVE_CHARGES and r_first:
         value = value.transpose(0, 2, 1)
+    if quantity in (POLARIZABILITY, DIELECTRIC):
+        value = 0.5 * (value + value.T)
     if quantity is QUADRUPOLE:
         value = value - np.trace(value) / 3.0 * np.eye(3)
     return value

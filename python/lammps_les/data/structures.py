@@ -10,7 +10,7 @@ from ase import Atoms
 from lammps_les.data.geometry import check_structure
 from lammps_les.data.labels import read_labels
 from lammps_les.data.reading import read_frames
-from lammps_les.keys import FORCES, TOTAL_CHARGE
+from lammps_les.keys import FORCES, POLARIZABILITY, TOTAL_CHARGE
 
 _IF_REAL = "; take the frame out, or {} if that is real"
 
@@ -81,6 +81,7 @@ def read_labelled(
     min_distance: float = 0.4,
     index: str = ":",
     name: str | None = None,
+    polarizability_unit: str = POLARIZABILITY.unit,
 ) -> list[Labelled]:
     """Read all structures of a file with ASE, and check them.
 
@@ -93,6 +94,7 @@ def read_labelled(
         min_distance: sums of the covalent radii of two atoms, below which they are too near.
         index: which frames, as ASE writes it.
         name: of the file in messages about its frames; default: the path.
+        polarizability_unit: as for ``read_labels``.
 
     Raises:
         ValueError: the file cannot be read or holds nothing; a frame is broken. The message names
@@ -104,7 +106,7 @@ def read_labelled(
         where = f"{name or path}, frame {n}"
         try:
             check_structure(atoms, min_distance, _IF_REAL.format("lower data.min_distance"))
-            labels = read_labels(atoms, keys, r_first)
+            labels = read_labels(atoms, keys, r_first, polarizability_unit)
             _check_forces(labels, max_force)
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from None

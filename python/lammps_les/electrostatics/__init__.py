@@ -24,9 +24,11 @@ from lammps_les.electrostatics.long_range import (
 from lammps_les.electrostatics.parameters import LongRangeParameters
 from lammps_les.electrostatics.polarization import (
     coupling_charges,
+    coupling_dielectric,
     dielectric_root,
     polarizability,
     polarization,
+    susceptibility,
     with_dielectric,
     with_total_charge,
     without_mean,
@@ -46,6 +48,7 @@ __all__ = [
     "born_effective_charges_by_layer",
     "born_effective_charges_one_layer",
     "coupling_charges",
+    "coupling_dielectric",
     "dielectric_root",
     "edge_response",
     "evaluate_pieces",
@@ -57,6 +60,7 @@ __all__ = [
     "long_range_response",
     "polarizability",
     "polarization",
+    "susceptibility",
     "unfold",
     "wave_vector_triples",
     "wave_vectors",

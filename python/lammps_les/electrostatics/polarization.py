@@ -38,6 +38,41 @@ def polarizability(alpha: Tensor, charge_unit: float, root: Tensor) -> Tensor:
     return charge_unit**2 * (root @ alpha.sum(dim=[0, 1]) @ root)
 
 
+def susceptibility(alpha: Tensor, norm: float, volume: float | Tensor) -> Tensor:
+    """Chi [3, 3] = sum_ic alpha_ic / (epsilon_0 V), in file units 2 N sum alpha / V.
+
+    Below 1, or the energy has no minimum: fields of long waves would induce larger ones.
+
+    Args:
+        alpha: [N, C, 3, 3], file unit^2 A^2/eV.
+        norm: N [eV A per file unit squared], 1 / (2 epsilon_0).
+        volume: of the cell, A^3.
+    """
+    return 2.0 * norm / volume * alpha.sum(dim=[0, 1])
+
+
+def coupling_dielectric(
+    epsilon_inf: float | Sequence[Sequence[float]], chi: Tensor
+) -> float | list[list[float]]:
+    """epsilon_e, whose root latents couple with to a field where alpha screens as well.
+
+    A number epsilon_inf gives epsilon_inf / (1 + tr chi / 3), a tensor
+    (1 + chi)^(-1/2) epsilon_inf (1 + chi)^(-1/2).
+
+    Args:
+        epsilon_inf: of the whole, with what alpha adds to it.
+        chi: [3, 3], of ``susceptibility``.
+    """
+    chi = chi.detach().double().cpu()
+    if not isinstance(epsilon_inf, Sequence):
+        return epsilon_inf / (1.0 + float(torch.trace(chi)) / 3.0)
+    values, vectors = torch.linalg.eigh(torch.eye(3, dtype=torch.float64) + 0.5 * (chi + chi.T))
+    root = (vectors / torch.sqrt(values)) @ vectors.T
+    found = root @ torch.tensor(epsilon_inf, dtype=torch.float64) @ root
+    symmetric: list[list[float]] = (0.5 * (found + found.T)).tolist()
+    return symmetric
+
+
 def dielectric_root(epsilon_inf: float | Sequence[Sequence[float]]) -> Tensor:
     """Square root [3, 3] of a dielectric constant or tensor, in float64.
 

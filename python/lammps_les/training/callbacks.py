@@ -16,7 +16,15 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from lammps_les.files import read_text, write_atomically
-from lammps_les.keys import BORN_EFFECTIVE_CHARGES, DIPOLE, ENERGY, FORCES, STRESS, TOTAL_CHARGE
+from lammps_les.keys import (
+    BORN_EFFECTIVE_CHARGES,
+    DIPOLE,
+    ENERGY,
+    FORCES,
+    POLARIZABILITY,
+    STRESS,
+    TOTAL_CHARGE,
+)
 from lammps_les.training.interruption import Interrupted, Interruptions
 from lammps_les.training.module import SCORE
 
@@ -27,6 +35,7 @@ UNITS = {
     BORN_EFFECTIVE_CHARGES.name: (1.0, "e (BEC)"),
     DIPOLE.name: (1.0, "e A"),
     TOTAL_CHARGE.name: (1.0, "e/atom (total charge)"),
+    POLARIZABILITY.name: (1.0, "e A^2/V"),
 }
 """Factor and unit in which errors are quoted."""
 

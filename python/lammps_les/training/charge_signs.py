@@ -5,11 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
+
 from lammps_les.data.structures import Labelled
+from lammps_les.electrostatics import coupling_dielectric
 from lammps_les.keys import BORN_EFFECTIVE_CHARGES, DIPOLE
 from lammps_les.models import Chain
 from lammps_les.training.config import RunConfig
-from lammps_les.training.prediction import Physics
+from lammps_les.training.physics import Physics
 from lammps_les_export.charge_sign import (
     UndecidedError,
     contradicts_electronegativity,
@@ -160,11 +163,13 @@ def evidence_of(
         network = network.at_total_charge(first)
         pool = [s for s in pool if s.total_charge == first]
     chosen = a_few(pool)
+    chi = torch.tensor(physics.susceptibility or torch.zeros(3, 3).tolist())
     coupling = Coupling(
         physics.charge_unit,
-        physics.epsilon_inf,
+        coupling_dielectric(physics.epsilon_inf, chi),
         physics.remove_mean or physics.exact_total_charge,
         physics.bec_form,
+        physics.long_range,
     )
     labels = [s.labels for s in chosen]
     return gather(

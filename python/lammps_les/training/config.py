@@ -98,7 +98,8 @@ class SplitConfig(Section):
 class LabelsConfig(Section):
     """Names of labels in the files; without one the usual names are tried.
 
-    The virial stands for the stress, with its own sign and unit.
+    The virial stands for the stress, with its own sign and unit, the dielectric tensor for the
+    polarizability.
     """
 
     energy: Name | None = None
@@ -109,6 +110,8 @@ class LabelsConfig(Section):
     dipole: Name | None = None
     quadrupole: Name | None = None
     total_charge: Name | None = None
+    polarizability: Name | None = None
+    dielectric: Name | None = None
 
 
 class DataConfig(Section):
@@ -118,6 +121,7 @@ class DataConfig(Section):
         files: at least one.
         labels: names of the labels in the files.
         bec_order: which index of a Born effective charge the files have first.
+        polarizability_unit: of the polarizabilities in the files, ``e A^2/V`` or ``A^3``.
         split: of the structures of files whose ``part`` is ``split``.
         atomic_energies: energies [eV] of atoms that are taken off: ``fit`` (least squares over the
             training structures), ``isolated`` (structures of one atom without neighbors, in any
@@ -131,6 +135,7 @@ class DataConfig(Section):
     files: Annotated[list[FileConfig], Field(min_length=1)]
     labels: LabelsConfig = LabelsConfig()
     bec_order: BecOrder = "P-first"
+    polarizability_unit: Literal["e A^2/V", "A^3"] = "e A^2/V"
     split: SplitConfig = SplitConfig()
     atomic_energies: Literal["fit", "isolated"] | dict[str, AtomicEnergy] = "fit"
     max_force: Annotated[float, within(1e-6, 1e9)] = 100.0
@@ -196,8 +201,9 @@ class Weights(Section):
     """Weight of the mean square error of each quantity, in inverse squares of its unit.
 
     The energy counts per atom [eV], forces in eV/A, stress in eV/A^3, Born effective charges in e,
-    the dipole in e A, the total charge per atom [e]. A pair moves from its first to its second
-    value along an exponential, from the beginning to the end of its stage.
+    the dipole in e A, the total charge per atom [e], the polarizability in e A^2/V. A pair moves
+    from its first to its second value along an exponential, from the beginning to the end of its
+    stage.
     """
 
     energy: Weight = 1.0
@@ -206,6 +212,7 @@ class Weights(Section):
     born_effective_charges: Weight = 0.0
     dipole: Weight = 0.0
     total_charge: Weight = 0.0
+    polarizability: Weight = 0.0
 
 
 class StageWeights(Section):
@@ -217,6 +224,7 @@ class StageWeights(Section):
     born_effective_charges: Weight | None = None
     dipole: Weight | None = None
     total_charge: Weight | None = None
+    polarizability: Weight | None = None
 
 
 class StageConfig(Section):

@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import lightning
@@ -23,7 +24,14 @@ from lammps_les.training.losses import (
     used_quantities,
     weights_at,
 )
-from lammps_les.training.prediction import Physics, predict
+from lammps_les.training.physics import Physics
+from lammps_les.training.prediction import predict
+from lammps_les.training.stability import (
+    SUSCEPTIBILITY,
+    check_susceptibility,
+    mean_susceptibility,
+    stability_penalty,
+)
 
 SCORE = "validation/score"
 
@@ -94,12 +102,17 @@ class ErrorSums:
 class LesTraining(lightning.LightningModule):
     """A network, the moving average of its parameters, and how they are trained.
 
+    With alpha also the moving average of the susceptibility of training frames, which gives
+    epsilon_e while training: a constant in the loss.
+
     Args:
         network: to be trained; parameters that need no gradient stay as they are.
         physics: of the model.
         config: of the run.
         steps: number of optimizer steps of the whole training.
     """
+
+    susceptibility: Tensor
 
     def __init__(self, network: Chain, physics: Physics, config: RunConfig, steps: int) -> None:
         super().__init__()
@@ -110,6 +123,10 @@ class LesTraining(lightning.LightningModule):
         self.neutral = config.charges.total_charge == "penalty"
         self.training_errors, self.validation_errors = ErrorSums(), ErrorSums()
         self._idle = False
+        self._met: Tensor | None = None
+        if "alpha" in network.latent_names:
+            chi = torch.zeros(3, 3, dtype=next(network.parameters()).dtype)
+            self.register_buffer("susceptibility", chi)
 
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int
@@ -117,19 +134,24 @@ class LesTraining(lightning.LightningModule):
         """Batches are no tensors; Lightning asks how to move them."""
         return batch.to(device)
 
-    def _deviations(self, network: Chain, batch: Batch, create_graph: bool) -> dict[str, Deviation]:
+    def _predict(self, network: Chain, batch: Batch, create_graph: bool) -> dict[str, Tensor]:
+        """Quantities of the loss, those of which the batch has labels."""
         wanted = {
             name
             for name in self.wanted
             if name in batch.labels or (name == TOTAL_CHARGE.name and self.neutral)
         }
-        predicted = predict(network, batch, self.physics, wanted, create_graph)
-        found = deviations(predicted, batch, self.neutral)
-        return {name: deviation for name, deviation in found.items() if name in wanted}
+        physics = self.physics
+        if "alpha" in network.latent_names and self.global_step > 0:
+            physics = replace(physics, susceptibility=self.susceptibility.tolist())
+        predicted = predict(network, batch, physics, wanted, create_graph)
+        kept = {*wanted, SUSCEPTIBILITY}
+        return {name: value for name, value in predicted.items() if name in kept}
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of a batch."""
-        found = self._deviations(self.network, batch, True)
+        predicted = self._predict(self.network, batch, True)
+        found = deviations(predicted, batch, self.neutral)
         self.training_errors.add(found)
         loss, config = self.run_config.loss, self.run_config.training
         epoch = self.global_step / self.steps * config.epochs
@@ -139,6 +161,9 @@ class LesTraining(lightning.LightningModule):
         self._idle = not value.requires_grad
         if self._idle:  # no label of the batch counts at present; steps go on
             value = sum((0.0 * p.sum() for p in self.network.parameters()), value.to(self.device))
+        elif SUSCEPTIBILITY in predicted:
+            value = value + stability_penalty(predicted[SUSCEPTIBILITY])
+            self._met = mean_susceptibility(predicted[SUSCEPTIBILITY].detach(), batch.periodic)
         return value
 
     def _check_finite(
@@ -163,6 +188,9 @@ class LesTraining(lightning.LightningModule):
         """Move the average of the parameters."""
         step = self.global_step
         decay = min(self.run_config.training.ema_decay, step / (step + 10.0))
+        if self._met is not None:
+            self.susceptibility.lerp_(self._met, 1.0 - decay)
+            self._met = None
         with torch.no_grad():
             for average, value in zip(
                 self.average.parameters(), self.network.parameters(), strict=True
@@ -176,7 +204,10 @@ class LesTraining(lightning.LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Errors of the average."""
         with torch.enable_grad():
-            found = self._deviations(self.average, batch, False)
+            predicted = self._predict(self.average, batch, False)
+        if SUSCEPTIBILITY in predicted:
+            check_susceptibility(predicted[SUSCEPTIBILITY], batch.where)
+        found = deviations(predicted, batch, self.neutral)
         self.validation_errors.add(found)
         squares = [part[0] for part in self.validation_errors.sums.values()]
         total = torch.stack(squares).sum() if squares else torch.zeros(())

@@ -7,11 +7,17 @@ from lammps_les.data.inventory import described, inventory, passed_over
 from lammps_les.data.labels import has_label
 from lammps_les.data.splits import PARTS, check_indices, split_by_fraction
 from lammps_les.data.structures import Labelled, read_labelled
-from lammps_les.keys import BORN_EFFECTIVE_CHARGES, DIPOLE, STRESS, TOTAL_CHARGE, VIRIAL
+from lammps_les.keys import (
+    DIELECTRIC,
+    POLARIZABILITY,
+    STRESS,
+    TOTAL_CHARGE,
+    VIRIAL,
+)
 from lammps_les.training.config import DataConfig, RunConfig
 from lammps_les.training.losses import used_quantities
 
-_FORM = {STRESS.name: VIRIAL.name}
+_FORM = {STRESS.name: VIRIAL.name, POLARIZABILITY.name: DIELECTRIC.name}
 """What stands for a quantity."""
 
 
@@ -35,6 +41,7 @@ def read_data(config: RunConfig, folder: Path) -> dict[str, list[Labelled]]:
             data.min_distance,
             file.frames,
             file.path,
+            data.polarizability_unit,
         )
         (pool if file.part == "split" else parts[file.part]).extend(found)
     _check_label_names(data, [*pool, *(s for part in parts.values() for s in part)])
@@ -114,9 +121,6 @@ def check_labels(config: RunConfig, parts: dict[str, list[Labelled]]) -> None:
                     f"it: {way_out}, or set the weight to 0 "
                     f"({described(entries, len(parts[part]))})"
                 )
-    if config.init_from is None and config.network.channels == 0:
-        for name in {BORN_EFFECTIVE_CHARGES.name, DIPOLE.name, TOTAL_CHARGE.name} & {*used}:
-            raise ValueError(f"loss.weights.{name} needs charges, but network.channels is 0")
     for structure in parts["training"]:
         if not penalty and not any(name in structure.labels for name in used):
             raise ValueError(

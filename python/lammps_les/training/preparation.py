@@ -19,7 +19,9 @@ from lammps_les.training.doubts import data_doubts
 from lammps_les.training.frames import Frame, join, make_frame
 from lammps_les.training.losses import used_quantities
 from lammps_les.training.parts import check_labels, labels_found, read_data
-from lammps_les.training.prediction import Physics, predict
+from lammps_les.training.physics import Physics
+from lammps_les.training.prediction import predict
+from lammps_les.training.response import check_loss
 from lammps_les.training.start import initial_network
 
 
@@ -73,6 +75,7 @@ def prepare(config: RunConfig, folder: Path) -> Prepared:
     torch.manual_seed(config.seed)
     network, physics, suggested = initial_network(config, folder, everything, notes)
     check_species(everything, network.species)
+    check_loss(config, network)
     network = network.to(dtype)
 
     # energies of atoms depend on the sign where charges are drawn to a total charge

@@ -18,7 +18,7 @@ from torch import Tensor
 from lammps_les import __version__
 from lammps_les.analysis.comparison import Comparison, compare
 from lammps_les.analysis.parity import plot_parity, save_figure
-from lammps_les.calculators import LesCalculator
+from lammps_les.calculators import calculator_for
 from lammps_les.data.structures import Labelled
 from lammps_les.files import write_atomically
 from lammps_les.model_file import FORMAT_VERSION, network_section
@@ -27,6 +27,7 @@ from lammps_les.training.callbacks import UNITS, read_metrics
 from lammps_les.training.charge_signs import final_signs
 from lammps_les.training.config import RunConfig
 from lammps_les.training.preparation import Prepared
+from lammps_les.training.response import trained_response
 from lammps_les_export.convert import WARNING, export_model
 
 CONFIG, METRICS, MODEL, REPORT = "config.yaml", "metrics.csv", "model.pt", "report.md"
@@ -112,7 +113,9 @@ def write_trained(
     weights = averages(folder / BEST)
     prepared.network.load_state_dict(weights)
     notes: list[str] = []
-    physics = prepared.physics
+    response = trained_response(prepared.network, prepared.physics, prepared.frames["training"])
+    physics = response.physics
+    notes += response.notes
     signs, signs_by, on_signs = final_signs(
         prepared.network, physics, prepared.sign_origin, prepared.structures
     )
@@ -120,7 +123,7 @@ def write_trained(
     metadata: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "network": network_section(prepared.network, config.dtype),
-        "latents": ["charge"] if signs else [],
+        "latents": list(prepared.network.latent_names),
         "long_range": physics.long_range._asdict(),
         "charges": {
             "channels": prepared.network.channels,
@@ -133,6 +136,7 @@ def write_trained(
             "remove_mean": physics.remove_mean,
             "bec_form": physics.bec_form,
             "bec_fitted": prepared.bec_fitted,
+            **response.fields,
         },
         "atomic_energies": prepared.atomic_energies,
         "provenance": {
@@ -201,7 +205,7 @@ def evaluate_parts(
         for each part rows of quantity, unit, RMSE, MAE, R2 and number of values.
     """
     calculators = {
-        charge: LesCalculator(file, multichannel_bec=True)
+        charge: calculator_for(file, prepared.network.latent_names)
         for charge, file in model_files(folder, prepared).items()
     }
     found = {}

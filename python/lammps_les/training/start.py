@@ -11,7 +11,7 @@ from lammps_les.electrostatics import LongRangeParameters
 from lammps_les.models import Chain, build_network, with_charges
 from lammps_les.training.config import RunConfig
 from lammps_les.training.config_file import nearest
-from lammps_les.training.prediction import Physics
+from lammps_les.training.physics import Physics
 from lammps_les.units import NORM_COULOMB
 from lammps_les_export.adapters import Choice
 from lammps_les_export.convert import import_model

@@ -11,7 +11,15 @@ import numpy as np
 
 from lammps_les.data.inventory import Entry, described, inventory, passed_over
 from lammps_les.data.structures import Labelled, read_labelled
-from lammps_les.keys import BORN_EFFECTIVE_CHARGES, DIPOLE, ENERGY, FORCES, STRESS, TOTAL_CHARGE
+from lammps_les.keys import (
+    BORN_EFFECTIVE_CHARGES,
+    DIPOLE,
+    ENERGY,
+    FORCES,
+    POLARIZABILITY,
+    STRESS,
+    TOTAL_CHARGE,
+)
 from lammps_les.models import KINDS
 from lammps_les.training.data_table import data_table
 from lammps_les.training.doubts import energy_doubts, stress_doubts
@@ -72,6 +80,7 @@ _WEIGHTS = (
     (BORN_EFFECTIVE_CHARGES.name, "0.1", "e"),
     (DIPOLE.name, "0.0", "e A; needs physical charges"),
     (TOTAL_CHARGE.name, "0.0", "e per atom, for charges.total_charge: penalty"),
+    (POLARIZABILITY.name, "0.0", "e A^2/V; needs alpha among the latents"),
 )
 
 

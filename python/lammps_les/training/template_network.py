@@ -18,7 +18,7 @@ _CACE = """\
   # kind: cace               # {kinds}
   species: [{species}]
   channels: 1                # latent charges per atom; 0 = short range only
-  # latents: [charge, dipole, quadrupole, alpha]
+  # latents: [charge, dipole, quadrupole, alpha]  # better, at twice the time
   representation:
     cutoff: 4.5              # A
     embedding_size: {embedding}
