@@ -8,13 +8,16 @@ r"""Train one of the cases of this folder, and print what is to be seen in it.
     python benchmarks/training/run.py batio3 --data batio3_pbesol_bec.xyz -o runs/batio3
     python benchmarks/training/run.py dipeptides --data dipeptides_train.xyz \
         --validation dipeptides_val_bec.xyz -o runs/dipeptides
+    python benchmarks/training/run.py sio2 --data sio2_pbe_bec_alpha.xyz -o runs/sio2
+    python benchmarks/training/run.py sio2 --data sio2_pbe_bec_alpha.xyz -o runs/q --latents charge
 
 The gas of random charges, whose data are made first, is `random_charges.py`. What came out of all
 of them stands in README.md.
 
 Errors on all parts of the data stand in report.md of the run folder. BaTiO3: R2 of the diagonal of
 the Born effective charges by element. Dipeptides: mean absolute error of dipoles, of the model and
-of the charges `mbi_charges` that the data come with.
+of the charges `mbi_charges` that the data come with. SiO2: errors on all structures that did not
+train, and how polarizabilities fluctuate.
 """
 
 import argparse
@@ -24,11 +27,14 @@ import ase.io
 import numpy as np
 import torch
 import yaml
+from ase import Atoms
 from rich.console import Console
 
+from lammps_les.analysis.comparison import Comparison, compare
 from lammps_les.analysis.errors import errors_of
-from lammps_les.calculators import LesCalculator
+from lammps_les.calculators import LesCalculator, calculator_for
 from lammps_les.electrostatics import dielectric_root
+from lammps_les.model_file import read_metadata
 from lammps_les.pretrained import load_folder
 from lammps_les.training.config import RunConfig
 from lammps_les.training.frames import join
@@ -40,7 +46,7 @@ from lammps_les.units import COULOMB
 HERE = Path(__file__).parent
 CASES = (
     *("water", "water_mace", "water_nequip", "water_allegro"),
-    *("superionic", "batio3", "dipeptides"),
+    *("superionic", "batio3", "dipeptides", "sio2"),
 )
 
 
@@ -73,6 +79,10 @@ def configuration(case: str, options: argparse.Namespace) -> RunConfig:
         content["training"] |= {"epochs": options.epochs, "validate_every": 1}
     if options.channels is not None:
         content["network"]["channels"] = options.channels
+    if options.latents is not None:
+        content["network"]["latents"] = options.latents
+    if options.seed is not None:
+        content["seed"] = options.seed
     return RunConfig.model_validate(content)
 
 
@@ -128,6 +138,40 @@ def dipoles(folder: Path, config: RunConfig, console: Console) -> None:
     console.print(f"  model and reference: squared correlation {correlation**2:.3f}")
 
 
+def held_out(folder: Path, config: RunConfig, console: Console) -> None:
+    """Errors on all structures that were not trained on; fluctuations of the polarizability.
+
+    Means are taken off within all of them, and within those of each temperature: the first half
+    of them and the second, told by their mean forces.
+    """
+    structures = prepare(config, folder).structures
+    chosen = sorted([*structures["validation"], *structures["test"]], key=lambda s: s.frame)
+    bare = [Atoms(s.atoms.numbers, s.atoms.positions, cell=s.atoms.cell, pbc=True) for s in chosen]
+    for atoms, structure in zip(bare, chosen, strict=True):
+        atoms.info.update(structure.labels)
+    model = folder / "model.pt"
+    calculator = calculator_for(model, read_metadata(model).latents)
+    comparison = compare(calculator, bare)
+    for row in comparison.rows():
+        row = row.quoted()
+        console.print(f"  {row.quantity}: RMSE {row.errors.rmse:.4g} {row.unit}")
+    fit = comparison.born_fit()
+    if fit is not None:
+        console.print(f"  best scale of Born charges {fit.scale:.3f}")
+    forces = [float(np.sqrt(np.mean(s.labels["forces"] ** 2))) for s in chosen]
+    hot = np.array(forces) > 0.5 * (min(forces) + max(forces))
+    for name, mine in (("all", hot | ~hot), ("hot", hot), ("cold", ~hot)):
+        part = Comparison(
+            *(
+                [x for x, take in zip(values, mine, strict=True) if take]
+                for values in (comparison.structures, comparison.predicted, comparison.reference)
+            )
+        )
+        found = part.polarizability_fit()
+        if found is not None:
+            console.print(f"  polarizability, {name}: {found}")
+
+
 def main() -> None:
     """Train, then print."""
     parser = argparse.ArgumentParser(
@@ -140,6 +184,8 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--epochs", type=int, help="instead of those of the case")
     parser.add_argument("--channels", type=int, help="latent charges; 0 = short range only")
+    parser.add_argument("--latents", nargs="+", help="instead of those of the case")
+    parser.add_argument("--seed", type=int, help="instead of that of the case")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -150,6 +196,8 @@ def main() -> None:
             console.print(f"{part} {row[0]}: RMSE {row[2]:.4g} {row[1]}, R2 {row[4]:.4f}")
     if options.case == "batio3":
         born_by_element(options.output, config, console)
+    if options.case == "sio2":
+        held_out(options.output, config, console)
     if options.case == "dipeptides":
         dipoles(options.output, config, console)
 
