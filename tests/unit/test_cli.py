@@ -10,7 +10,15 @@ from lammps_les.cli import app
 from lammps_les.model_file import read_metadata
 
 ANALYSES = ["ir", "raman", "conductivity", "dielectric", "polarization", "hysteresis", "bec"]
-COMMANDS = ["bench", "export", "info", "evaluate", "train", *(f"analyze {a}" for a in ANALYSES)]
+COMMANDS = [
+    "bench",
+    "born",
+    "export",
+    "info",
+    "evaluate",
+    "train",
+    *(f"analyze {a}" for a in ANALYSES),
+]
 
 
 def run(*arguments) -> tuple[int, str]:

@@ -32,6 +32,7 @@ def _ended_by_ctrl_c() -> Iterator[None]:
 with _ended_by_ctrl_c():
     from lammps_les.cli.analyze import analyze
     from lammps_les.cli.bench import bench
+    from lammps_les.cli.born import born
     from lammps_les.cli.console import print_version
     from lammps_les.cli.evaluate import evaluate
     from lammps_les.cli.export import export
@@ -60,6 +61,7 @@ app.command()(export)
 app.command()(info)
 app.command()(evaluate)
 app.command()(train)
+app.command()(born)
 app.command()(bench)
 app.add_typer(analyze, name="analyze")
 
