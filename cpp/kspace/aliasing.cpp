@@ -14,16 +14,16 @@ double aliasing_error(int order, double oversampling, double sigma_by_dl)
                                   0.5917173212478249, 0.7627662049581645, 0.8983332387068134, 0.9801449282487681};
   constexpr double WEIGHT[NODES] = {0.0506142681451881, 0.1111905172266872, 0.1568533229389436, 0.1813418916891810,
                                     0.1813418916891810, 0.1568533229389436, 0.1111905172266872, 0.0506142681451881};
-  const double beta = Window::beta(order, oversampling);
+  const double beta = Window::beta(order, oversampling, 2);
   double errors = 0.0, forces = 0.0;
   for (int i = 0; i < NODES; i++) {    // |k|, wave numbers per mesh unit
     const double f = 0.5 * NODE[i] / oversampling, k = TWO_PI * NODE[i] * sigma_by_dl;    // k sigma
     const double weight = WEIGHT[i] * std::exp(-k * k) / (NODE[i] * NODE[i]);
     forces += weight * f * f;
     for (int j = 0; j < NODES; j++) {    // direction to one axis; the three are alike
-      const double along = f * NODE[j], w = Window::transform(order, beta, along);
+      const double along = f * NODE[j], w = Window::transform(order, 2, beta, along);
       for (const int m : {-2, -1, 1, 2}) {
-        const double ratio = Window::transform(order, beta, along + m) / w;
+        const double ratio = Window::transform(order, 2, beta, along + m) / w;
         errors += 3.0 * weight * WEIGHT[j] * ratio * ratio * (m * m + 2.0 * m * along + 2.0 * f * f);
       }
     }

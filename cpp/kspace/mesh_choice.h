@@ -17,6 +17,7 @@ struct MeshSettings {
   int order = 0;             // points of the window on each axis; 0: by accuracy
   int ranks = 1;             // that share it
   double n_atoms = 0.0;      // of all ranks, which decides between fine meshes and wide windows; 0: as in water
+  int moments = 0;           // highest of the sources: 0 charges, 1 dipoles, 2 quadrupoles
   bool loops = true;         // on a CPU, loop over atoms; false: tensor operations, as on a GPU
   // two points more and two thirds of the spacing: the mesh that serves as a reference for the one of these settings
   bool reference = false;

@@ -1,14 +1,16 @@
 // Reciprocal sum on a particle mesh. The sum is band-limited (|k| <= 2 pi/dl), so with the influence function masked at its cutoff the
 // mesh is exact up to aliasing of the window.
 //
-// rho(mesh) = sum_i q_i w(r_i - mesh),  S(k) = rho(k)/w(k),  phi(mesh) <- 2 (N/V) f(k) rho(k)/w(k)^2,  phi_i = sum_mesh w phi(mesh),
-// and gradients by the slope of w: forces are the exact gradient of the mesh energy, which is why their sum is only nearly zero.
+// rho(mesh) = sum_i (q_i + u_i.grad + 1/2 Q_i:grad grad) w(r_i - mesh),  S(k) = rho(k)/w(k),  phi(mesh) <- 2 (N/V) f(k) rho(k)/w(k)^2,
+// phi_i = sum_mesh w phi(mesh), and gradients by derivatives of w: forces are the exact gradient of the mesh energy, which is why their
+// sum is only nearly zero.
 //
 // Each rank spreads its own atoms on the region around them; regions go to the bricks of the transform, and back.
 
 #include "mesh_choice.h"
 #include "mesh_transform.h"
-#include "solver.h"
+#include "powers.h"
+#include "sources.h"
 #include "stencils.h"
 #include "wave_vectors.h"
 
@@ -30,7 +32,7 @@ class MeshSum : public Solver {
   void setup(const Tensor &cell) override
   {
     choice_ = choose_mesh(p_, settings_, cell);
-    window_ = std::make_unique<Window>(choice_.order, choice_.oversampling);
+    window_ = std::make_unique<Window>(choice_.order, choice_.oversampling, Window::boxes_for(settings_.moments));
     // |k| <= 2 pi/dl means |n3| <= |a3|/dl; the mesh is finer than that
     const double highest = cell[2].norm().item<double>() / p_.dl * (1.0 + SHELL_TOLERANCE);
     transform_ = MeshTransform(choice_.mesh, static_cast<int64_t>(highest), comm_);
@@ -56,40 +58,42 @@ class MeshSum : public Solver {
   Fields apply(const Tensor &positions, const Tensor &sources, const Tensor &cell, int order, bool atom_virial,
                const Fields *earlier) const override
   {
-    const Tensor q = charges_of(sources, order);
-    const int64_t n = q.size(0), channels = q.size(1);
-    const Influence &influence = influence_of(cell, q.options());
-    const MeshOfAtoms mesh(*this, positions, influence, q);
+    check_order(sources, order, earlier);
+    const int moments = highest_moment(sources);
+    const int64_t n = sources.size(0), channels = sources.size(1);
+    const Influence &influence = influence_of(cell, sources.options());
+    const MeshOfAtoms mesh(*this, positions, influence, sources, std::max(order, moments));
+    const Tensor weights = on_mesh(sources.detach(), influence);
 
     Fields out;
     out.sources = sources;
     out.virial = torch::zeros({3, 3}, positions.options());
     if (atom_virial) out.atom_virial = torch::zeros({n, 3, 3}, positions.options());
-    Tensor potential = torch::empty({n, channels}, q.options());
-    Tensor slopes = torch::empty({n, channels, 3}, positions.options());    // by fractional coordinates
+    std::vector<Tensor> fields;    // by mesh coordinates
     for (int64_t c = 0; c < channels; c++) {
-      const Tensor qc = q.select(1, c);
-      out.spectrum.push_back(mesh.spectrum(qc, influence));
+      const Tensor weight = weights.select(1, c);
+      out.spectrum.push_back(mesh.spectrum(weight, influence));
       const Tensor &phi = out.spectrum.back(), &other = earlier ? earlier->spectrum[c] : phi;
-      const auto [value, slope] = mesh.stencils.gather_with_slope(mesh.back(phi));
-      potential.select(1, c).copy_(value);
-      slopes.select(1, c).copy_(slope);
+      fields.push_back(mesh.stencils.gather(mesh.back(phi), order));
       // sum over both halves of (N/V) f Re[S S'*] T_ab
       const Tensor mine = inside(phi, influence), theirs = earlier ? inside(other, influence) : mine;
       const Tensor product =
           torch::addcmul(torch::real(mine) * torch::real(theirs), torch::imag(mine), torch::imag(theirs));
       out.virial += product.to(torch::kFloat64).matmul(influence.power_strain).view({3, 3});
       if (!atom_virial) continue;
-      for (int a = 0; a < 3; a++)    // W_i = sum_k (N/V) f T_ab Re[q_i conj(S') exp(i k.r_i)]
+      for (int a = 0; a < 3; a++)    // W_i = sum_k (N/V) f T_ab Re[(q_i + i k.u_i - 1/2 k.Q_i.k) conj(S') exp(i k.r_i)]
         for (int b = 0; b <= a; b++) {
-          const Tensor t = on_spectrum(0.5 * influence.strain.select(1, 3 * a + b).to(q.options()), influence);
-          const Tensor w = (qc * mesh.stencils.gather(mesh.back(other * t))).to(torch::kFloat64);
+          const Tensor t = on_spectrum(0.5 * influence.strain.select(1, 3 * a + b).to(weight.options()), influence);
+          const Tensor w = (weight * mesh.stencils.gather(mesh.back(other * t), moments)).sum(1);
           out.atom_virial.select(1, a).select(1, b) += w;
           if (a != b) out.atom_virial.select(1, b).select(1, a) += w;
         }
     }
-    // s = r inverse, so d/dr_b = sum_m inverse[b, m] d/ds_m
-    out.derivatives = {potential, slopes.matmul(influence.inverse.t())};
+    out.derivatives = in_space(fields, n, order, sources.scalar_type(), influence);
+    if (const Tensor local = moment_virial(out, earlier); local.defined()) {
+      out.virial += local.sum(0);
+      if (atom_virial) out.atom_virial += local;
+    }
     return out;
   }
 
@@ -97,14 +101,14 @@ class MeshSum : public Solver {
   {
     const Tensor q = charges_of(sources);
     const Influence &influence = influence_of(cell, q.options());
-    const MeshOfAtoms mesh(*this, positions, influence, q);
+    const MeshOfAtoms mesh(*this, positions, influence, q, 0);
     const Tensor slope = vectors_.weights(cell).slope.to(q.options());
     Tensor out = torch::zeros({q.size(0), q.size(1), 3}, positions.options());
     for (int64_t c = 0; c < q.size(1); c++) {
-      const Tensor phi = mesh.spectrum(q.select(1, c), influence);
+      const Tensor phi = mesh.spectrum(q.narrow(1, c, 1), influence);
       for (int a = 0; a < 3; a++) {
         const Tensor t = on_spectrum(slope.select(1, a), influence), i = torch::complex(torch::zeros_like(t), t);
-        out.select(1, c).select(1, a).copy_(mesh.stencils.gather(mesh.back(phi * i)));
+        out.select(1, c).select(1, a).copy_(mesh.stencils.gather(mesh.back(phi * i), 0).select(1, 0));
       }
     }
     return out;
@@ -138,6 +142,8 @@ class MeshSum : public Solver {
     Tensor cell;
     Tensor inverse;    // [3, 3] f64: fractional coordinates are r inverse
     Tensor size;       // [3] f64, points along the axes
+    // f64, of each degree d: takes derivatives by mesh coordinates, in the order of powers.h, to gradients [3^d]
+    std::vector<Tensor> gradients;
     Tensor
         green;    // [spectrum, 2] 2 (N/V) f / w^2, zero outside the cutoff, for real and imaginary parts; type of the sources
     Tensor inside;          // [k'] i64, which are inside; and of these
@@ -153,9 +159,12 @@ class MeshSum : public Solver {
     const auto weights = vectors_.weights(cell);
     const Tensor green = 2.0 * weights.f / window_squared_, power = weight_ / (2.0 * green);
     const auto f64 = options.dtype(torch::kFloat64);
+    const Tensor inverse = torch::inverse(cell).to(f64),
+                 size = torch::tensor(at::IntArrayRef(choice_.mesh.data(), 3), torch::kFloat64).to(f64);
     influence_ = {cell.clone(),
-                  torch::inverse(cell).to(f64),
-                  torch::tensor(at::IntArrayRef(choice_.mesh.data(), 3), torch::kFloat64).to(f64),
+                  inverse,
+                  size,
+                  gradients(inverse * size),
                   Tensor(),
                   vectors_.inside().to(options.device()),
                   weights.strain.to(f64),
@@ -163,6 +172,48 @@ class MeshSum : public Solver {
     influence_.green =
         on_spectrum(green.to(f64), influence_).unsqueeze(-1).expand({-1, -1, -1, 2}).to(options).contiguous();
     return influence_;
+  }
+
+  // By dx_m/dr_a [a, m] of mesh coordinates x: matrices [components of degree d, 3^d], d = 0 ... 3, since d/dr_a = sum_m dx_m/dr_a d/dx_m
+  static std::vector<Tensor> gradients(const Tensor &by_position)
+  {
+    std::vector<Tensor> out;
+    Tensor full = torch::ones({1, 1}, by_position.options());    // [3^d of x, 3^d of r]
+    for (int d = 0; d <= 3; d++) {
+      const int64_t first = count_of_powers(d - 1), count = count_of_powers(d) - first;
+      const Tensor places = torch::tensor(places_of_entries(d), torch::kInt64).to(full.device());
+      out.push_back(torch::zeros({count, full.size(1)}, full.options()).index_add_(0, places - first, full));
+      full = torch::kron(full, by_position.t().contiguous());
+    }
+    return out;
+  }
+
+  // Sources as weights of derivatives of the window, [n, C, 1, 4 or 10]
+  static Tensor on_mesh(const Tensor &sources, const Influence &influence)
+  {
+    if (sources.size(2) == 1) return sources;
+    const Tensor s = sources.to(torch::kFloat64);
+    std::vector<Tensor> parts{s.narrow(2, 0, 1), s.narrow(2, 1, 3).matmul(influence.gradients[1].t())};
+    if (sources.size(2) > 4) parts.push_back(0.5 * s.narrow(2, 4, 9).matmul(influence.gradients[2].t()));
+    return torch::cat(parts, 2).to(sources.options());
+  }
+
+  // Fields by mesh coordinates [n, K] of each channel -> the potential, of `type`, and its gradients by positions, f64
+  static std::vector<Tensor> in_space(const std::vector<Tensor> &by_channel, int64_t n, int order,
+                                      torch::ScalarType type, const Influence &influence)
+  {
+    const auto channels = static_cast<int64_t>(by_channel.size());
+    const Tensor fields = channels == 1 ? by_channel[0].unsqueeze(1)
+                          : channels    ? torch::stack(by_channel, 1)
+                                        : torch::empty({n, 0, count_of_powers(order)}, influence.inverse.options());
+    std::vector<Tensor> out{fields.select(2, 0).to(type).contiguous()};
+    std::vector<int64_t> shape{n, channels};
+    for (int d = 1; d <= order; d++) {
+      const int64_t first = count_of_powers(d - 1), count = count_of_powers(d) - first;
+      shape.push_back(3);
+      out.push_back(fields.narrow(2, first, count).matmul(influence.gradients[d]).view(shape));
+    }
+    return out;
   }
 
   // Values of the wave vectors inside [k'] in their places of the spectrum, and zeros.
@@ -185,19 +236,21 @@ class MeshSum : public Solver {
     Stencils stencils;
     Transfer regions;
 
-    MeshOfAtoms(const MeshSum &mesh, const Tensor &positions, const Influence &influence, const Tensor &q) :
-        sum(mesh), loops(mesh.settings_.loops && q.is_cpu()), whole(mesh.comm_.size() == 1),
-        stencils(*mesh.window_, positions.matmul(influence.inverse), influence.size, mesh.choice_.mesh, q.scalar_type(),
-                 loops, whole)
+    // `derivatives` of the window are asked for, for values of the type of the sources
+    MeshOfAtoms(const MeshSum &mesh, const Tensor &positions, const Influence &influence, const Tensor &sources,
+                int derivatives) :
+        sum(mesh), loops(mesh.settings_.loops && sources.is_cpu()), whole(mesh.comm_.size() == 1),
+        stencils(*mesh.window_, positions.matmul(influence.inverse), influence.size, mesh.choice_.mesh,
+                 sources.scalar_type(), loops, whole, derivatives)
     {
       if (!whole)
         regions = Transfer(all_regions(stencils.region(), mesh.comm_), mesh.transform_.bricks(), mesh.choice_.mesh,
                            mesh.comm_.rank());
     }
 
-    Tensor spectrum(const Tensor &charges, const Influence &influence) const    // phi(k)
+    Tensor spectrum(const Tensor &weights, const Influence &influence) const    // phi(k)
     {
-      const Tensor mesh = stencils.spread(charges);
+      const Tensor mesh = stencils.spread(weights);
       const Tensor rho = sum.transform_.forward(whole ? mesh : regions.to_bricks(mesh, sum.comm_));
       Tensor phi =
           torch::empty(rho.sizes(), rho.options());    // contiguous, which the transforms of many ranks are not

@@ -22,7 +22,7 @@ inline std::vector<Exponents> powers_up_to(int64_t degree)
   return out;
 }
 
-inline int64_t place_of(const Exponents &e)
+constexpr int64_t place_of(const Exponents &e)
 {
   const int64_t d = e[0] + e[1] + e[2], rest = d - e[0];
   return count_of_powers(d - 1) + rest * (rest + 1) / 2 + rest - e[1];

@@ -84,11 +84,4 @@ inline torch::Tensor charges_of(const torch::Tensor &sources)
   return sources.detach().select(2, 0);
 }
 
-// Sources [n, C, 1] as charges, of which no more than the potential and its gradient is asked for.
-inline torch::Tensor charges_of(const torch::Tensor &sources, int order)
-{
-  TORCH_CHECK(order >= 0 && order <= 1, "derivatives of the order ", order, " are not implemented here");
-  return charges_of(sources);
-}
-
 }    // namespace les

@@ -3,12 +3,14 @@
 // Rows of points along the last axis are padded to whole vectors, with a window of zero: where such a row would reach beyond the
 // region, or over the end of a periodic mesh, its points are taken one by one.
 #include "mesh_choice.h"
+#include "powers.h"
 #include "stencils.h"
 
 #include <ATen/Dispatch.h>
 
 #include <cmath>
 #include <limits>
+#include <utility>
 
 namespace les {
 
@@ -33,6 +35,26 @@ template <class F> void with_order(int order, F &&f)
   }
 }
 
+// f with the highest derivative as a constant.
+template <class F> void with_derivatives(int derivatives, F &&f)
+{
+  switch (derivatives) {
+  case 0: return f(std::integral_constant<int, 0>());
+  case 1: return f(std::integral_constant<int, 1>());
+  case 2: return f(std::integral_constant<int, 2>());
+  case 3: return f(std::integral_constant<int, 3>());
+  default: TORCH_INTERNAL_ASSERT(false);    // MeshSum has seen to it
+  }
+}
+
+// f(0) ... f(N - 1) one after the other, with constants: what these index stays in registers.
+template <int N, class F> inline void unrolled(F &&f)
+{
+  [&]<int... I>(std::integer_sequence<int, I...>) {
+    (f(std::integral_constant<int, I>()), ...);
+  }(std::make_integer_sequence<int, N>());
+}
+
 // Offsets into a region of the points around one atom, which may pass over the end of an axis.
 template <int P, class T> struct Offsets {
   int64_t x[P], y[P], z[P];
@@ -51,11 +73,103 @@ template <int P, class T> struct Offsets {
   }
 };
 
+// The window and its derivatives around one atom, on the three axes.
+template <int P, int D, class T> struct Windows {
+  const T *x[D + 1], *y[D + 1], *z[D + 1];
+
+  Windows(const T *w, int64_t n, int64_t i)
+  {
+    for (int d = 0; d <= D; d++) {
+      x[d] = w + 3 * Row<P, T>::SIZE * (n * d + i);
+      y[d] = x[d] + Row<P, T>::SIZE;
+      z[d] = y[d] + Row<P, T>::SIZE;
+    }
+  }
+};
+
+// Derivatives of the window up to the L-th, by weights [n, count_of_powers(L)]: a sum over those along x for each plane of points, over
+// those along y for each line, over those along z for each row.
+template <int P, int L, class T>
+void spread_atoms(const Tensor &first, const T *windows, const Tensor &weights, const std::array<int64_t, 3> &length,
+                  T *out)
+{
+  const int64_t n = first.size(0);
+  for (int64_t i = 0; i < n; i++) {
+    const Offsets<P, T> at(first.data_ptr<int64_t>() + 3 * i, length);
+    const Windows<P, L, T> w(windows, n, i);
+    const T *weight = weights.data_ptr<T>() + count_of_powers(L) * i;
+    Row<P, T> z[L + 1];
+    for (int k = 0; k <= L; k++) z[k].load(w.z[k]);
+    for (int a = 0; a < P; a++) {
+      T plane[L + 1][L + 1];    // by derivatives along y, z
+      unrolled<L + 1>([&](auto k) {
+        unrolled<L + 1 - k>([&](auto j) {
+          plane[j][k] = weight[place_of({0, j, k})] * w.x[0][a];
+          unrolled<L - k - j>([&](auto m) { plane[j][k] += weight[place_of({m + 1, j, k})] * w.x[m + 1][a]; });
+        });
+      });
+      for (int b = 0; b < P; b++) {
+        T line[L + 1];
+        unrolled<L + 1>([&](auto k) {
+          line[k] = plane[0][k] * w.y[0][b];
+          unrolled<L - k>([&](auto j) { line[k] += plane[j + 1][k] * w.y[j + 1][b]; });
+        });
+        T *points = out + at.x[a] + at.y[b];
+        if (at.row) {
+          Row<P, T> sum;
+          sum.load(points + at.z[0]);
+          unrolled<L + 1>([&](auto k) { sum.add(line[k], z[k]); });
+          sum.store(points + at.z[0]);
+        } else
+          for (int c = 0; c < P; c++)
+            for (int k = 0; k <= L; k++) points[at.z[c]] += line[k] * w.z[k][c];
+      }
+    }
+  }
+}
+
+// f and its derivatives up to the D-th: rows along z, summed over y with the derivatives along y, these over x with those along x, and at
+// the end with those along z.
+template <int P, int D, class T>
+void gather_atoms(const Tensor &first, const T *windows, const T *in, const std::array<int64_t, 3> &length, double *f)
+{
+  using Points = Row<P, T>;
+  const int64_t n = first.size(0);
+  for (int64_t i = 0; i < n; i++) {
+    const Offsets<P, T> at(first.data_ptr<int64_t>() + 3 * i, length);
+    const Windows<P, D, T> w(windows, n, i);
+    Points sums[D + 1][D + 1];    // by derivatives along x, y
+    for (int a = 0; a < P; a++) {
+      Points lines[D + 1];
+      for (int b = 0; b < P; b++) {
+        const T *points = in + at.x[a] + at.y[b];
+        Points row;
+        if (at.row) row.load(points + at.z[0]);
+        else {
+          T one_by_one[Points::SIZE] = {};
+          for (int c = 0; c < P; c++) one_by_one[c] = points[at.z[c]];
+          row.load(one_by_one);
+        }
+        unrolled<D + 1>([&](auto j) { lines[j].add(w.y[j][b], row); });
+      }
+      unrolled<D + 1>([&](auto m) { unrolled<D + 1 - m>([&](auto j) { sums[m][j].add(w.x[m][a], lines[j]); }); });
+    }
+    double *out = f + count_of_powers(D) * i;
+    unrolled<D + 1>([&](auto k) {
+      Points z;
+      z.load(w.z[k]);
+      unrolled<D + 1 - k>(
+          [&](auto m) { unrolled<D + 1 - k - m>([&](auto j) { out[place_of({m, j, k})] = sums[m][j].dot(z); }); });
+    });
+  }
+}
+
 std::array<int64_t, 3> lengths(const Brick &b) { return {b.length(0), b.length(1), b.length(2)}; }
 
 }    // namespace
 
-void Stencils::place_by_loops(const Window &window, const Tensor &u, torch::ScalarType type, bool whole)
+void Stencils::place_by_loops(const Window &window, const Tensor &u, torch::ScalarType type, bool whole,
+                              int derivatives)
 {
   const int64_t n = u.size(0);
   first_ = torch::empty({n, 3}, torch::kInt64);
@@ -75,15 +189,15 @@ void Stencils::place_by_loops(const Window &window, const Tensor &u, torch::Scal
     with_order(order_, [&](auto order) {
       using Points = Row<order, scalar_t>;
       const auto polynomials = window.polynomials<order, scalar_t>();
-      w_ = torch::empty({n, 3, Points::SIZE}, type);
-      dw_ = torch::empty({n, 3, Points::SIZE}, type);
-      scalar_t *w = w_.data_ptr<scalar_t>(), *dw = dw_.data_ptr<scalar_t>();
-      for (int64_t k = 0; k < 3 * n; k++) {
-        Points value, slope;
-        polynomials.evaluate(at[k] - static_cast<double>(first[k]), value, slope);
-        value.store(w + Points::SIZE * k);
-        slope.store(dw + Points::SIZE * k);
-      }
+      w_ = torch::empty({derivatives + 1, n, 3, Points::SIZE}, type);
+      scalar_t *w = w_.data_ptr<scalar_t>();
+      with_derivatives(derivatives, [&](auto highest) {
+        for (int64_t k = 0; k < 3 * n; k++) {
+          std::array<Points, highest + 1> rows;
+          polynomials.template evaluate<highest>(at[k] - static_cast<double>(first[k]), rows);
+          for (int d = 0; d <= highest; d++) rows[d].store(w + Points::SIZE * (3 * n * d + k));
+        }
+      });
     });
   });
   if (!whole && n > 0) {
@@ -96,89 +210,35 @@ void Stencils::place_by_loops(const Window &window, const Tensor &u, torch::Scal
   }
 }
 
-void Stencils::spread_by_loops(const Tensor &charges, Tensor &mesh) const
+void Stencils::spread_by_loops(const Tensor &weights, Tensor &mesh) const
 {
-  const int64_t n = charges.size(0), *first = first_.data_ptr<int64_t>();
   const auto length = lengths(region_);
-  AT_DISPATCH_FLOATING_TYPES(charges.scalar_type(), "spread", [&] {
-    const scalar_t *charge = charges.data_ptr<scalar_t>(), *windows = w_.data_ptr<scalar_t>();
-    scalar_t *out = mesh.data_ptr<scalar_t>();
+  AT_DISPATCH_FLOATING_TYPES(weights.scalar_type(), "spread", [&] {
     with_order(order_, [&](auto order) {
-      constexpr int P = order;
-      using Points = Row<P, scalar_t>;
-      for (int64_t i = 0; i < n; i++) {
-        const Offsets<P, scalar_t> at(first + 3 * i, length);
-        const scalar_t *wx = windows + 3 * Points::SIZE * i, *wy = wx + Points::SIZE, *wz = wy + Points::SIZE;
-        Points z;
-        z.load(wz);
-        for (int a = 0; a < P; a++)
-          for (int b = 0; b < P; b++) {
-            const scalar_t v = charge[i] * wx[a] * wy[b];
-            scalar_t *points = out + at.x[a] + at.y[b];
-            if (at.row) {
-              Points sum;
-              sum.load(points + at.z[0]);
-              sum.add(v, z);
-              sum.store(points + at.z[0]);
-            } else
-              for (int c = 0; c < P; c++) points[at.z[c]] += v * wz[c];
-          }
+      const auto spread = [&](auto highest) {
+        spread_atoms<order, highest>(first_, w_.data_ptr<scalar_t>(), weights, length, mesh.data_ptr<scalar_t>());
+      };
+      switch (weights.size(1)) {
+      case count_of_powers(0): return spread(std::integral_constant<int, 0>());
+      case count_of_powers(1): return spread(std::integral_constant<int, 1>());
+      case count_of_powers(2): return spread(std::integral_constant<int, 2>());
+      default: TORCH_INTERNAL_ASSERT(false);
       }
     });
   });
 }
 
-template <bool WITH_SLOPE> void Stencils::gather_by_loops(const Tensor &mesh, Tensor &f, Tensor &slope) const
+void Stencils::gather_by_loops(const Tensor &mesh, int order, Tensor &f) const
 {
-  const int64_t n = first_.size(0), *first = first_.data_ptr<int64_t>();
   const auto length = lengths(region_);
-  const auto size = mesh_;
   AT_DISPATCH_FLOATING_TYPES(mesh.scalar_type(), "gather", [&] {
-    const scalar_t *in = mesh.data_ptr<scalar_t>(), *windows = w_.data_ptr<scalar_t>(),
-                   *slopes = dw_.data_ptr<scalar_t>();
-    scalar_t *out = f.data_ptr<scalar_t>();
-    double *rise = WITH_SLOPE ? slope.data_ptr<double>() : nullptr;
-    with_order(order_, [&](auto order) {
-      constexpr int P = order;
-      using Points = Row<P, scalar_t>;
-      for (int64_t i = 0; i < n; i++) {
-        const Offsets<P, scalar_t> at(first + 3 * i, length);
-        const scalar_t *wx = windows + 3 * Points::SIZE * i, *wy = wx + Points::SIZE;
-        const scalar_t *dx = slopes + 3 * Points::SIZE * i, *dy = dx + Points::SIZE;
-        Points line, tilt_x,
-            tilt_y;    // along the last axis, summed over the others with the window and with either slope
-        for (int a = 0; a < P; a++) {
-          Points sum, tilt;
-          for (int b = 0; b < P; b++) {
-            const scalar_t *points = in + at.x[a] + at.y[b];
-            Points row;
-            if (at.row) row.load(points + at.z[0]);
-            else {
-              scalar_t one_by_one[Points::SIZE] = {};
-              for (int c = 0; c < P; c++) one_by_one[c] = points[at.z[c]];
-              row.load(one_by_one);
-            }
-            sum.add(wy[b], row);
-            if (WITH_SLOPE) tilt.add(dy[b], row);
-          }
-          line.add(wx[a], sum);
-          if (WITH_SLOPE) tilt_x.add(dx[a], sum);
-          if (WITH_SLOPE) tilt_y.add(wx[a], tilt);
-        }
-        Points z, dz;
-        z.load(wy + Points::SIZE);
-        out[i] = line.dot(z);
-        if (!WITH_SLOPE) continue;
-        dz.load(dy + Points::SIZE);
-        rise[3 * i] = static_cast<double>(size[0]) * tilt_x.dot(z);
-        rise[3 * i + 1] = static_cast<double>(size[1]) * tilt_y.dot(z);
-        rise[3 * i + 2] = static_cast<double>(size[2]) * line.dot(dz);
-      }
+    with_order(order_, [&](auto points) {
+      with_derivatives(order, [&](auto highest) {
+        gather_atoms<points, highest>(first_, w_.data_ptr<scalar_t>(), mesh.data_ptr<scalar_t>(), length,
+                                      f.data_ptr<double>());
+      });
     });
   });
 }
-
-template void Stencils::gather_by_loops<true>(const Tensor &, Tensor &, Tensor &) const;
-template void Stencils::gather_by_loops<false>(const Tensor &, Tensor &, Tensor &) const;
 
 }    // namespace les

@@ -1,23 +1,15 @@
 // Stencils by tensor operations; those by loops over atoms are in stencil_loops.cpp.
 #include "stencils.h"
 
+#include "powers.h"
+
 namespace les {
 
 using torch::Tensor;
 
-namespace {
-
-Tensor products(const Tensor &a, const Tensor &b, const Tensor &c)
-{
-  return (a.unsqueeze(2).unsqueeze(3) * b.unsqueeze(1).unsqueeze(3) * c.unsqueeze(1).unsqueeze(2))
-      .reshape({a.size(0), -1});
-}
-
-}    // namespace
-
 Stencils::Stencils(const Window &window, const Tensor &fractional, const Tensor &size,
-                   const std::array<int64_t, 3> &mesh, torch::ScalarType type, bool loops, bool whole) :
-    order_(window.order()), loops_(loops), mesh_(mesh), size_(size)
+                   const std::array<int64_t, 3> &mesh, torch::ScalarType type, bool loops, bool whole,
+                   int derivatives) : order_(window.order()), loops_(loops), mesh_(mesh)
 {
   Tensor u = fractional * size;              // [n, 3], mesh units
   if (fractional.size(0) > 0 && !whole) {    // atoms that spread over more than the cell are put back into it
@@ -25,11 +17,12 @@ Stencils::Stencils(const Window &window, const Tensor &fractional, const Tensor 
     u = torch::where(extent > size - 1.0, u - (fractional.floor() * size), u);
   }
   if (whole) region_.high = mesh;
-  if (loops) place_by_loops(window, u.contiguous(), type, whole);
-  else place_by_tensors(window, u, type, whole);
+  if (loops) place_by_loops(window, u.contiguous(), type, whole, derivatives);
+  else place_by_tensors(window, u, type, whole, derivatives);
 }
 
-void Stencils::place_by_tensors(const Window &window, const Tensor &u, torch::ScalarType type, bool whole)
+void Stencils::place_by_tensors(const Window &window, const Tensor &u, torch::ScalarType type, bool whole,
+                                int derivatives)
 {
   // points first ... first + order - 1 lie within order/2 of the atom
   const Tensor first = torch::ceil(u - 0.5 * order_);
@@ -46,7 +39,7 @@ void Stencils::place_by_tensors(const Window &window, const Tensor &u, torch::Sc
     first_ = first_ - low.to(torch::kInt64);
   }
   points_ = flat_points();
-  std::tie(w_, dw_) = window.evaluate(u - first, type);
+  w_ = window.evaluate(u - first, derivatives, type);
 }
 
 // Flat indices into the region of all points of all atoms, [n P^3]. On the whole mesh also a position that is not finite gets some
@@ -62,48 +55,49 @@ Tensor Stencils::flat_points() const
   return ((line * region_.length(2)).unsqueeze(3) + along(2).unsqueeze(1).unsqueeze(2)).view({-1});
 }
 
-Tensor Stencils::spread(const Tensor &charges) const
+Tensor Stencils::spread(const Tensor &weights) const
 {
-  Tensor mesh = torch::zeros(region_.shape(), charges.options());
-  if (charges.size(0) == 0) return mesh;
+  Tensor mesh = torch::zeros(region_.shape(), weights.options());
+  if (weights.size(0) == 0) return mesh;
   if (loops_) {
-    spread_by_loops(charges.contiguous(), mesh);
+    spread_by_loops(weights.contiguous(), mesh);
     return mesh;
   }
-  const Tensor values = products(w_.select(1, 0), w_.select(1, 1), w_.select(1, 2)) * charges.unsqueeze(1);
+  // axis by axis: sums over derivatives along x [n, P], then along y [n, P, P], then along z [n, P, P, P]
+  const auto w = [&](int derivative, int axis) { return w_[derivative].select(1, axis); };
+  const auto add = [](Tensor &sum, const Tensor &term) { sum = sum.defined() ? sum + term : term; };
+  Tensor values;
+  for (int k = 0; count_of_powers(k) <= weights.size(1); k++) {
+    Tensor plane;
+    for (int j = 0; count_of_powers(j + k) <= weights.size(1); j++) {
+      Tensor line;
+      for (int i = 0; count_of_powers(i + j + k) <= weights.size(1); i++)
+        add(line, weights.select(1, place_of({i, j, k})).unsqueeze(1) * w(i, 0));
+      add(plane, line.unsqueeze(2) * w(j, 1).unsqueeze(1));
+    }
+    add(values, plane.unsqueeze(3) * w(k, 2).unsqueeze(1).unsqueeze(1));
+  }
   mesh.view({-1}).index_add_(0, points_, values.view({-1}));
   return mesh;
 }
 
-Tensor Stencils::gather(const Tensor &mesh) const
+Tensor Stencils::gather(const Tensor &mesh, int order) const
 {
-  const int64_t n = first_.size(0);
-  Tensor f = torch::zeros({n}, mesh.options()), none;
+  const int64_t n = first_.size(0), d = order + 1;
+  Tensor f = torch::empty({n, count_of_powers(order)}, mesh.options().dtype(torch::kFloat64));
   if (n == 0) return f;
   if (loops_) {
-    gather_by_loops<false>(mesh.contiguous(), f, none);
+    gather_by_loops(mesh.contiguous(), order, f);
     return f;
   }
-  const Tensor around = mesh.reshape({-1}).index_select(0, points_).view({n, -1});
-  return (around * products(w_.select(1, 0), w_.select(1, 1), w_.select(1, 2))).sum(1);
-}
-
-std::pair<Tensor, Tensor> Stencils::gather_with_slope(const Tensor &mesh) const
-{
-  const int64_t n = first_.size(0);
-  const auto f64 = mesh.options().dtype(torch::kFloat64);
-  if (n == 0 || loops_) {
-    Tensor f = torch::empty({n}, mesh.options()), slope = torch::empty({n, 3}, f64);
-    if (n > 0) gather_by_loops<true>(mesh.contiguous(), f, slope);
-    return {f, slope};
-  }
-  const Tensor around = mesh.reshape({-1}).index_select(0, points_).view({n, -1});
-  const auto x = w_.select(1, 0), y = w_.select(1, 1), z = w_.select(1, 2);
-  const Tensor slope = torch::stack({(around * products(dw_.select(1, 0), y, z)).sum(1),
-                                     (around * products(x, dw_.select(1, 1), z)).sum(1),
-                                     (around * products(x, y, dw_.select(1, 2))).sum(1)},
-                                    1);
-  return {(around * products(x, y, z)).sum(1), slope.to(torch::kFloat64) * size_};
+  // sums over the points along z, then y, then x: all products of derivatives, [n, x, y, z]
+  const auto w = [&](int axis) { return w_.narrow(0, 0, d).select(2, axis).permute({1, 2, 0}); };    // [n, P, d]
+  Tensor sum = mesh.reshape({-1}).index_select(0, points_).view({n, order_ * order_, order_}).bmm(w(2));
+  sum = sum.view({n, order_, order_, d}).transpose(2, 3).reshape({n, order_ * d, order_}).bmm(w(1));    // [n, x z, y]
+  sum = sum.view({n, order_, d * d}).transpose(1, 2).bmm(w(0)).view({n, d, d, d});                      // [n, z, y, x]
+  for (const Exponents &e : powers_up_to(order))
+    f.select(1, place_of(e)).copy_(sum.select(1, e[2]).select(1, e[1]).select(1, e[0]));
+  return f;
 }
 
 }    // namespace les

@@ -1,7 +1,7 @@
-// The points of the mesh around the atoms of a rank, with the window there: charges go out to them, fields come back from them.
+// The points of the mesh around the atoms of a rank, with the window there: sources go out to them, fields come back from them.
 //
 // On the region around the atoms; on the whole mesh, whose ends meet, where there is one rank. On a CPU by loops over atoms, else by
-// tensor operations.
+// tensor operations. Derivatives are those by mesh coordinates (1 = the distance of two points), in the order of powers.h.
 #pragma once
 
 #include "mesh_layout.h"
@@ -11,34 +11,34 @@ namespace les {
 
 class Stencils {
  public:
-  // fractional [n, 3] f64 of this rank's atoms; size [3] f64, the mesh, on their device; values of `type` will be spread
+  // fractional [n, 3] f64 of this rank's atoms; size [3] f64, the mesh, on their device; values of `type` will be spread, and as many
+  // `derivatives` of the window asked for
   Stencils(const Window &window, const torch::Tensor &fractional, const torch::Tensor &size,
-           const std::array<int64_t, 3> &mesh, torch::ScalarType type, bool loops, bool whole);
+           const std::array<int64_t, 3> &mesh, torch::ScalarType type, bool loops, bool whole, int derivatives);
 
   const Brick &region() const { return region_; }
-  // [n] -> sum_i q_i w(r_i - m) on the region
-  torch::Tensor spread(const torch::Tensor &charges) const;
-  // f on the region -> f [n] at the atoms
-  torch::Tensor gather(const torch::Tensor &mesh) const;
-  // the same, and df/ds [n, 3] f64 by fractional coordinates
-  std::pair<torch::Tensor, torch::Tensor> gather_with_slope(const torch::Tensor &mesh) const;
+  // Weights [n, K] of the derivatives of w up to the order L = 0, 1 or 2, K = 1, 4 or 10 -> sum_i sum_p weight_ip w^(p)(x_i - m) on
+  // the region
+  torch::Tensor spread(const torch::Tensor &weights) const;
+  // f on the region -> f at the atoms and its derivatives up to `order`, [n, K] f64, K = 1, 4, 10 or 20
+  torch::Tensor gather(const torch::Tensor &mesh, int order) const;
 
  private:
   int order_;
   bool loops_;
   std::array<int64_t, 3> mesh_;
   Brick region_;
-  torch::Tensor size_;
-  torch::Tensor first_;     // [n, 3] i64, first of the `order` points, relative to the region
-  torch::Tensor w_, dw_;    // [n, 3, P] window and slope on the three axes; for loops rows are padded
+  torch::Tensor first_;     // [n, 3] i64, first of the `order_` points, relative to the region
+  torch::Tensor w_;         // [derivatives + 1, n, 3, P] window on the three axes; for loops rows are padded
   torch::Tensor points_;    // [n P^3] i64, flat indices into the region; by tensor operations only
 
-  void place_by_loops(const Window &window, const torch::Tensor &u, torch::ScalarType type, bool whole);
-  void place_by_tensors(const Window &window, const torch::Tensor &u, torch::ScalarType type, bool whole);
+  void place_by_loops(const Window &window, const torch::Tensor &u, torch::ScalarType type, bool whole,
+                      int derivatives);
+  void place_by_tensors(const Window &window, const torch::Tensor &u, torch::ScalarType type, bool whole,
+                        int derivatives);
   torch::Tensor flat_points() const;
-  void spread_by_loops(const torch::Tensor &charges, torch::Tensor &mesh) const;
-  template <bool WITH_SLOPE>
-  void gather_by_loops(const torch::Tensor &mesh, torch::Tensor &f, torch::Tensor &slope) const;
+  void spread_by_loops(const torch::Tensor &weights, torch::Tensor &mesh) const;
+  void gather_by_loops(const torch::Tensor &mesh, int order, torch::Tensor &f) const;
 };
 
 }    // namespace les

@@ -30,50 +30,58 @@ Tensor convolved_with_box(const Tensor &pieces)
 
 }    // namespace
 
-Window::Window(int order, double oversampling) : order_(order), beta_(beta(order, oversampling))
+Window::Window(int order, double oversampling, int boxes) :
+    order_(order), boxes_(boxes), beta_(beta(order, oversampling, boxes))
 {
-  const int width = order - 2;
+  const int width = order - boxes, degree = DEGREE - boxes;
   // KB on its unit intervals, through the Chebyshev points of each
-  const Tensor k = torch::arange(KB_DEGREE + 1, torch::kFloat64);
-  const Tensor v = ((k + 0.5) * (M_PI / (KB_DEGREE + 1))).cos();    // 2u
+  const Tensor k = torch::arange(degree + 1, torch::kFloat64);
+  const Tensor v = ((k + 0.5) * (M_PI / (degree + 1))).cos();    // 2u
   const Tensor centers = torch::arange(width, torch::kFloat64) - 0.5 * (width - 1);
   const Tensor z = (2.0 / width) * (0.5 * v.unsqueeze(1) + centers);    // [node, interval]
   const Tensor values = torch::special_i0(beta_ * (1.0 - z.square()).sqrt()) / i0(beta_);
   const Tensor scaled = torch::linalg_solve(torch::pow(v.unsqueeze(1), k), values);
-  const Tensor kb = scaled * torch::pow(2.0, k).unsqueeze(1);
+  Tensor pieces = scaled * torch::pow(2.0, k).unsqueeze(1);
+  for (int box = 0; box < boxes; box++) pieces = convolved_with_box(pieces);
   // point p sees the interval of x around (P-1)/2 - p
-  coefficients_ = convolved_with_box(convolved_with_box(kb)).flip(1).contiguous();
+  coefficients_ = pieces.flip(1).contiguous();
 }
 
-std::pair<Tensor, Tensor> Window::evaluate(const Tensor &frac, torch::ScalarType type) const
+Tensor Window::evaluate(const Tensor &frac, int derivatives, torch::ScalarType type) const
 {
   const auto options = frac.options().dtype(type);
-  if (!table_.defined() || table_.device() != options.device() || table_.scalar_type() != type) {
+  const int64_t columns = (derivatives + 1) * order_;
+  if (!table_.defined() || table_.device() != options.device() || table_.scalar_type() != type ||
+      table_.size(1) != columns) {
     const Tensor power = torch::arange(DEGREE + 1, torch::kFloat64).unsqueeze(1);
-    const Tensor slope = torch::zeros_like(coefficients_);
-    slope.narrow(0, 0, DEGREE) += (power * coefficients_).narrow(0, 1, DEGREE);
-    table_ = torch::cat({coefficients_, slope}, 1).to(options);
+    std::vector<Tensor> tables{coefficients_};
+    while (static_cast<int>(tables.size()) <= derivatives) {
+      const Tensor slope = torch::zeros_like(coefficients_);
+      slope.narrow(0, 0, DEGREE) += (power * tables.back()).narrow(0, 1, DEGREE);
+      tables.push_back(slope);
+    }
+    table_ = torch::cat(tables, 1).to(options);
   }
   const Tensor u = (frac - 0.5 * (order_ - 1)).to(type).unsqueeze(-1);
-  const Tensor both = torch::pow(u, torch::arange(DEGREE + 1, options)).matmul(table_);
-  return {both.narrow(-1, 0, order_), both.narrow(-1, order_, order_)};
+  const Tensor all = torch::pow(u, torch::arange(DEGREE + 1, options)).matmul(table_);
+  return all.unflatten(-1, {derivatives + 1, order_}).movedim(-2, 0);
 }
 
-double Window::transform(int order, double beta, double wave_number)
+double Window::transform(int order, int boxes, double beta, double wave_number)
 {
-  const double width = order - 2, x = M_PI * wave_number;
+  const double width = order - boxes, x = M_PI * wave_number;
   const double square = beta * beta - width * width * x * x, root = std::sqrt(std::abs(square));
   const double kaiser_bessel = root < 1e-8 ? 1.0 : (square > 0.0 ? std::sinh(root) : std::sin(root)) / root;
   const double box = x == 0.0 ? 1.0 : std::sin(x) / x;
-  return kaiser_bessel * box * box;
+  return kaiser_bessel * std::pow(box, boxes);
 }
 
 Tensor Window::transform(const Tensor &n, int64_t mesh_size) const
 {
   Tensor out = n / static_cast<double>(mesh_size);
   double *values = out.data_ptr<double>();
-  for (int64_t i = 0; i < n.numel(); i++) values[i] = transform(order_, beta_, values[i]);
-  return (order_ - 2) / i0(beta_) * out;
+  for (int64_t i = 0; i < n.numel(); i++) values[i] = transform(order_, boxes_, beta_, values[i]);
+  return (order_ - boxes_) / i0(beta_) * out;
 }
 
 }    // namespace les

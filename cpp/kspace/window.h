@@ -1,49 +1,56 @@
-// Window function that carries charges to a mesh and potentials back: a Kaiser-Bessel function, made smooth at its ends by two
-// unit boxes,
+// Window function that carries sources to a mesh and potentials back: a Kaiser-Bessel function, made smooth at its ends by b unit
+// boxes,
 //
-//   w = KB * box * box,  KB(x) = I0(beta sqrt(1 - (2x/W)^2)) / I0(beta), |x| < W/2,  W = P - 2, x in mesh units, P points wide
+//   w = KB * box * ... * box,  KB(x) = I0(beta sqrt(1 - (2x/W)^2)) / I0(beta), |x| < W/2,  W = P - b, x in mesh units, P points wide
 //
 // With the mesh finer than the wave vectors need by the factor s, the best beta is pi W (1 - 1/(2s)). KB is a polynomial on each
-// unit interval, fitted to rounding; what two boxes make of polynomials is exact: w and its slope are continuous everywhere, also
-// where an atom lies on a plane of the mesh.
+// unit interval, fitted far below the error of the mesh; what boxes make of polynomials is exact: w and its derivatives up to b - 1
+// are continuous everywhere, also where an atom lies on a plane of the mesh. The energy holds as many derivatives of w as its sources
+// have moments.
 #pragma once
 
 #include "row.h"
 
 #include <torch/types.h>
 
+#include <array>
 #include <cmath>
-#include <utility>
 
 namespace les {
 
 class Window {
  public:
-  static constexpr int KB_DEGREE = 11, DEGREE = KB_DEGREE + 2;    // of the polynomials of KB and of w
+  static constexpr int DEGREE = 13;    // of the polynomials of w; those of KB have one less for each box
+  // Boxes for sources up to charges, dipoles or quadrupoles (0, 1, 2)
+  static int boxes_for(int moments) { return moments < 2 ? 2 : 3; }
 
-  Window(int order, double oversampling);
+  Window(int order, double oversampling, int boxes);
 
   int order() const { return order_; }
-  // For loops of a known order P: w and dw/dx at x = frac - p for the points p = 0 ... P-1; frac in [P/2 - 1, P/2]
+  // For loops of a known order P: w and its derivatives by x up to the D-th, at x = frac - p for the points p = 0 ... P-1;
+  // frac in [P/2 - 1, P/2]
   template <int P, class T> struct Polynomials {
     Row<P, T> c[DEGREE + 1];
-    void evaluate(double frac, Row<P, T> &w, Row<P, T> &slope) const;
+    template <int D> void evaluate(double frac, std::array<Row<P, T>, D + 1> &w) const;
   };
   template <int P, class T> Polynomials<P, T> polynomials() const;
-  // The same by tensor operations, on the device of frac: [...] -> [..., P], of `type`
-  std::pair<torch::Tensor, torch::Tensor> evaluate(const torch::Tensor &frac, torch::ScalarType type) const;
+  // The same by tensor operations, on the device of frac: [...] -> [derivatives + 1, ..., P], of `type`
+  torch::Tensor evaluate(const torch::Tensor &frac, int derivatives, torch::ScalarType type) const;
   // Continuous Fourier transform of w at the wave numbers n / N (per mesh unit, times 2 pi). n [any number] f64
   torch::Tensor transform(const torch::Tensor &n, int64_t mesh_size) const;
 
-  static double beta(int order, double oversampling) { return M_PI * (order - 2) * (1.0 - 0.5 / oversampling); }
+  static double beta(int order, double oversampling, int boxes)
+  {
+    return M_PI * (order - boxes) * (1.0 - 0.5 / oversampling);
+  }
   // The transform at one wave number, but for a constant factor
-  static double transform(int order, double beta, double wave_number);
+  static double transform(int order, int boxes, double beta, double wave_number);
 
  private:
-  int order_;
+  int order_, boxes_;
   double beta_;
   torch::Tensor coefficients_;     // [DEGREE + 1, P] f64: of u^d, u = frac - (P-1)/2 in [-1/2, 1/2], at point p
-  mutable torch::Tensor table_;    // [DEGREE + 1, 2P], of w and of its slope, where tensor operations last needed them
+  mutable torch::Tensor table_;    // [DEGREE + 1, (derivatives + 1) P] as tensor operations last needed it
 };
 
 template <int P, class T> Window::Polynomials<P, T> Window::polynomials() const
@@ -58,17 +65,21 @@ template <int P, class T> Window::Polynomials<P, T> Window::polynomials() const
 }
 
 template <int P, class T>
-inline void Window::Polynomials<P, T>::evaluate(double frac, Row<P, T> &w, Row<P, T> &slope) const
+template <int D>
+inline void Window::Polynomials<P, T>::evaluate(double frac, std::array<Row<P, T>, D + 1> &w) const
 {
   const T u = static_cast<T>(frac - 0.5 * (P - 1));
   for (int n = 0; n < Row<P, T>::VECTORS; n++) {
-    auto value = c[DEGREE].v[n], rise = value * T(0);
-    for (int d = DEGREE - 1; d >= 0; d--) {
-      rise = rise * u + value;
-      value = value * u + c[d].v[n];
+    typename Row<P, T>::Vector taylor[D + 1] = {c[DEGREE].v[n]};    // w^(d)/d!
+    for (int power = DEGREE - 1; power >= 0; power--) {
+      for (int d = D; d > 0; d--) taylor[d] = taylor[d] * u + taylor[d - 1];
+      taylor[0] = taylor[0] * u + c[power].v[n];
     }
-    w.v[n] = value;
-    slope.v[n] = rise;
+    T factorial = 1;
+    for (int d = 0; d <= D; d++) {
+      w[d].v[n] = factorial * taylor[d];
+      factorial *= static_cast<T>(d + 1);
+    }
   }
 }
 

@@ -59,7 +59,7 @@ struct SolverFields : les::Fields {
 class Solver {
  public:
   Solver(const std::string &kind, const std::optional<Tensor> &cell, double sigma, double dl, double norm,
-         double mesh_accuracy, double slab) :
+         double mesh_accuracy, double slab, double mesh_spacing, int mesh_order, int mesh_moments, bool mesh_loops) :
       box_(cell ? les::checked_cell("cell", *cell) : torch::eye(3, torch::kFloat64))
   {
     enum Kind { DIRECT, MESH, OPEN };
@@ -67,10 +67,15 @@ class Solver {
     if ((which == OPEN) == cell.has_value())
       les::refuse("cell", "three lattice vectors, and none for 'open'", cell ? "some" : "none");
     const auto parameters = les::checked(les::LongRangeParameters{sigma, dl, norm});
-    auto chosen = which == OPEN ? les::make_open_sum(parameters, serial)
-                  : which == MESH
-                      ? les::make_mesh_sum(parameters, les::checked(les::MeshSettings{mesh_accuracy}), serial)
-                      : les::make_direct_sum(parameters, serial);
+    les::check_number("mesh_moments", mesh_moments, 0, 2);
+    const les::MeshSettings mesh{.accuracy = mesh_accuracy,
+                                 .spacing = mesh_spacing,
+                                 .order = mesh_order,
+                                 .moments = mesh_moments,
+                                 .loops = mesh_loops};
+    auto chosen = which == OPEN   ? les::make_open_sum(parameters, serial)
+                  : which == MESH ? les::make_mesh_sum(parameters, les::checked(mesh), serial)
+                                  : les::make_direct_sum(parameters, serial);
     solver_ = les::with_extension(std::move(chosen), parameters, checked_slab(slab, cell), serial);
     solver_->setup(box_);
   }
@@ -109,9 +114,11 @@ void bind_kspace(py::module_ &m)
       .def_property_readonly("virial", les::attribute<SolverFields>(&les::Fields::virial))
       .def_property_readonly("atom_virial", les::attribute<SolverFields>(&les::Fields::atom_virial));
   py::class_<Solver>(m, "Solver", "The operation K of one solver: 'direct', 'mesh' or 'open'; see cpp/kspace/solver.h.")
-      .def(py::init<std::string, std::optional<Tensor>, double, double, double, double, double>(), py::arg("kind"),
-           py::arg("cell"), py::kw_only(), py::arg("sigma"), py::arg("dl"), py::arg("norm"),
-           py::arg("mesh_accuracy") = 1e-5, py::arg("slab") = 1.0)
+      .def(py::init<std::string, std::optional<Tensor>, double, double, double, double, double, double, int, int,
+                    bool>(),
+           py::arg("kind"), py::arg("cell"), py::kw_only(), py::arg("sigma"), py::arg("dl"), py::arg("norm"),
+           py::arg("mesh_accuracy") = 1e-5, py::arg("slab") = 1.0, py::arg("mesh_spacing") = 0.0,
+           py::arg("mesh_order") = 0, py::arg("mesh_moments") = 0, py::arg("mesh_loops") = true)
       .def("apply", les::method(&Solver::apply), py::arg("positions"), py::arg("sources"),
            py::arg("earlier") = py::none(), py::kw_only(), py::arg("order") = 1)
       .def("moments", les::method(&Solver::moments), py::arg("positions"), py::arg("sources"));
