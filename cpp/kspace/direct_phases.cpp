@@ -17,16 +17,16 @@ struct Complex {
 
 Complex operator*(const Complex &a, const Complex &b) { return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re}; }
 
-// work(first, size) for tiles of atoms, each of which has tables of so many columns.
-template <class F> void for_tiles(int64_t n, int64_t columns, F &&work)
+// work(first, size) for tiles of atoms.
+template <class F> void for_tiles(int64_t n, int64_t tile, F &&work)
 {
-  const int64_t tile = std::max<int64_t>(64, (1 << 20) / columns);
   for (int64_t first = 0; first < n; first += tile) work(first, std::min(tile, n - first));
 }
 
+constexpr int64_t MOST_KEPT = 1 << 21;    // numbers
+
 }    // namespace
 
-// exp(2 pi i n s) of one tile of atoms on the three axes.
 struct PhaseBox::Phases {
   Complex e1;    // [t, n1], n >= 0
   Complex e2;    // [t, n2]
@@ -141,24 +141,36 @@ Tensor PhaseBox::triples() const
   return torch::stack({grid[0], grid[1], grid[2]}, -1).reshape({-1, 3});
 }
 
+int64_t PhaseBox::tile() const { return std::max<int64_t>(64, (1 << 20) / (4 * rows())); }
+
 // Phases are formed in double from wrapped coordinates, whatever the type of the tables.
-PhaseBox::Phases PhaseBox::phases(const Tensor &fractional, const torch::TensorOptions &type) const
+std::shared_ptr<const PhaseBox::Phases> PhaseBox::phases(const Tensor &fractional, int64_t first, int64_t size,
+                                                         const torch::TensorOptions &type) const
 {
-  const Tensor wrapped = TWO_PI * (fractional - fractional.round());    // [t, 3]
+  if (!kept_of_.is_same(fractional)) {
+    kept_of_ = fractional;
+    kept_.clear();
+  }
+  const auto place = static_cast<size_t>(first / tile());
+  if (place < kept_.size() && kept_[place]->e3.scalar_type() == type.dtype()) return kept_[place];
+  const Tensor s = fractional.narrow(0, first, size), wrapped = TWO_PI * (s - s.round());    // [t, 3]
   const auto &axes = tables(type).axes;
   const auto angle = [&](int m) { return wrapped.select(1, m).unsqueeze(1) * axes[m]; };
   const Tensor a1 = angle(0), a2 = angle(1), a3 = angle(2);
-  return {{a1.cos().to(type), a1.sin().to(type)},
-          {a2.cos().to(type), a2.sin().to(type)},
-          torch::cat({a3.cos(), a3.sin()}, 1).to(type)};
+  auto made = std::make_shared<const Phases>(Phases{{a1.cos().to(type), a1.sin().to(type)},
+                                                    {a2.cos().to(type), a2.sin().to(type)},
+                                                    torch::cat({a3.cos(), a3.sin()}, 1).to(type)});
+  if (place == kept_.size() && 2 * (first + size) * (n1_ + n2_ + n3_) <= MOST_KEPT) kept_.push_back(made);
+  return made;
 }
 
 Tensor PhaseBox::structure_factors(const Tensor &fractional, const Tensor &sources) const
 {
   const int64_t channels = sources.size(1), components = sources.size(2), n12 = rows();
   Tensor out = torch::zeros({channels, 2, n12, n3_}, sources.options());
-  for_tiles(sources.size(0), 4 * n12, [&](int64_t first, int64_t size) {
-    const Phases e = phases(fractional.narrow(0, first, size), sources.options());
+  for_tiles(sources.size(0), tile(), [&](int64_t first, int64_t size) {
+    const auto kept = phases(fractional, first, size, sources.options());
+    const Phases &e = *kept;
     const Tensor e12 = e.e12();
     std::optional<Multipoles> multipoles;
     if (components > 1) multipoles.emplace(*this, e, components);
@@ -197,8 +209,9 @@ std::vector<Tensor> PhaseBox::fields(const Tensor &fractional, const Tensor &g, 
   std::vector<Tensor> back;    // a channel
   for (int64_t c = 0; c < channels; c++) back.push_back(with_axis3(g[c], order));
   Tensor out = torch::empty({n, channels, count_of_powers(order)}, g.options());
-  for_tiles(n, 2 * k * rows(), [&](int64_t first, int64_t size) {
-    const Phases e = phases(fractional.narrow(0, first, size), g.options());
+  for_tiles(n, tile(), [&](int64_t first, int64_t size) {
+    const auto kept = phases(fractional, first, size, g.options());
+    const Phases &e = *kept;
     // [t, (re|im, b), n2]
     const Tensor e2 = (torch::stack({e.e2.re, e.e2.im}, 1).unsqueeze(2) * powers2).view({size, 2 * k, n2_});
     const Complex e1{e.e1.re.view({size, 1, 1, n1_}), e.e1.im.view({size, 1, 1, n1_})};

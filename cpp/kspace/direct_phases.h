@@ -10,6 +10,7 @@
 #include <torch/types.h>
 
 #include <array>
+#include <memory>
 #include <vector>
 
 namespace les {
@@ -45,10 +46,16 @@ class PhaseBox {
   };
   mutable Tables tables_{};
 
+  // exp(2 pi i n s) of one tile of atoms on the three axes.
   struct Phases;
   struct Multipoles;
+  // of the atoms at hand, as far as they are not too many to keep: the way back takes them again
+  mutable torch::Tensor kept_of_{};
+  mutable std::vector<std::shared_ptr<const Phases>> kept_{};
   const Tables &tables(const torch::TensorOptions &type) const;
-  Phases phases(const torch::Tensor &fractional, const torch::TensorOptions &type) const;
+  int64_t tile() const;    // how many atoms
+  std::shared_ptr<const Phases> phases(const torch::Tensor &fractional, int64_t first, int64_t size,
+                                       const torch::TensorOptions &type) const;
   torch::Tensor with_axis3(const torch::Tensor &g, int order) const;
 };
 
