@@ -27,7 +27,7 @@ class OpenSum : public Solver {
                  others = earlier ? earlier->spectrum[0] : all;
     Fields out = order <= 1 && all.size(2) == 1 && others.size(2) == 1
                      ? of_charges(positions, sources, all.select(2, 0), others.select(2, 0))
-                     : of_multipoles(positions, sources, all, others, order, earlier != nullptr);
+                     : of_multipoles(positions, sources, all, others, order, earlier != nullptr, atom_virial);
     out.virial = out.atom_virial.sum(0);
     if (!atom_virial) out.atom_virial = Tensor();
     out.sources = sources;
@@ -85,9 +85,10 @@ class OpenSum : public Solver {
   //   d^e phi_i = sum_j,e' V^(e + e')(x) s_je',   x = r_i - r_j
   //   W_i,ab = -1/2 s_i.(grad_a sum_j,e' V^(e + e')(x) x_b s'_je')   half of each pair's r (x) F to either atom
   //
-  // where x_b s'_j is taken apart into r_ib s'_j and r_jb s'_j, from the middle of all atoms.
+  // where x_b s'_j is taken apart into r_ib s'_j and r_jb s'_j, from the middle of all atoms. Where shares of the virial are not asked
+  // for, sum_i F_i r_i is the same in less time; F_i = -1/2 (s_i.grad phi' + s'_i.grad phi).
   Fields of_multipoles(const Tensor &positions, const Tensor &sources, const Tensor &all, const Tensor &others,
-                       int order, bool two_sets) const
+                       int order, bool two_sets, bool shares) const
   {
     TORCH_CHECK(p_.open_shift == 0.0, "open_shift is for charges alone; it must be 0 with multipoles");
     const int mine = highest_moment(all), theirs = highest_moment(others);
@@ -96,11 +97,13 @@ class OpenSum : public Solver {
     const Tensor all_r = comm_.gather_rows(positions.contiguous());
     const Tensor middle = total > 0 ? all_r.mean(0) : torch::zeros({3}, positions.options());
     const Tensor s = by_exponents(all), t = two_sets ? by_exponents(others) : s;
-    std::vector<Tensor> sets;    // [N, C * components] each
-    if (two_sets) sets.push_back(s.flatten(1));
-    sets.push_back(t.flatten(1));
-    for (int b = 0; b < 3; b++) sets.push_back(((all_r - middle).select(1, b).view({-1, 1, 1}) * t).flatten(1));
-    const Tensor columns = torch::cat(sets, 1);
+    std::vector<Tensor> sets{s};    // [N, C, components] each; then the other sources, then these by r_x, r_y, r_z
+    if (two_sets) sets.push_back(t);
+    for (int b = 0; shares && b < 3; b++) sets.push_back((all_r - middle).select(1, b).view({-1, 1, 1}) * t);
+    std::vector<Tensor> flat;
+    for (const Tensor &set : sets) flat.push_back(set.flatten(1));
+    const Tensor columns = torch::cat(flat, 1), own = sources.detach();
+    const Tensor own_others = two_sets && !shares ? others.narrow(0, first_row(n), n) : Tensor();
 
     Fields out;
     Tensor derivatives = torch::zeros({n, channels, count_of_powers(order)}, positions.options());
@@ -108,18 +111,27 @@ class OpenSum : public Solver {
     for_pairs(positions, all_r, count, [&](int64_t first, int64_t size, const Pairs &pairs) {
       const Tensor gradients = potential_gradients(pairs.d, pairs.weight, a_, degree);    // [count, t, N]
       const Tensor sums = gradients.view({count * size, total}).matmul(columns).view({count, size, columns.size(1)});
-      const auto set = [&](int64_t k, const Tensor &like) {    // [t, C, components, count]
-        const int64_t width = like.size(1) * like.size(2), begin = k == 0 ? 0 : sums.size(2) - (5 - k) * width;
-        return sums.narrow(2, begin, width).permute({1, 2, 0}).unflatten(1, {like.size(1), like.size(2)});
+      std::vector<Tensor> of_sets;    // [t, C, components, count]
+      int64_t begin = 0;
+      for (const Tensor &set : sets) {
+        const int64_t width = channels * set.size(2);
+        of_sets.push_back(sums.narrow(2, begin, width).permute({1, 2, 0}).unflatten(1, {channels, set.size(2)}));
+        begin += width;
+      }
+      derivatives.narrow(0, first, size).copy_(gradients_of_sums(of_sets[0], order));
+      const auto pull = [&](const Tensor &at_atoms, size_t set) {    // [t, 3]: s_i.grad of the potential of a set
+        const int up_to = highest_moment(at_atoms) + 1;
+        return act_on(at_atoms.narrow(0, first, size), full_tensors(gradients_of_sums(of_sets[set], up_to), up_to), 1);
       };
-      derivatives.narrow(0, first, size).copy_(gradients_of_sums(set(0, s), order));
-      const Tensor own = sources.detach().narrow(0, first, size), at = positions.narrow(0, first, size) - middle;
-      const auto pull = [&](int64_t k) {    // [t, 3]: s_i.grad of the potential of a set
-        return act_on(own, full_tensors(gradients_of_sums(set(k, t), mine + 1), mine + 1), 1);
-      };
+      const Tensor at = positions.narrow(0, first, size) - middle;
       Tensor w = out.atom_virial.narrow(0, first, size);
-      const Tensor here = pull(1);
-      for (int b = 0; b < 3; b++) w.select(2, b).copy_(-0.5 * (at.narrow(1, b, 1) * here - pull(2 + b)));
+      Tensor there = pull(own, two_sets ? 1 : 0);
+      if (!shares) {
+        if (two_sets) there = 0.5 * (there + pull(own_others, 0));
+        w.copy_(-there.unsqueeze(2) * at.unsqueeze(1));
+      }
+      for (int b = 0; shares && b < 3; b++)
+        w.select(2, b).copy_(-0.5 * (at.narrow(1, b, 1) * there - pull(own, sets.size() - 3 + b)));
     });
     out.atom_virial = 0.5 * (out.atom_virial + out.atom_virial.transpose(1, 2));
     out.derivatives = full_tensors(derivatives, order);

@@ -164,6 +164,9 @@ def test_derivatives_are_differences(kind: str) -> None:
     total = Total(kind, len(r), cell, remove_self=kind != "open")
     found = total(r, latents)
     torch.testing.assert_close(found["atom_virial"].sum(0), found["virial"], rtol=0, atol=1e-8)
+    alone = total.sum.compute(r, latents.charge, cell, **others(latents))
+    assert "atom_virial" not in alone
+    torch.testing.assert_close(alone["virial"], found["virial"], rtol=0, atol=1e-8)
 
     def energy(x: Tensor) -> float:
         return float(total(x, latents)["energy"].sum())
@@ -203,6 +206,8 @@ def test_ranks_give_what_one_gives(kind: str, counts: list[int]) -> None:
     expected, found = one(r, latents), many(r, latents)
     t = {"charges": latents.kappa[None], "dipoles": latents.dipole[None]}
     responses = one.respond(**t), many.respond(**t)
+    alone = many.sum.compute(r, latents.charge, CELL, **others(latents))  # no shares of the virial
+    torch.testing.assert_close(alone["virial"], expected["virial"], rtol=0, atol=1e-9)
     assert expected.keys() == found.keys()
     by_latents = expected["by_latents"], found["by_latents"]
     for right, value in ((expected, found), by_latents, responses):
