@@ -89,6 +89,32 @@ def test_example_runs_and_is_drawn(example: tuple[str, Path, str]) -> None:
             assert area == pytest.approx(work, rel=0.3, abs=1.0)  # of few and coarse intervals
 
 
+ANALYSES = {  # options for so short a run
+    "infrared": "--width 1800 --blocks 2",
+    "conductivity": "--blocks 2 --cutoff 250",
+    "hysteresis": "--skip 0",
+}
+
+
+def test_analyses_of_the_readme_read_what_was_written(example: tuple[str, Path, str]) -> None:
+    name, folder, _ = example
+    text = (EXAMPLES / name / "README.md").read_text()
+    commands = re.findall(r"^lammps-les analyze .*$", text, re.M)
+    assert len(commands) == (name in ANALYSES)
+    environment = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
+    for command in commands:
+        done = subprocess.run(
+            f"{command} {ANALYSES[name]}".split(),
+            cwd=folder,
+            env=environment,
+            text=True,
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+        assert "wrote" in done.stdout
+
+
 def test_scripts_are_short() -> None:
     for name in SHORT:
         for script in (EXAMPLES / name).glob("*.py"):

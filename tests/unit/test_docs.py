@@ -163,8 +163,10 @@ def test_quoted_error_messages_are_in_the_code(page: str) -> None:
 
 def anchors(page: Path) -> set[str]:
     """What links may name in a page, after the #."""
-    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.M)
-    return {h.lower().replace(" ", "-") for h in headings}
+    text = page.read_text()
+    headings = re.findall(r"^#+ (.*)$", text, re.M)
+    named = re.findall(r'<a id="([\w-]+)">', text)
+    return {h.lower().replace(" ", "-") for h in headings} | set(named)
 
 
 def test_relative_links_lead_somewhere() -> None:

@@ -62,7 +62,7 @@ def test_cycles_of_a_period_that_is_no_whole_number_of_samples() -> None:
     found = hysteresis.cycles_of(series, 1.0, 33.4)
     assert found.shape == (3, 33)
     assert found[:, 0].tolist() == [0, 33, 67]
-    with pytest.raises(ValueError, match="expected cycles of 200 ps of 16 samples at least"):
+    with pytest.raises(ValueError, match="expected cycles of 200 ps of 8 samples at least"):
         hysteresis.cycles_of(series, 1.0, 200.0)
 
 

@@ -40,13 +40,13 @@ def cycles_of(series: np.ndarray, step: float, period: float) -> np.ndarray:
     """Split [samples, ...] into whole cycles [cycles, samples, ...]; a last part is left out.
 
     Raises:
-        ValueError: there is no whole cycle, or it has fewer than 16 samples.
+        ValueError: there is no whole cycle, or it has fewer than 8 samples.
     """
     count = int(len(series) * step / period + 1e-6)
     length = round(period / step)
-    if count < 1 or length < 16:
+    if count < 1 or length < 8:
         raise ValueError(
-            f"expected cycles of {period:g} ps of 16 samples at least, got "
+            f"expected cycles of {period:g} ps of 8 samples at least, got "
             f"{len(series)} samples {step:g} ps apart"
         )
     begins = [min(round(n * period / step), len(series) - length) for n in range(count)]
