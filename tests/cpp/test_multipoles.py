@@ -198,8 +198,25 @@ def test_derivatives_are_differences(kind: str) -> None:
             assert float((gradient * along).sum()) == pytest.approx(slope, rel=2e-7)
 
 
+def test_the_mesh_gives_what_the_direct_sum_gives() -> None:
+    """To its accuracy, without a net force, also where other sources respond."""
+    r, latents = system(TERMS)
+    direct, mesh = Total("direct", len(r)), Total("mesh", len(r), accuracy=1e-6)
+    expected, found = direct(r, latents), mesh(r, latents)
+    t = {"charges": latents.kappa[None], "dipoles": latents.dipole[None]}
+    responses = direct.respond(**t), mesh.respond(**t)
+    assert found["forces"].sum(0).abs().max() < 1e-10
+    assert responses[1]["forces"].sum(1).abs().max() < 1e-10
+    by_latents = expected["by_latents"], found["by_latents"]
+    for right, value in ((expected, found), by_latents, responses):
+        for name, x in right.items():
+            if isinstance(x, Tensor):
+                error = (value[name] - x).norm() / x.norm()
+                assert float(error) < 3e-6, name
+
+
 @pytest.mark.parametrize("counts", [[13, 0], [0, 5, 8], [1, 4, 4, 4]], ids=str)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, "mesh"])
 def test_ranks_give_what_one_gives(kind: str, counts: list[int]) -> None:
     r, latents = system(TERMS)
     one, many = Total(kind, len(r)), Total(kind, len(r), counts=counts)

@@ -63,10 +63,10 @@ class Total:
 
     def __init__(self, kind: str, n: int, cell: Tensor = CELL, **changes) -> None:
         constants = {"sigma": SIGMA, "dl": DL, "norm": NORM, "remove_self": True} | changes
-        method = "auto" if kind == "open" else "direct"
+        method = {"open": "auto", "slab": "direct"}.get(kind, kind)
         self.cell = cell
         self.sum = _core.LongRangeSum(**constants, method=method)
-        self.sum.choose([kind != "open", kind != "open", kind == "direct"], cell, n)
+        self.sum.choose([kind != "open", kind != "open", kind in ("direct", "mesh")], cell, n)
 
     def __call__(self, r: Tensor, latents: Latents, cell: Tensor | None = None):
         """Results, with shares of the virial, in another cell of the same wave vectors too."""
