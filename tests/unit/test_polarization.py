@@ -54,7 +54,7 @@ def test_charges_are_averaged_along_the_path() -> None:
         z[n, 0] = -z[n, 1]
     dipoles, error = polarization.atomic_dipoles(path, np.array([cell] * 3), z)
     np.testing.assert_allclose(dipoles.sum(axis=0), [2.0 * 0.4 + 1.5 * 0.16, 0, 0], atol=1e-12)
-    assert error[1, 0] == pytest.approx(3.0 * np.hypot(0.1**2, 0.3**2) / np.sqrt(12.0))
+    assert error[0] == pytest.approx(3.0 * np.hypot(0.1**2, 0.3**2) / np.sqrt(12.0))
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])

@@ -40,7 +40,7 @@ def neutral(born_charges: np.ndarray) -> np.ndarray:
 def atomic_dipoles(
     path: np.ndarray, cells: np.ndarray, born_charges: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Dipoles [N, 3] of the atoms at the end of a path, and their uncertainty, in e A.
+    """Dipoles [N, 3] of the atoms at the end of a path, and uncertainty [3] of their sum, in e A.
 
     Args:
         path: [structures, N, 3], fractional, the reference first.
@@ -49,14 +49,15 @@ def atomic_dipoles(
 
     Returns:
         Dipoles with Z averaged over each step, and the standard deviation of what any Z between
-        its two ends would give, |(Z(s+1) - Z(s)) u|/sqrt(12): zero where Z is constant.
+        its two ends would give, |sum_i (Z_i(s+1) - Z_i(s)) u_i|/sqrt(12): zero where Z is constant.
+        In a crystal it is the same for all cells, so atoms are not independent, steps are.
     """
-    total, square = np.zeros(path.shape[1:]), np.zeros(path.shape[1:])
+    total, square = np.zeros(path.shape[1:]), np.zeros(3)
     z = [neutral(one) for one in born_charges]
     for n in range(len(path) - 1):
         u = displacements(path[n + 1], path[n], 0.5 * (cells[n] + cells[n + 1]))
         total += np.einsum("iab,ib->ia", 0.5 * (z[n] + z[n + 1]), u)
-        square += np.einsum("iab,ib->ia", z[n + 1] - z[n], u) ** 2 / 12.0
+        square += np.einsum("iab,ib->a", z[n + 1] - z[n], u) ** 2 / 12.0
     return total, np.sqrt(square)
 
 

@@ -96,7 +96,7 @@ def polarization(
     note(f"{reference}: the largest component of the sum of Z is {net:.3g} e; it is taken off")
     table = Table(
         "polarization against the reference [C/m^2], branch of the nearest images",
-        ["run", "Px", "Py", "Pz", "from frame", "with Z of the ends, half the difference"],
+        ["run", "Px", "Py", "Pz", "from frame", "what Z along the path leaves open"],
     )
     series_rows = Table("", ["run", "step", "Px [C/m^2]", "Py [C/m^2]", "Pz [C/m^2]"])
     curves, last = [], None
@@ -121,12 +121,17 @@ def polarization(
         volumes = np.array([frame.volume for frame in frames])
         scale = analysis.COULOMB_PER_AREA / volumes
         p = np.array([d.sum(axis=0) for d in dipoles]) * scale[:, None]
-        ends = np.array([np.linalg.norm(e) for e in spread]) * scale
+        ends = np.array(spread) * scale[:, None]
         begin = len(p) - 1 if path else max(equilibrated_from(one) for one in p.T)
         means = [mean_of(one[begin:]) for one in p.T]
         if len(p) - begin < 4:  # no fluctuations to tell: what Z between its ends may do
-            means = [Estimate(m.value, float(ends[begin:].max())) for m in means]
-        table.rows.append([dump.stem, *means, str(begin), float(ends[begin:].mean())])
+            means = [
+                Estimate(m.value, float(e))
+                for m, e in zip(means, ends[begin:].max(axis=0), strict=True)
+            ]
+        table.rows.append(
+            [dump.stem, *means, str(begin), float(np.linalg.norm(ends[begin:], axis=1).mean())]
+        )
         steps = np.array([frame.step for frame in frames], float)
         series_rows.rows += [
             [dump.stem, str(int(s)), *map(float, row)] for s, row in zip(steps, p, strict=True)
