@@ -187,3 +187,30 @@ def test_names_after_ref_are_taken_where_there_are_no_others(tmp_path):
     assert set(one.labels) == names
     assert float(one.labels["energy"]) == -7.0
     assert float(two.labels["energy"]) == -8.0
+
+
+def test_polarizabilities_come_in_two_units_and_as_dielectric_constants() -> None:
+    """A cell of 1000 A^3: epsilon_0 V = 1000 / (4 pi 14.399645) e A^2/V."""
+    atoms = Atoms("Ne", cell=[10.0, 10.0, 10.0], pbc=True)
+    tensor = np.array([[3.0, 0.2, 0.1], [0.2, 4.0, 0.3], [0.1, 0.3, 5.0]])
+    atoms.info["polarizability"] = tensor.ravel()
+    np.testing.assert_allclose(read_labels(atoms)["polarizability"], tensor)
+    in_volume = read_labels(atoms, polarizability_unit="A^3")["polarizability"]
+    np.testing.assert_allclose(in_volume, tensor / 14.399645)
+    atoms.info["polarizability"] = [3.0, 4.0, 5.0, 0.3, 0.1, 0.2]
+    np.testing.assert_allclose(read_labels(atoms)["polarizability"], tensor)
+
+    unit = 1000.0 / (4.0 * np.pi * 14.399645)
+    atoms.info["epsilon"] = (np.eye(3) + tensor).ravel()
+    np.testing.assert_allclose(read_labels(atoms)["polarizability"], tensor)  # the other first
+    by_name = read_labels(atoms, {"dielectric": "epsilon"})["polarizability"]
+    np.testing.assert_allclose(by_name, tensor * unit)
+    del atoms.info["polarizability"]
+    np.testing.assert_allclose(read_labels(atoms)["polarizability"], tensor * unit)
+    atoms.info["epsilon"] = 1.8
+    np.testing.assert_allclose(read_labels(atoms)["polarizability"], 0.8 * unit * np.eye(3))
+    atoms.pbc = False
+    assert "polarizability" not in read_labels(atoms)
+    atoms.info["polarizability"] = [1.0, 2.0]
+    with pytest.raises(ValueError, match="'polarizability': expected polarizability of shape"):
+        read_labels(atoms)

@@ -25,6 +25,7 @@ from lammps_les.training.losses import QUANTITIES
 from lammps_les.training.physics import Physics
 from lammps_les.training.prediction import predict
 from lammps_les_export.exported_model import exported
+from lammps_les_export.sign_evidence import Coupling, gather
 
 ZERO = {"H": 0.0, "O": 0.0}
 NAMES = {
@@ -175,6 +176,23 @@ def test_coupling_dielectric():
     )
 
 
+def test_a_stated_susceptibility_moves_with_that_of_the_batch():
+    """At its own value the stated one leaves gradients as they are."""
+    network = multipole_network("cace")
+    batch = batch_of([waters("triclinic", 2, 1), waters("open", 1, 3)])
+    physics = replace(physics_of(network), epsilon_inf=1.9, susceptibility=None)
+    own = predict(network, batch, physics, QUANTITIES, True)
+    stated = replace(physics, susceptibility=own["susceptibility"][0].tolist())
+    parameters = list(network.parameters())
+    for name in ("polarizability", "born_effective_charges"):
+        slopes = []
+        for case in (physics, stated):
+            value = (predict(network, batch, case, [name], True)[name] ** 2).mean()
+            slopes.append(torch.autograd.grad(value, parameters, allow_unused=True))
+        for one, other in zip(*slopes, strict=True):
+            torch.testing.assert_close(one, other)
+
+
 def test_without_a_stated_susceptibility_it_is_the_mean_of_the_batch():
     network = multipole_network("cace")
     stated = physics_of(network)
@@ -235,7 +253,8 @@ def test_forces_and_stress_are_differences_of_the_energy(kind):
 )
 def test_gradients_of_a_loss_are_differences(kind, quantity):
     network = multipole_network(kind)
-    physics = physics_of(network)
+    # epsilon_e is that of the batch, with which it changes
+    physics = replace(physics_of(network), epsilon_inf=1.9, susceptibility=None)
     batch = batch_of([waters("open" if quantity == "dipole" else "triclinic", 2, 1)])
 
     def loss() -> torch.Tensor:
@@ -258,3 +277,21 @@ def test_gradients_of_a_loss_are_differences(kind, quantity):
     slope = (ends[0] - ends[1]) / (2 * step)
     assert abs(slope) > 1e-6
     assert expected == pytest.approx(slope, rel=1e-5)
+
+
+@pytest.mark.parametrize("latents", [FULL, NAMES["all"]])
+def test_evidence_of_signs_is_the_whole_born_charge_of_each_channel(latents):
+    network = multipole_network("cace", latents, 2)
+    physics = replace(physics_of(network), charge_sign=(1.0, 1.0))
+    atoms = waters("triclinic", 2, 1)
+    expected = reference(network, physics, atoms)["bec"].numpy()
+    chi = torch.tensor(CHI, dtype=torch.float64)
+    coupling = Coupling(0.8, coupling_dielectric(EPSILON_INF, chi), True, "local", LONG_RANGE)
+    found = gather(network, [atoms], coupling, [{"born_effective_charges": expected}])
+    np.testing.assert_allclose(found.predicted.sum(0), expected.ravel(), atol=1e-10)
+    assert np.abs(found.predicted).max(axis=1).min() > 1e-3
+
+    molecule = waters("open", 2, 1)
+    of_signs = predict(network, batch_of([molecule]), physics, ["dipole"])["dipole"][0]
+    found = gather(network, [molecule], coupling, [{"dipole": np.ones(3)}])
+    np.testing.assert_allclose(found.predicted.sum(0), of_signs.detach().numpy(), atol=1e-10)

@@ -103,7 +103,7 @@ class LesTraining(lightning.LightningModule):
     """A network, the moving average of its parameters, and how they are trained.
 
     With alpha also the moving average of the susceptibility of training frames, which gives
-    epsilon_e while training: a constant in the loss.
+    epsilon_e while training.
 
     Args:
         network: to be trained; parameters that need no gradient stay as they are.
@@ -205,13 +205,13 @@ class LesTraining(lightning.LightningModule):
         """Errors of the average."""
         with torch.enable_grad():
             predicted = self._predict(self.average, batch, False)
-        if SUSCEPTIBILITY in predicted:
-            check_susceptibility(predicted[SUSCEPTIBILITY], batch.where)
         found = deviations(predicted, batch, self.neutral)
         self.validation_errors.add(found)
         squares = [part[0] for part in self.validation_errors.sums.values()]
         total = torch.stack(squares).sum() if squares else torch.zeros(())
         self._check_finite("validation score", total, found, batch)
+        if SUSCEPTIBILITY in predicted:
+            check_susceptibility(predicted[SUSCEPTIBILITY], batch.where)
 
     def on_validation_epoch_end(self) -> None:
         """Log errors, and the score by which the best parameters are chosen.

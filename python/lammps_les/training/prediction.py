@@ -13,7 +13,6 @@ derivative, in which the tables of cos k.r and sin k.r are constants.
 """
 
 from collections.abc import Collection, Sequence
-from math import pi
 
 import torch
 from torch import Tensor
@@ -21,11 +20,8 @@ from torch import Tensor
 from lammps_les.electrostatics import (
     Latents,
     coupling_charges,
-    coupling_dielectric,
     dielectric_root,
     gradients,
-    polarizability,
-    susceptibility,
     with_dielectric,
 )
 from lammps_les.keys import (
@@ -37,15 +33,14 @@ from lammps_les.keys import (
     STRESS,
     TOTAL_CHARGE,
 )
-from lammps_les.model_file import Dielectric
 from lammps_les.models import Chain
 from lammps_les.training.born_charges import born_charges, born_of_dipoles, without_mean
 from lammps_les.training.evaluation import evaluate, given, joined, latents_of
 from lammps_les.training.frames import Batch
 from lammps_les.training.long_range import LongRange, long_range
 from lammps_les.training.physics import Physics
+from lammps_les.training.screening import polarizabilities, screening, volumes
 from lammps_les.training.stability import SOFTNESS, SUSCEPTIBILITY
-from lammps_les.units import COULOMB
 
 
 def predict(
@@ -109,21 +104,19 @@ def predict(
     if DIPOLE.name in wanted:
         result[DIPOLE.name] = _dipole(latents, parts, batch, physics, signs)
     if latents.alpha is not None:
-        chi, constant = _susceptibility(latents.alpha, batch, physics)
-        result[SUSCEPTIBILITY] = chi
-        epsilon_e = coupling_dielectric(physics.epsilon_inf, constant)
+        result[SUSCEPTIBILITY], root = screening(latents.alpha, batch, physics)
         if POLARIZABILITY.name in wanted:
-            result[POLARIZABILITY.name] = _polarizability(latents.alpha, batch, physics, epsilon_e)
+            result[POLARIZABILITY.name] = polarizabilities(latents.alpha, batch, physics, root)
     if latents.kappa is not None:
-        result[SOFTNESS] = batch.per_frame(latents.kappa.sum(1)) / _volumes(batch)
+        result[SOFTNESS] = batch.per_frame(latents.kappa.sum(1)) / volumes(batch)
     if want_born:
-        epsilon = physics.epsilon_inf if latents.alpha is None else epsilon_e
         tensor = born_charges(
             network, bare.charge, edges, found, batch, physics, signs, create_graph
         )
         if len(given(latents)) > 1:
             tensor = tensor + born_of_dipoles(latents, parts, edges, batch, create_graph)
-        root = dielectric_root(epsilon)
+        if latents.alpha is None:
+            root = dielectric_root(physics.epsilon_inf)
         result[BORN_EFFECTIVE_CHARGES.name] = with_dielectric(tensor, root)
     return result
 
@@ -177,46 +170,6 @@ def _dipole(
     if dipole is not None:
         of_atoms = of_atoms + coupling_charges(dipole, physics.charge_unit, signs)
     return batch.per_frame(of_atoms)
-
-
-def _volumes(batch: Batch) -> Tensor:
-    """[B] in A^3; infinite in open frames."""
-    periodic = torch.tensor(batch.periodic, device=batch.cells.device)
-    volumes = torch.abs(torch.linalg.det(batch.cells))
-    return torch.where(periodic, volumes, torch.full_like(volumes, torch.inf))
-
-
-def _susceptibility(alpha: Tensor, batch: Batch, physics: Physics) -> tuple[Tensor, Tensor]:
-    """Chi [B, 3, 3] of the frames, and the one [3, 3] that epsilon_e is made with."""
-    norm = physics.long_range.norm
-    volumes = _volumes(batch)
-    chi = torch.stack(
-        [
-            susceptibility(of_one, norm, volume)
-            for of_one, volume in zip(alpha.split(batch.sizes), volumes, strict=True)
-        ]
-    )
-    if physics.susceptibility is not None:
-        return chi, chi.new_tensor(physics.susceptibility)
-    periodic = torch.isfinite(volumes)
-    return chi, chi[periodic].mean(0) if bool(periodic.any()) else torch.zeros_like(chi[0])
-
-
-def _polarizability(alpha: Tensor, batch: Batch, physics: Physics, epsilon_e: Dielectric) -> Tensor:
-    """[B, 3, 3] in e A^2/V: that of alpha, and of periodic frames (epsilon_e - 1) epsilon_0 V.
-
-    The field on alpha is screened by epsilon_e; an open frame is in vacuum.
-    """
-    volumes = _volumes(batch)
-    root = dielectric_root(epsilon_e).to(alpha)
-    identity = torch.eye(3, dtype=alpha.dtype, device=alpha.device)
-    background = (root @ root - identity) / (4.0 * pi * COULOMB)
-    found = []
-    for of_one, volume in zip(alpha.split(batch.sizes), volumes, strict=True):
-        periodic = bool(torch.isfinite(volume))
-        tensor = polarizability(of_one, physics.charge_unit, root if periodic else identity)
-        found.append(tensor + background * volume if periodic else tensor)
-    return torch.stack(found)
 
 
 def _stress(by_edges: Tensor, virial: Tensor, batch: Batch) -> Tensor:

@@ -40,7 +40,9 @@ def check_susceptibility(chi: Tensor, where: Sequence[str]) -> None:
     Raises:
         ValueError: names chi and the frame.
     """
-    largest = largest_susceptibility(chi)
+    finite = torch.isfinite(chi).flatten(1).all(1)
+    largest = largest_susceptibility(torch.where(finite[:, None, None], chi, torch.zeros_like(chi)))
+    largest = torch.where(finite, largest, torch.full_like(largest, torch.inf))
     worst = int(largest.argmax())
     if not float(largest[worst]) < 1.0:
         raise ValueError(
