@@ -11,6 +11,7 @@ from training_toys import waters
 from typer.testing import CliRunner
 
 from lammps_les.cli import app
+from lammps_les.models import KINDS
 from lammps_les.training.config import RunConfig
 from lammps_les.training.config_file import read_config
 
@@ -99,3 +100,24 @@ def test_stresses_of_another_sign_get_no_weight(tmp_path, sign):
     text, config = initial(tmp_path, structures)
     assert config.loss.weights.stress == (10.0 if sign > 0.0 else 0.0)
     assert ("of the opposite sign" in text) is (sign < 0.0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_latents_are_offered_for_every_kind(tmp_path, kind):
+    """In CACE as a comment that only has to lose its mark; polarizabilities as labels with them."""
+    structures = [waters("triclinic", 1, seed) for seed in range(3)]
+    for atoms in structures:
+        atoms.info["polarizability"] = np.eye(3)
+        atoms.info["energy"] = -8.0
+    write(tmp_path / "data.xyz", structures)
+    arguments = ["train", "--init", str(tmp_path / "data.xyz"), "--kind", kind]
+    text = CliRunner().invoke(app, arguments).stdout
+    assert "    polarizability: 0.0" in text
+    offered = "  # latents: [charge, dipole, quadrupole, alpha]"
+    assert (offered in text) is (kind == "cace")
+    text = text.replace(offered, offered.replace("# ", ""))
+    text = text.replace("  latents: [charge]", "  latents: [charge, dipole, quadrupole, alpha]")
+    text = text.replace("  max_l: 1", "  max_l: 2")  # NequIP's default has no tensors
+    (tmp_path / "run.yaml").write_text(text)
+    config = read_config(tmp_path / "run.yaml")
+    assert config.network.latents == ("charge", "dipole", "quadrupole", "alpha")
