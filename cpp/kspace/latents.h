@@ -18,6 +18,9 @@ struct Latents {
 
   bool responds() const { return kappa.defined() || alpha.defined(); }
 
+  // The highest moment of what atoms are and of what is induced in them: 0 charges, 1 dipoles, 2 quadrupoles
+  int moments() const { return quadrupole.defined() ? 2 : dipole.defined() || alpha.defined() ? 1 : 0; }
+
   // q, u and Q row by row, as far as there are some: [n, C, M], M = 1, 4 or 13
   torch::Tensor sources() const
   {

@@ -78,6 +78,7 @@ void LongRangeSum::set_up_from(const Tensor &cell)
 
 void LongRangeSum::set_up(const Tensor &positions, const Latents &latents, const Tensor &cell)
 {
+  settings_.mesh.moments = latents.moments();
   if (must_measure(cell)) {
     measured_ = measure_mesh(parameters_, settings_.mesh, positions, latents, cell,
                              settings_.mesh_error == MeshCheck::Yes, extension_, comm_);

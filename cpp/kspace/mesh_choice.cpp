@@ -53,18 +53,22 @@ double points_of(const MeshChoice &choice)
   return points;
 }
 
-double mesh_cost(const MeshChoice &choice, double n_atoms)
+double mesh_cost(const MeshChoice &choice, double n_atoms, int moments)
 {
   const double points = points_of(choice);
   const int row = (choice.order + 3) / 4 * 4;
-  return MESH_START + MESH_POINT * points + n_atoms * (MESH_ATOM + MESH_TERM * choice.order * choice.order * row);
+  const double term =
+      MESH_TERM * (6 + 4 * moments) / 6.0;    // derivatives of the window to spread and gather, of charges 6
+  return MESH_START + MESH_POINT * points + n_atoms * (MESH_ATOM + term * choice.order * choice.order * row);
 }
 
 // The mesh of a window of `order` points, and of the spacing dl/2 / oversampling.
-MeshChoice mesh_of(const LongRangeParameters &parameters, const Tensor &cell, int order, double oversampling)
+MeshChoice mesh_of(const LongRangeParameters &parameters, const Tensor &cell, int order, double oversampling,
+                   int moments)
 {
   // of the spacing asked for, not of the mesh that comes of it: the window must not change with small changes of the cell
-  MeshChoice choice{{}, order, oversampling, aliasing_error(order, oversampling, parameters.sigma / parameters.dl)};
+  MeshChoice choice{
+      {}, order, oversampling, aliasing_error(order, oversampling, parameters.sigma / parameters.dl, moments)};
   const Tensor lengths = cell.norm(2, 1);
   const double spacing = 0.5 * parameters.dl / oversampling;
   for (int m = 0; m < 3; m++)
@@ -115,19 +119,23 @@ MeshChoice choose_mesh(const LongRangeParameters &parameters, const MeshSettings
        order++) {
     double oversampling = 0.5 * parameters.dl / settings.spacing;
     if (settings.spacing == 0.0)
-      oversampling = oversampling_for(order, accuracy, sigma_by_dl, given ? FINEST_FOR_ORDER : FINEST_OVERSAMPLING);
+      oversampling = oversampling_for(order, accuracy, sigma_by_dl, settings.moments,
+                                      given ? FINEST_FOR_ORDER : FINEST_OVERSAMPLING);
     if (oversampling == 0.0) continue;
-    const MeshChoice choice = mesh_of(parameters, cell, order, oversampling);
+    const MeshChoice choice = mesh_of(parameters, cell, order, oversampling, settings.moments);
     // of a spacing given by hand, the first order that reaches the accuracy, or the last one
     if (settings.spacing > 0.0) {
       best = choice;
       if (choice.error <= accuracy) break;
-    } else if (!best || mesh_cost(choice, n_atoms) < mesh_cost(*best, n_atoms)) best = choice;
+    } else if (!best || mesh_cost(choice, n_atoms, settings.moments) < mesh_cost(*best, n_atoms, settings.moments))
+      best = choice;
   }
   TORCH_CHECK(best, "a window of ", given ? given : MeshSettings::MAX_ORDER,
               " points cannot reach the accuracy asked for; take a larger ", given ? "order, or a larger " : "",
               "accuracy");
-  return checked(settings.reference ? mesh_of(parameters, cell, best->order + 2, 1.5 * best->oversampling) : *best,
+  return checked(settings.reference
+                     ? mesh_of(parameters, cell, best->order + 2, 1.5 * best->oversampling, settings.moments)
+                     : *best,
                  settings, cell);
 }
 
@@ -136,7 +144,7 @@ bool refine(const LongRangeParameters &parameters, MeshSettings &settings, const
   if (settings.spacing > 0.0) return false;
   const MeshChoice now = choose_mesh(parameters, settings, cell);
   const double least = SAFETY * aliasing_error(settings.order > 0 ? settings.order : MeshSettings::MAX_ORDER,
-                                               FINEST_OVERSAMPLING, parameters.sigma / parameters.dl);
+                                               FINEST_OVERSAMPLING, parameters.sigma / parameters.dl, settings.moments);
   MeshSettings finer = settings;
   for (;; factor = 0.5) {
     if (finer.accuracy <= least) return false;
@@ -155,7 +163,8 @@ Cost estimate_cost(const LongRangeParameters &parameters, const MeshSettings &se
   const double n_atoms = atoms_of(settings, cell), vectors = wave_vectors_in_box(parameters, cell);
   Cost cost{HUGE_VAL, HUGE_VAL};
   if (vectors <= MOST_WAVE_VECTORS) cost.direct = DIRECT_START + DIRECT_TERM * n_atoms * vectors;
-  if (const auto mesh = mesh_that_fits(parameters, settings, cell)) cost.mesh = mesh_cost(*mesh, n_atoms);
+  if (const auto mesh = mesh_that_fits(parameters, settings, cell))
+    cost.mesh = mesh_cost(*mesh, n_atoms, settings.moments);
   return cost;
 }
 

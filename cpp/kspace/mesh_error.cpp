@@ -21,16 +21,30 @@ MeshErrors relative_errors(const LongRange &result, const LongRange &reference, 
 {
   const auto host = [](const Tensor &t) { return t.to(torch::kCPU, torch::kFloat64); };
   const auto squares = [](const Tensor &t) { return t.square().sum().view({1}); };
-  const Tensor q = host(latents.charge), fields = host(reference.by_latents.charge), forces = host(reference.forces);
-  const double self = SMALLEST * self_potential(parameters);
-  const Tensor sums = communicator.sum(torch::cat(
-      {squares(host(result.forces) - forces), squares(forces), squares(self / parameters.sigma * q.square().sum(1)),
-       squares(host(result.by_latents.charge) - fields), squares(fields), squares(self * q)}));
-  const auto ratio = [&](int n) {
-    const double error = sums[n].item<double>();
-    return error > 0.0 ? std::sqrt(error / std::max(sums[n + 1].item<double>(), sums[n + 2].item<double>())) : error;
+  const Tensor q = host(latents.charge), phi = self_potential(parameters) * q;
+  std::vector<Tensor> sums;    // of squares: error, reference, least that it is compared with; in turn
+  const auto compare = [&](const Tensor &value, const Tensor &exact, const Tensor &least) {
+    for (const Tensor &t : {host(value) - host(exact), host(exact), SMALLEST * least}) sums.push_back(squares(t));
   };
-  return {ratio(0), ratio(3)};
+  compare(result.forces, reference.forces, (q * phi).sum(1) / parameters.sigma);
+  for (const LatentKind &kind : LATENTS) {
+    const Tensor &value = result.by_latents.*kind.member, &exact = reference.by_latents.*kind.member;
+    if (!value.defined()) continue;
+    const bool response = kind.member == &Latents::kappa || kind.member == &Latents::alpha;
+    const auto lengths = static_cast<double>(kind.shape.size());
+    compare(value, exact, (response ? phi.square() : phi) / std::pow(parameters.sigma, lengths));
+  }
+  const Tensor total = communicator.sum(torch::cat(sums));
+  MeshErrors errors;
+  for (int64_t n = 0; n < total.size(0); n += 3) {
+    const double error = total[n].item<double>();
+    const double ratio =
+        error > 0.0 ? std::sqrt(error / std::max(total[n + 1].item<double>(), total[n + 2].item<double>())) : error;
+    // not a number is told as well
+    if (n == 0) errors.forces = ratio;
+    else if (!(ratio <= errors.fields)) errors.fields = ratio;
+  }
+  return errors;
 }
 
 MeasuredMesh measure_mesh(const LongRangeParameters &parameters, const MeshSettings &settings, const Tensor &positions,

@@ -13,9 +13,10 @@ struct MeshErrors {
   double largest() const { return forces > fields ? forces : fields; }
 };
 
-// Of one result against a reference for the same latents. Collective. Where forces (or fields) nearly vanish by symmetry, they are
-// compared with a thousandth of what a charge feels of its like at the distance sigma, (dphi/dq) q^2/sigma (or (dphi/dq) q) of the
-// self-interaction.
+// Of one result against a reference for the same latents; of the fields, dE/d(latent), the largest of all kinds. Collective. Where forces
+// (or fields) nearly vanish by symmetry, they are compared with a thousandth of what a charge feels of its like at the distance sigma: with
+// phi = (dphi/dq) q of the self-interaction q phi/sigma; of fields phi, phi/sigma and phi/sigma^2 for charges, dipoles and quadrupoles, and
+// the squares of the first two for kappa and alpha.
 MeshErrors relative_errors(const LongRange &result, const LongRange &reference, const Latents &latents,
                            const LongRangeParameters &parameters, const Communicator &communicator);
 
