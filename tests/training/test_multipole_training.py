@@ -169,7 +169,7 @@ def test_what_cannot_be_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_kappa_trains_and_says_how_long_a_cell_may_be(tmp_path: Path) -> None:
     content = configuration(tmp_path, "cace")
-    content["network"]["latents"] = ["charge", "kappa"]
+    content["network"]["latents"] = ["charge", "kappa", "alpha"]
     content["loss"] = {"weights": {"forces": 1.0}}
     content["training"]["epochs"] = 1
     command(str(write(tmp_path, "run", content)))
@@ -177,8 +177,9 @@ def test_kappa_trains_and_says_how_long_a_cell_may_be(tmp_path: Path) -> None:
     # kappa begins at 1e-4 and has hardly moved
     volume = waters("triclinic", 2, 0).get_volume()
     assert response.softness == pytest.approx(6e-4 / volume, rel=0.3)
-    assert response.epsilon_e is None
-    length = 2.0 * math.pi / math.sqrt(2.0 * 90.4756 * response.softness)
+    left = 1.0 - response.susceptibility
+    assert 0.5 < left < 0.98
+    length = 2.0 * math.pi * math.sqrt(left / (2.0 * 90.4756 * response.softness))
     assert f"cells longer than {length:.3g} A" in (tmp_path / "run" / "report.md").read_text()
 
 

@@ -75,7 +75,9 @@ def trained_response(network: Chain, physics: Physics, frames: Sequence[Frame]) 
     if found[SOFTNESS]:
         softness = float(torch.stack(found[SOFTNESS]).mean())
         fields["softness"] = softness
-        length = 2.0 * math.pi / math.sqrt(2.0 * physics.long_range.norm * max(softness, 1e-300))
+        left = 1.0 - fields.get("susceptibility", 0.0)
+        stiffness = 2.0 * physics.long_range.norm * max(softness, 1e-300)
+        length = 2.0 * math.pi * math.sqrt(left / stiffness)
         notes.append(
             f"kappa lowers the energy of long waves: cells longer than {length:.3g} A are unstable"
         )
