@@ -147,6 +147,8 @@ def test_export_by_name(tmp_path, monkeypatch):
     assert exported.pop("atomic_masses") == {"H": 1.008, "O": 15.999}
     in_folder = CONFIG["metadata"]
     assert in_folder["network"].pop("dtype") == "float32"
+    sizes = exported["network"].pop("config")  # of the folder, and those that came since
+    assert in_folder["network"].pop("config").items() <= sizes.items()
     assert exported == {name: in_folder[name] for name in exported}
     result = CliRunner().invoke(app, ["export", "ice", "-o", "ice.pt"])
     assert result.exit_code == 1

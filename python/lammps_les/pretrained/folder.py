@@ -85,6 +85,9 @@ def load_folder(directory: str | Path) -> tuple[Chain, Metadata]:
     else:
         section = _section(fields, "network", where)
         network = _network(section.get("kind"), _section(section, "config", where), where)
+        # with the sizes that have come since, at the values that they had before
+        whole = network_section(network, section.get("dtype", ""))["config"]
+        fields = {**fields, "network": {**section, "config": whole}}
     if of_version_1:
         try:
             fields = _from_version_1(fields, network)
