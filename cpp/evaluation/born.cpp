@@ -14,23 +14,6 @@ constexpr double TWO_PI = 2.0 * M_PI;
 
 bool has_period(const Graph &graph) { return graph.periodic[0] || graph.periodic[1] || graph.periodic[2]; }
 
-bool mean_responds(const BornSettings &s) { return s.form == BornForm::Phase && s.remove_mean; }
-
-// The weight is a displacement, along which moments add up, unless sines on several layers separate it.
-bool separates(const BornSettings &s, const Graph &graph)
-{
-  return s.form == BornForm::Phase && has_period(graph) && s.layers > 1;
-}
-
-// Gradient by every atom held here, from that by the edges: + on the neighbor, - on the center.  [n_all, 3]
-Tensor on_atoms(const Graph &graph, const Tensor &edge_gradient)
-{
-  Tensor out = torch::zeros_like(graph.positions);
-  add_rows(out, graph.edge_index[1], edge_gradient, 1.0);
-  add_rows(out, graph.edge_index[0], edge_gradient, -1.0);
-  return out;
-}
-
 Tensor tensor_product(const Tensor &a, const Tensor &b) { return a.unsqueeze(2) * b.unsqueeze(1); }    // [., k, 3]
 
 // The phase form lives on the three lattice axes m; `lattice` turns axis components into Cartesian ones.
@@ -80,7 +63,7 @@ Tensor weight_sums(const Graph &graph, const Tensor &n_total, const Communicator
 }
 
 // w(r_j - r_i) = Im[exp(i r_j) exp(-i r_i)] on the lattice axes; along one without period, r_j - r_i
-void add_phases(Tensor &z, const BornSettings &s, const Graph &graph, const std::vector<EdgeResponse> &responses)
+void add_phases(Tensor &z, const BornSettings &s, const Graph &graph, const std::vector<Tensor> &gradients)
 {
   const PhaseBasis basis(graph);
   const Tensor angle = basis.angles(graph.positions);
@@ -88,37 +71,42 @@ void add_phases(Tensor &z, const BornSettings &s, const Graph &graph, const std:
   size_t next = 1;
   for (int m = 0; m < 3; m++) {
     if (!has_share(shares, m)) continue;
-    const Tensor a = angle.select(1, m).unsqueeze(1), first = on_atoms(graph, responses[next++].total);
-    const Tensor axis = basis.periodic[m] ? a.cos() * first - a.sin() * on_atoms(graph, responses[next++].total)
-                                          : first - a * on_atoms(graph, responses[0].total);    // [n_all, b]
+    const Tensor a = angle.select(1, m).unsqueeze(1), first = gradients[next++];
+    const Tensor axis = basis.periodic[m] ? a.cos() * first - a.sin() * gradients[next++]
+                                          : first - a * gradients[0];    // [n_all, b]
     z += tensor_product(on_device[m].unsqueeze(0).expand({axis.size(0), -1}), axis);
   }
 }
 
 }    // namespace
 
-bool needs_moments(const BornSettings &s, const Graph &graph) { return s.layers > 1 && !separates(s, graph); }
-
-std::vector<Quantity> born_quantities(const BornSettings &s, const Graph &graph, const Tensor &weights)
+bool BornSettings::separates(const Graph &graph) const
 {
-  const Tensor one = weights.unsqueeze(0).expand({graph.n_owned, -1});
-  Quantity sum;
-  sum.latents = one;
-  if (needs_moments(s, graph)) sum.directions = s.directions;
-  if (!separates(s, graph)) return {sum};
-  std::vector<Quantity> out{sum};
+  return form == BornForm::Phase && (softened || (layers > 1 && has_period(graph)));
+}
+
+bool BornSettings::needs_moments(const Graph &graph) const { return layers > 1 && !separates(graph); }
+
+Tensor born_weights(const BornSettings &s, const Graph &graph)
+{
+  const Tensor x = graph.positions.narrow(0, 0, graph.n_owned);
+  std::vector<Tensor> functions{torch::ones({graph.n_owned}, x.options())};
+  if (!s.separates(graph)) return torch::stack(functions);
   const PhaseBasis basis(graph);
-  const Tensor angle = basis.angles(graph.positions.narrow(0, 0, graph.n_owned)).unsqueeze(2);    // [n, m, 1]
-  const Tensor shares = shares_of_axes(s, graph);
+  const Tensor angle = basis.angles(x), shares = shares_of_axes(s, graph);
   for (int m = 0; m < 3; m++) {
     if (!has_share(shares, m)) continue;
     const Tensor a = angle.select(1, m);
-    for (const Tensor &f : basis.periodic[m] ? std::vector{a.sin(), a.cos()} : std::vector{a}) {
-      Quantity weighed;
-      weighed.latents = f * one;
-      out.push_back(weighed);
-    }
+    for (const Tensor &f : basis.periodic[m] ? std::vector{a.sin(), a.cos()} : std::vector{a}) functions.push_back(f);
   }
+  return torch::stack(functions);
+}
+
+Tensor on_atoms(const Graph &graph, const Tensor &edge_gradient)
+{
+  Tensor out = torch::zeros_like(graph.positions);
+  add_rows(out, graph.edge_index[1], edge_gradient, 1.0);
+  add_rows(out, graph.edge_index[0], edge_gradient, -1.0);
   return out;
 }
 
@@ -131,8 +119,8 @@ void add_edge_response(Tensor &out, const Graph &graph, const Tensor &along_edge
   add_rows(out, graph.edge_index[0], response.moment, -1.0);
 }
 
-Tensor born_effective_charges(const BornSettings &s, const Graph &graph, const Tensor &charges,
-                              const std::vector<EdgeResponse> &responses, const Communicator &comm)
+Tensor born_effective_charges(const BornSettings &s, const Graph &graph, const Tensor &charges, const EdgeResponse &sum,
+                              const std::vector<Tensor> &gradients, const Communicator &comm)
 {
   const auto options = graph.positions.options();
   const Tensor directions = to_device(s.directions, options.device());
@@ -142,18 +130,18 @@ Tensor born_effective_charges(const BornSettings &s, const Graph &graph, const T
   const Tensor diagonal = s.remove_mean ? charges - totals[0] / n_total : charges;
 
   Tensor z = torch::zeros({graph.n_all(), directions.size(0), 3}, options);
-  if (separates(s, graph)) add_phases(z, s, graph, responses);
+  if (s.separates(graph)) add_phases(z, s, graph, gradients);
   else {
     Tensor w = graph.edge_vectors;
     if (s.form == BornForm::Phase && has_period(graph)) {
       const PhaseBasis basis(graph);
       w = basis.cartesian(basis.weights(basis.angles(w)));
     }
-    add_edge_response(z, graph, w.matmul(directions.t()), responses[0]);
+    add_edge_response(z, graph, w.matmul(directions.t()), sum);
   }
-  if (mean_responds(s)) {    // collective: no rank may leave it out
+  if (s.form == BornForm::Phase && s.mean_responds) {    // collective: no rank may leave it out
     const Tensor sums = weight_sums(graph, n_total, comm).matmul(directions.t());
-    z -= tensor_product(sums, on_atoms(graph, responses[0].total)) / n_total;
+    z -= tensor_product(sums, gradients[0]) / n_total;
   }
   z.narrow(0, 0, graph.n_owned) += diagonal.view({-1, 1, 1}) * directions.unsqueeze(0);
   return z;

@@ -98,7 +98,21 @@ std::vector<Tensor> Chain::evaluate(int piece, Chunk &chunk, Keep keep)
   return out;
 }
 
-std::vector<Tensor> Chain::forward(const Graph &graph, Keep keep)
+std::vector<LatentKind> Chain::given() const
+{
+  std::vector<LatentKind> kinds;
+  for (const LatentKind &kind : LATENTS)
+    if (network_.metadata().gives(kind.name)) kinds.push_back(kind);
+  return kinds;
+}
+
+// alpha as a multiple of the unit matrix
+bool Chain::by_number(const LatentKind &kind) const
+{
+  return kind.member == &Latents::alpha && network_.metadata().response.alpha_rank == 0;
+}
+
+Chain::Outputs Chain::forward(const Graph &graph, Keep keep)
 {
   graph_ = &graph;
   const auto &about = network_.metadata().network;
@@ -120,15 +134,21 @@ std::vector<Tensor> Chain::forward(const Graph &graph, Keep keep)
       for (int64_t begin = 0; begin < level.n; begin += size)
         level.chunks.push_back({begin, std::min(size, level.n - begin), nullptr, false});
     }
-    std::vector<std::vector<Tensor>> outputs(2);
+    std::vector<std::vector<Tensor>> outputs(t + 1 == pieces ? 1 + network_.metadata().latents.size() : 2);
     for (Chunk &chunk : level.chunks) {
       const auto out = evaluate(t, chunk, keep);
       for (size_t i = 0; i < out.size(); i++) outputs[i].push_back(out[i]);
     }
     if (t + 1 == pieces) {
       const int64_t channels = network_.metadata().charges.channels;
-      return {joined(outputs[0], {0}, options),
-              channels > 0 ? joined(outputs[1], {0, channels}, options) : torch::empty({level.n, 0}, options)};
+      Outputs found{joined(outputs[0], {0}, options), {torch::empty({level.n, 0}, options)}};
+      size_t next = 1;
+      for (const LatentKind &kind : given()) {
+        const Tensor rows = joined(outputs[next++], network_.metadata().latent_shape(kind.name, 0), options);
+        found.latents.*kind.member = by_number(kind) ? rows.view({level.n, channels, 1, 1}) * torch::eye(3, options)
+                                                     : rows;
+      }
+      return found;
     }
     levels_[t + 1].kept = joined(outputs[0], {0, about.kept[t]}, options);
     const Tensor sent = joined(outputs[1], {0, about.sent[t]}, options);
@@ -155,30 +175,38 @@ std::vector<EdgeResponse> Chain::backward(const std::vector<Quantity> &quantitie
     along_positions.push_back(
         d.defined() && by_position ? (graph.positions - graph.positions.narrow(0, 0, n).mean(0)).matmul(d) : Tensor());
   }
+  const std::vector<LatentKind> kinds = given();
   std::vector<int64_t> active;
-  std::vector<Tensor> energy, latents;
+  std::vector<Tensor> energy;
+  std::vector<std::vector<Tensor>> latents(kinds.size());
   for (int64_t i = 0; i < count; i++) {
     const auto [which, direction] = tracks[i];
     const Quantity &q = quantities[which];
-    Tensor e = q.energy ? torch::ones({n}, options) : Tensor(), w = q.latents.to(options);
-    if (direction >= 0) {
-      const Tensor u = q.beside.defined() ? q.beside[direction].to(options) : Tensor();
-      if (by_position) {
-        const Tensor x = along_positions[which].select(1, direction).narrow(0, 0, n).to(options);
-        if (e.defined()) e = x;
-        w = x.unsqueeze(1) * w;
-        if (u.defined()) w = w + u;
-      } else if (u.defined()) {
-        e = Tensor();
-        w = u;
-      } else continue;    // begins at the next cut
-    }
+    const Tensor u = direction >= 0 && q.beside.defined() ? q.beside[direction].to(options) : Tensor();
+    if (direction >= 0 && !by_position && !u.defined()) continue;    // begins at the next cut
     active.push_back(i);
-    if (e.defined()) energy.push_back(e);
-    latents.push_back(w);
+    // along a direction, by the place of the atom, or what stands beside it alone
+    const Tensor x = direction >= 0 && by_position
+                         ? along_positions[which].select(1, direction).narrow(0, 0, n).to(options)
+                         : Tensor();
+    const bool weighed = direction < 0 || x.defined();
+    if (q.energy && weighed) energy.push_back(x.defined() ? x : torch::ones({n}, options));
+    for (size_t l = 0; l < kinds.size(); l++) {
+      Tensor w = weighed ? q.latents.*kinds[l].member : Tensor();
+      if (w.defined()) w = w.to(options);
+      if (w.defined() && x.defined()) w = (w.flatten(1) * x.unsqueeze(1)).view_as(w);
+      if (u.defined() && kinds[l].member == &Latents::charge) w = w.defined() ? w + u : u;
+      latents[l].push_back(w);
+    }
   }
   std::vector<Tensor> weights{energy.empty() ? torch::empty({0, n}, options) : sets_of(energy)};
-  if (network_.metadata().charges.channels > 0) weights.push_back(sets_of(latents));
+  for (size_t l = 0; l < kinds.size(); l++) {
+    for (Tensor &w : latents[l]) {
+      if (!w.defined()) w = torch::zeros(network_.metadata().latent_shape(kinds[l].name, n), options);
+      else if (by_number(kinds[l])) w = w.diagonal(0, 2, 3).sum(-1);
+    }
+    weights.push_back(sets_of(latents[l]));
+  }
 
   // ---- down the chain
   const int pieces = network_.pieces();

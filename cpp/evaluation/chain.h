@@ -10,6 +10,7 @@
 #pragma once
 
 #include "graph.h"
+#include "latents.h"
 #include "network.h"
 
 #include <vector>
@@ -18,11 +19,12 @@ namespace les {
 
 // A sum over outputs of the owned atoms that is to be differentiated, Q = sum_c [e E_c + sum_m w_cm O_cm], O the latents.
 struct Quantity {
-  bool energy = false;      // e = 1, else 0. Quantities with energy come first
-  torch::Tensor latents;    // [n_owned, C] w
+  bool energy = false;    // e = 1, else 0. Quantities with energy come first
+  Latents latents;        // w; undefined for zero
   // [k, 3] D, on the host: moments along these directions are asked for; undefined for none
   torch::Tensor directions;
-  torch::Tensor beside;    // [k, n_owned, C] u, beside the displacement in the moments; undefined for none
+  torch::Tensor
+      beside;    // [k, n_owned, C] u of the charges, beside the displacement in the moments; undefined for none
 };
 
 // Response to each edge vector r_e, from its center to its neighbor.
@@ -41,9 +43,12 @@ class Chain {
   // What is stored for backward() takes `store_bytes`, or at most a chunk more before its size is known; the rest is evaluated again there.
   Chain(const Network &network, double store_bytes) : network_(network), store_bytes_(store_bytes) {}
 
-  // Collective where the graph has an exchange. Energies [n_owned] and latents [n_owned, C], without a graph of torch's. `graph` must stay
-  // until the last backward().
-  std::vector<torch::Tensor> forward(const Graph &graph, Keep keep);
+  struct Outputs {
+    torch::Tensor energies;    // [n_owned] eV
+    Latents latents;           // of those that the network gives, and charges [n_owned, 0] where it gives none
+  };
+  // Collective where the graph has an exchange. Without a graph of torch's. `graph` must stay until the last backward().
+  Outputs forward(const Graph &graph, Keep keep);
 
   // Collective likewise. `last`: what is stored is dropped.
   std::vector<EdgeResponse> backward(const std::vector<Quantity> &quantities, bool last);
@@ -69,6 +74,8 @@ class Chain {
   const Graph *graph_ = nullptr;
   std::vector<Level> levels_;
 
+  std::vector<LatentKind> given() const;    // latents of the network, in their order
+  bool by_number(const LatentKind &kind) const;
   bool cut() const { return network_.metadata().network.cut(); }
   int64_t chunk_size() const;
   PieceInput input(int piece, const Chunk &chunk) const;

@@ -22,13 +22,25 @@ Tensor square_root(const std::array<double, 9> &matrix)
   return vectors.matmul(values.sqrt().diag()).matmul(vectors.t());
 }
 
+// epsilon_inf = epsilon_e (1 + chi) where alpha takes part
+std::array<double, 9> coupling_epsilon(const EvaluatorSettings &settings, const Metadata &m)
+{
+  if (!settings.epsilon_inf) return m.coupling_epsilon();
+  std::array<double, 9> epsilon = *settings.epsilon_inf;
+  if (m.gives("alpha"))
+    for (double &e : epsilon) e /= 1.0 + m.response.susceptibility.value_or(0.0);
+  return epsilon;
+}
+
+Tensor symmetric(const Tensor &matrices) { return 0.5 * (matrices + matrices.transpose(-1, -2)); }
+
 }    // namespace
 
 Evaluator::Evaluator(std::unique_ptr<Network> network, const EvaluatorSettings &settings, const Communicator &comm) :
     network_(std::move(network)), comm_(comm), form_(settings.bec.value_or(metadata().response.bec_form)),
-    epsilon_inf_(settings.epsilon_inf.value_or(metadata().response.epsilon_inf)),
-    chain_(*network_, settings.store_bytes), long_range_(parameters_of(metadata()), settings.kspace, comm),
-    total_charge_(metadata().charges, comm), sqrt_epsilon_(square_root(epsilon_inf_))
+    epsilon_(coupling_epsilon(settings, metadata())), chain_(*network_, settings.store_bytes),
+    long_range_(parameters_of(metadata()), settings.kspace, comm), total_charge_(metadata().charges, comm),
+    sqrt_epsilon_(square_root(epsilon_))
 {
   weights_ = to_device(torch::tensor(metadata().charges.weights(), torch::kFloat64), network_->device());
 }
@@ -43,53 +55,57 @@ void Evaluator::run_network(Graph graph, Keep keep)
   graph_ = std::move(graph);
   charge_response_.reset();
   const auto outputs = chain_.forward(graph_, keep);
-  energy_ = outputs[0];
-  latents_ = outputs[1];
+  energy_ = outputs.energies;
+  latents_ = outputs.latents;
 }
 
 void Evaluator::run_long_range(const Want &want)
 {
   const int64_t n = graph_.n_owned;
-  charges_ = latents_;
+  shifted_ = latents_;
   if (!long_range()) {
     const auto f64 = graph_.positions.options();
-    far_ = {torch::zeros({n}, f64),
-            {torch::zeros({n, 0}, latents_.options())},
-            torch::zeros({n, 3}, f64),
-            torch::zeros({3, 3}, f64),
-            torch::zeros({n, 3, 3}, f64)};
+    far_ = {};
+    far_.energy = torch::zeros({n}, f64);
+    far_.by_latents.charge = torch::zeros_like(latents_.charge);
+    far_.forces = torch::zeros({n, 3}, f64);
+    far_.virial = torch::zeros({3, 3}, f64);
+    far_.atom_virial = torch::zeros({n, 3, 3}, f64);
     return;
   }
-  if (total_charge_.fixed()) charges_ = total_charge_.shifted(latents_);
-  far_ = long_range_.compute(graph_.positions.narrow(0, 0, n), {charges_}, graph_.cell,
+  if (total_charge_.fixed()) shifted_.charge = total_charge_.shifted(latents_.charge);
+  far_ = long_range_.compute(graph_.positions.narrow(0, 0, n), shifted_, graph_.cell,
                              want.atom_virial || want.centroid_virial);
 }
 
-// The energy by edge vectors, dE/d(charge) as weights of the charges; what the response needs in the same pass, where it can.
+// The energy by edge vectors, dE/d(latent) as weights of the latents; what the response needs in the same pass, where it can.
 EdgeResponse Evaluator::run_backward(const Want &want)
 {
   Quantity energy;
   energy.energy = true;
-  energy.latents = potentials();
+  energy.latents = far_.by_latents;
   const bool charged = long_range() != nullptr;
   if (want.centroid_virial) {
     energy.directions = torch::eye(3, torch::kFloat64);
     if (charged) {
       const Tensor x = graph_.positions.narrow(0, 0, graph_.n_owned);
-      Tensor beside = 0.5 * long_range_.field_moments(x, {charges_}, graph_.cell);    // [n, C, 3]
-      if (total_charge_.fixed()) beside = total_charge_.moments_by_latents(beside, energy.latents, x);
+      Tensor beside = 0.5 * long_range_.field_moments(x, shifted_, graph_.cell);    // [n, C, 3]
+      if (total_charge_.fixed()) beside = total_charge_.moments_by_latents(beside, energy.latents.charge, x);
       energy.beside = beside.permute({2, 0, 1});
     }
   }
-  if (total_charge_.fixed()) energy.latents = total_charge_.by_latents(energy.latents);
+  if (total_charge_.fixed()) energy.latents.charge = total_charge_.by_latents(energy.latents.charge);
 
   std::vector<Quantity> quantities{energy};
-  const bool one_layer = metadata().network.layers == 1;
-  const bool response = want.response && charged;
-  if (response && one_layer)
-    quantities.push_back(born_quantities(born_settings(torch::eye(3, torch::kFloat64)), graph_, weights_)[0]);
-  // of several layers the response follows, once its directions are known
-  const auto responses = chain_.backward(quantities, !response || one_layer);
+  const BornSettings born = born_settings(torch::eye(3, torch::kFloat64));
+  const bool response = want.response && charged, at_once = born.layers == 1 && !born.separates(graph_);
+  if (response && at_once) {
+    Quantity charge;
+    charge.latents = charge_weights();
+    quantities.push_back(charge);
+  }
+  // of several layers the response follows, once its directions are known; so does that of dipoles
+  const auto responses = chain_.backward(quantities, !response || (at_once && !has_dipoles()));
   if (quantities.size() > 1) charge_response_ = responses[1];
   return responses[0];
 }
@@ -104,7 +120,8 @@ Result Evaluator::tally(const Want &want, const EdgeResponse &energy) const
   add_rows(forces, index[0], g, 1.0);
   add_rows(forces, index[1], g, -1.0);
   forces.narrow(0, 0, n) += far_.forces;
-  const Tensor virial = far_.virial - graph_.edge_vectors.t().matmul(g);
+  // only with that of the long-range sum it would be symmetric by itself
+  const Tensor virial = far_.virial - symmetric(graph_.edge_vectors.t().matmul(g));
   const Tensor energies = torch::stack({energy_.to(f64), far_.energy}, 1);
   const Tensor most = graph_.most_neighbors.defined() ? graph_.most_neighbors.to(f64) : torch::zeros({}, f64);
   // one copy from the device
@@ -117,7 +134,7 @@ Result Evaluator::tally(const Want &want, const EdgeResponse &energy) const
   if (want.centroid_virial) out.centroid_virial = to_host(centroid_virial(graph_, energy, far_.atom_virial));
   if (want.atom_virial) {
     Tensor w = torch::zeros({n_all, 3, 3}, f64);
-    const Tensor half = -0.5 * graph_.edge_vectors.unsqueeze(2) * g.unsqueeze(1);
+    const Tensor half = -0.5 * symmetric(graph_.edge_vectors.unsqueeze(2) * g.unsqueeze(1));
     add_rows(w, index[0], half, 1.0);
     add_rows(w, index[1], half, 1.0);
     w.narrow(0, 0, n) += far_.atom_virial;
@@ -129,7 +146,7 @@ Result Evaluator::tally(const Want &want, const EdgeResponse &energy) const
 Result Evaluator::evaluate(Graph graph, const Want &want, StepTimes &times)
 {
   const bool moments = want.centroid_virial ||
-                       (want.response && needs_moments(born_settings(torch::eye(3, torch::kFloat64)), graph));
+                       (want.response && born_settings(torch::eye(3, torch::kFloat64)).needs_moments(graph));
   times.measure(StepTimes::NETWORK, [&] { run_network(std::move(graph), moments ? Keep::Moments : Keep::Gradients); });
   times.measure(StepTimes::LONG_RANGE, [&] { run_long_range(want); });
   const EdgeResponse energy = times.measure(StepTimes::BACKWARD, [&] { return run_backward(want); });
@@ -144,28 +161,112 @@ void Evaluator::evaluate_charges(Graph graph, StepTimes &times)
 
 std::optional<std::pair<MeasuredMesh, MeshErrors>> Evaluator::take_mesh_errors()
 {
-  return long_range_.take_mesh_errors(far_, {charges_});
+  return long_range_.take_mesh_errors(far_, shifted_);
 }
 
-// P = epsilon_inf^(1/2) P of the charges. Where the total charge is fixed, only charges without their mean are the network's.
+Stability Evaluator::stability() const
+{
+  const auto f64 = graph_.positions.options();
+  const auto &[chi_of, kappa_of] = std::pair(shifted_.alpha, shifted_.kappa);
+  const Tensor alpha = chi_of.defined() ? chi_of.to(f64).diagonal(0, 2, 3).sum() : torch::zeros({}, f64),
+               kappa = kappa_of.defined() ? kappa_of.to(f64).sum() : torch::zeros({}, f64);
+  const Tensor sums = to_host(comm_.sum(torch::stack({alpha, kappa})));
+  const double strength = 2.0 * metadata().long_range.norm / std::abs(torch::linalg_det(graph_.cell).item<double>());
+  Stability out;
+  out.chi = strength * sums[0].item<double>() / 3.0;
+  const double softness = strength * sums[1].item<double>();    // 2 N kappa_d, 1/A^2
+  if (softness > 0.0) out.longest = 2.0 * M_PI * std::sqrt(std::max(0.0, 1.0 - out.chi) / softness);
+  return out;
+}
+
+// P = eps^(1/2) P of the latents. Where the total charge is fixed, only charges without their mean are the network's; where the
+// potential moves charges, the shift is differentiated with them.
 BornSettings Evaluator::born_settings(const Tensor &directions) const
 {
-  const bool remove_mean = metadata().response.remove_mean || total_charge_.fixed();
-  return {form_, metadata().network.layers, remove_mean, directions.matmul(sqrt_epsilon_)};
+  BornSettings s;
+  s.form = form_;
+  s.layers = metadata().network.layers;
+  s.softened = metadata().gives("kappa");
+  s.remove_mean = metadata().response.remove_mean;
+  s.mean_responds = s.remove_mean || (total_charge_.fixed() && !(s.softened && form_ == BornForm::Phase));
+  s.directions = directions.matmul(sqrt_epsilon_);
+  return s;
 }
 
-Tensor Evaluator::born(const Tensor &directions)
+// That make the sum of the charges in e: of the network, with what the potential induces as it is
+Latents Evaluator::charge_weights() const
+{
+  Latents weights;
+  weights.charge = weights_.unsqueeze(0).expand({graph_.n_owned, -1});
+  if (metadata().gives("kappa")) weights.kappa = -weights.charge * far_.potential;
+  return weights;
+}
+
+Adjoint Evaluator::adjoint_of(const Tensor &charges, const Tensor &dipoles, bool second_order) const
+{
+  const auto typed = [&](const Tensor &w) { return w.defined() ? w.to(shifted_.charge.options()) : w; };
+  Adjoint out = adjoint(long_range_, far_, graph_.positions.narrow(0, 0, graph_.n_owned), shifted_, graph_.cell,
+                        typed(charges), typed(dipoles), second_order);
+  if (!total_charge_.fixed()) return out;
+  for (Quantity &quantity : out.quantities)
+    if (quantity.latents.charge.defined()) quantity.latents.charge = total_charge_.by_latents(quantity.latents.charge);
+  return out;
+}
+
+Tensor Evaluator::born(const Tensor &directions, bool second_order)
 {
   if (!long_range()) return torch::zeros({graph_.n_all(), directions.size(0), 3}, torch::kFloat64);
   const BornSettings settings = born_settings(directions);
+  const bool separates = settings.separates(graph_);
+
+  // ---- what is to be differentiated: charges, then dipoles
+  std::vector<Quantity> quantities;
+  std::vector<Tensor> forces;    // [n_owned, 3] beside them, or undefined
+  const auto add = [&](const Adjoint &a) {
+    for (size_t k = 0; k < a.quantities.size(); k++) {
+      quantities.push_back(a.quantities[k]);
+      forces.push_back(a.forces.defined() ? a.forces[static_cast<int64_t>(k)] : Tensor());
+    }
+  };
+  if (separates) {
+    const Tensor weights = born_weights(settings, graph_).unsqueeze(2) * weights_;    // [f, n, C]
+    if (settings.softened) add(adjoint_of(weights, Tensor(), false));
+    else
+      for (const Tensor &w : weights.unbind()) {
+        quantities.emplace_back().latents.charge = w;
+        forces.emplace_back();
+      }
+  } else if (!charge_response_) {
+    Quantity &charge = quantities.emplace_back();
+    charge.latents = charge_weights();
+    if (settings.needs_moments(graph_)) charge.directions = settings.directions;
+    forces.emplace_back();
+  }
+  const size_t of_charges = quantities.size();
+  if (has_dipoles()) {
+    const Tensor along = to_device(settings.directions, weights_.device());              // [k, 3]
+    const Tensor weights = (along.unsqueeze(1) * weights_.unsqueeze(1)).unsqueeze(1);    // [k, 1, C, 3]
+    add(adjoint_of(Tensor(), weights.expand({-1, graph_.n_owned, -1, -1}), second_order));
+  }
   std::vector<EdgeResponse> responses;
-  if (charge_response_) responses = {*charge_response_};
-  else responses = chain_.backward(born_quantities(settings, graph_, weights_), true);
-  const Tensor charges = latents_.to(torch::kFloat64).matmul(weights_);
-  Tensor rows = born_effective_charges(settings, graph_, charges, responses, comm_);
-  if (total_charge_.fixed() && !metadata().response.remove_mean)
-    rows.narrow(0, 0, graph_.n_owned) +=
-        total_charge_.per_atom(graph_.n_owned, rows.options()) * to_device(settings.directions, rows.device());
+  if (!quantities.empty()) responses = chain_.backward(quantities, true);
+  if (charge_response_) {
+    responses.insert(responses.begin(), *charge_response_);
+    forces.insert(forces.begin(), Tensor());
+  }
+
+  // ---- from edges to atoms
+  std::vector<Tensor> gradients;    // [n_all, 3]
+  for (size_t k = 0; k < responses.size(); k++) {
+    const bool needed = k > 0 || separates || (settings.form == BornForm::Phase && settings.mean_responds);
+    gradients.push_back(needed ? on_atoms(graph_, responses[k].total) : Tensor());
+    if (forces[k].defined()) gradients[k].narrow(0, 0, graph_.n_owned) += forces[k];
+  }
+  Tensor charges = shifted_.charge.to(torch::kFloat64);
+  if (far_.charge_induced.defined()) charges = charges + far_.charge_induced.to(torch::kFloat64);
+  Tensor rows = born_effective_charges(settings, graph_, charges.matmul(weights_), responses[0], gradients, comm_);
+  const size_t first = of_charges + (charge_response_ ? 1 : 0);
+  for (size_t k = first; k < gradients.size(); k++) rows.select(1, static_cast<int64_t>(k - first)) += gradients[k];
   return to_host(rows.contiguous());
 }
 

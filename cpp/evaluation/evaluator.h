@@ -2,6 +2,7 @@
 // where atoms and ghosts come from, and what becomes of the results, is the caller's business.
 #pragma once
 
+#include "atom_quantities.h"
 #include "born.h"
 #include "heat_flux.h"
 #include "long_range.h"
@@ -14,7 +15,7 @@ namespace les {
 
 struct EvaluatorSettings {
   std::optional<BornForm> bec;                         // without it that of the model file
-  std::optional<std::array<double, 9>> epsilon_inf;    // likewise
+  std::optional<std::array<double, 9>> epsilon_inf;    // likewise; less what alpha stands for in the training data
   KspaceSettings kspace;
   double store_bytes = 1.5e9;    // of what the network stores for the backward pass
 };
@@ -36,6 +37,12 @@ struct Result {
   int64_t most_neighbors = 0;       // of an owned atom, where edges are in rows; else 0
 };
 
+// What decides whether long waves of charge are stable; "Stability" in export/FORMAT.md.
+struct Stability {
+  double chi = 0.0;             // must be less than 1
+  double longest = HUGE_VAL;    // A, L_c: no wave of the cell may be longer
+};
+
 class Evaluator {
  public:
   // `comm` must outlive it.
@@ -44,7 +51,7 @@ class Evaluator {
   const Network &network() const { return *network_; }
   const Metadata &metadata() const { return network_->metadata(); }
   BornForm born_form() const { return form_; }
-  const std::array<double, 9> &epsilon_inf() const { return epsilon_inf_; }
+  const std::array<double, 9> &epsilon() const { return epsilon_; }    // whose root latents get in a field
 
   // Once a run: choose the solver of the long-range sum. Returns a line for the log (may be empty).
   std::string begin_run(const Boundary &boundary, const torch::Tensor &cell, double n_atoms);
@@ -55,17 +62,25 @@ class Evaluator {
 
   // Of the last evaluation, on the device
   const Graph &graph() const { return graph_; }
-  const torch::Tensor &charges() const
+  // [n_owned, C] file units, shifted where the file fixes their sum
+  const torch::Tensor &charges() const { return shifted_.charge; }
+  const Latents &latents() const { return shifted_; }
+  const LongRange &far() const { return far_; }
+  torch::Tensor atom_quantity(AtomQuantity quantity) const
   {
-    return charges_;
-  }    // [n_owned, C] file units, shifted where the file fixes their sum
-  torch::Tensor potentials() const { return far_.by_latents.charge; }    // [n_owned, C] dE/d(charge), eV per file unit
+    return les::atom_quantity(quantity, shifted_, far_, metadata().charges);
+  }
+  // eps^(1/2) of what couples to a field, [3, 3] f64 on the host
+  const torch::Tensor &root_of_epsilon() const { return sqrt_epsilon_; }
+  // Collective. Of a model that responds, in a periodic cell.
+  Stability stability() const;
   // Collective. The mesh as it was measured when this evaluation set it up, and its errors in the type of the model.
   std::optional<std::pair<MeasuredMesh, MeshErrors>> take_mesh_errors();
 
   // Collective. sum_a D_ka Z_iab along some directions [k, 3], rows of graph atoms, ghosts not yet added to their owners:
-  // [n_all, k, 3] f64 on the host, e times the unit of the directions
-  torch::Tensor born(const torch::Tensor &directions);
+  // [n_all, k, 3] f64 on the host, e times the unit of the directions. `second_order`: with 1/2 sum_ac D_ka D_kc d(alpha_ac)/dr_ib,
+  // so that directions which are fields [V/A] get the whole force of a field.
+  torch::Tensor born(const torch::Tensor &directions, bool second_order = false);
 
   // Collective. Charges and potentials of a graph, and what Born effective charges need of it, without forces.
   void evaluate_charges(Graph graph, StepTimes &times);
@@ -74,13 +89,14 @@ class Evaluator {
   std::unique_ptr<Network> network_;
   const Communicator &comm_;
   BornForm form_;
-  std::array<double, 9> epsilon_inf_;
+  std::array<double, 9> epsilon_;
   Chain chain_;
   LongRangeSum long_range_;
   TotalCharge total_charge_;
 
   Graph graph_;
-  torch::Tensor energy_, charges_, latents_;    // [n_owned] eV; [n_owned, C] of the model and of the network
+  torch::Tensor energy_;         // [n_owned] eV
+  Latents latents_, shifted_;    // of the network, and of the model
   LongRange far_;
   torch::Tensor weights_;                          // [C] e per file unit of charge, sign included; on the device
   torch::Tensor sqrt_epsilon_;                     // [3, 3] f64 on the host
@@ -91,6 +107,9 @@ class Evaluator {
   EdgeResponse run_backward(const Want &want);
   Result tally(const Want &want, const EdgeResponse &energy) const;
   BornSettings born_settings(const torch::Tensor &directions) const;
+  bool has_dipoles() const { return metadata().gives("dipole") || metadata().gives("alpha"); }
+  Latents charge_weights() const;
+  Adjoint adjoint_of(const torch::Tensor &charges, const torch::Tensor &dipoles, bool second_order) const;
 };
 
 }    // namespace les

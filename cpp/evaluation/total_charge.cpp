@@ -31,9 +31,4 @@ Tensor TotalCharge::moments_by_latents(const Tensor &moments, const Tensor &grad
   return moments + r * shared - mean((moments + r * phi).flatten(1)).first.view({1, -1, 3});
 }
 
-Tensor TotalCharge::per_atom(int64_t n, const torch::TensorOptions &options) const
-{
-  return *about_.total / mean(torch::zeros({n, 1}, options)).second;
-}
-
 }    // namespace les

@@ -22,8 +22,6 @@ class TotalCharge {
   // wherever they are.
   torch::Tensor moments_by_latents(const torch::Tensor &moments, const torch::Tensor &gradient,
                                    const torch::Tensor &positions) const;
-  // total / N, e: what the shift leaves in the Born effective charges whose mean is not removed. []
-  torch::Tensor per_atom(int64_t n, const torch::TensorOptions &options) const;
 
  private:
   const Metadata::Charges &about_;

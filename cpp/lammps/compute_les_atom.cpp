@@ -1,5 +1,6 @@
 #include "compute_les_atom.h"
 
+#include "atom_quantities.h"
 #include "pair_les.h"
 
 #include "atom.h"
@@ -10,9 +11,11 @@
 #include <algorithm>
 
 using namespace LAMMPS_NS;
+using les::ATOM_QUANTITIES;
+using les::AtomQuantity;
 
 /* ----------------------------------------------------------------------
-   compute ID group les/atom [q] [phi] [bec]
+   compute ID group les/atom [q] [phi] [dipole] [quadrupole] [alpha] [dq] [du] [field] [bec]
 ------------------------------------------------------------------------- */
 
 ComputeLESAtom::ComputeLESAtom(LAMMPS *lmp, int narg, char **arg) :
@@ -20,16 +23,23 @@ ComputeLESAtom::ComputeLESAtom(LAMMPS *lmp, int narg, char **arg) :
 {
   for (int i = 3; i < narg; i++) {
     const std::string word = arg[i];
-    if (word == "q") quantities.push_back(CHARGE);
-    else if (word == "phi") quantities.push_back(POTENTIAL);
-    else if (word == "bec") quantities.push_back(BORN);
-    else error->all(FLERR, "compute les/atom: unknown keyword '{}'; known are q, phi, bec", word);
+    std::string known;
+    int found = word == "bec" ? BORN : static_cast<int>(ATOM_QUANTITIES.size());
+    for (const auto &kind : ATOM_QUANTITIES) {
+      known += std::string(kind.word) + ", ";
+      if (word == kind.word) found = static_cast<int>(kind.quantity);
+    }
+    if (found == static_cast<int>(ATOM_QUANTITIES.size()))
+      error->all(FLERR, "compute les/atom: unknown keyword '{}'; known are {}bec", word, known);
+    quantities.push_back(found);
   }
-  if (quantities.empty()) quantities.push_back(CHARGE);
+  if (quantities.empty()) quantities.push_back(static_cast<int>(AtomQuantity::Charge));
   peratom_flag = 1;
   // the number of columns depends on the model; it must be right as soon as other commands refer to it
-  channels = PairLES::find(lmp, "compute les/atom")->channels();
+  pair = PairLES::find(lmp, "compute les/atom");
+  channels = pair->channels();
   set_columns();
+  check_latents();
 }
 
 ComputeLESAtom::~ComputeLESAtom()
@@ -39,12 +49,23 @@ ComputeLESAtom::~ComputeLESAtom()
   memory->destroy(array_atom);
 }
 
-int ComputeLESAtom::width(Quantity quantity) const { return quantity == BORN ? 9 : channels; }
+int ComputeLESAtom::width(int quantity) const
+{
+  return quantity == BORN ? 9 : channels * ATOM_QUANTITIES[quantity].width;
+}
+
+void ComputeLESAtom::check_latents() const
+{
+  for (const int q : quantities)
+    if (q != BORN && !pair->has(static_cast<AtomQuantity>(q)))
+      error->all(FLERR, "compute les/atom: '{}' needs a model that gives {}, which that of pair_style les does not",
+                 ATOM_QUANTITIES[q].word, ATOM_QUANTITIES[q].latent);
+}
 
 void ComputeLESAtom::set_columns()
 {
   int columns = 0;
-  for (const auto q : quantities) columns += width(q);
+  for (const int q : quantities) columns += width(q);
   if (columns == 0) error->all(FLERR, "compute les/atom: the model of pair_style les has no charges");
   size_peratom_cols = columns == 1 ? 0 : columns;
 }
@@ -57,6 +78,7 @@ void ComputeLESAtom::init()
                "compute les/atom: the model has {} charge channel(s) now, but had {} when the compute was defined; "
                "define it after pair_coeff",
                pair->channels(), channels);
+  check_latents();
   if (std::find(quantities.begin(), quantities.end(), BORN) != quantities.end()) pair->check_born();
 }
 
@@ -76,10 +98,8 @@ void ComputeLESAtom::compute_peratom()
   }
 
   int column = 0;
-  for (const auto quantity : quantities) {
-    const double *values = quantity == CHARGE      ? pair->charges()
-                           : quantity == POTENTIAL ? pair->potentials()
-                                                   : pair->born();
+  for (const int quantity : quantities) {
+    const double *values = quantity == BORN ? pair->born() : pair->atom_quantity(static_cast<AtomQuantity>(quantity));
     const int n = width(quantity);
     for (int i = 0; i < atom->nlocal; i++) {
       const bool in_group = atom->mask[i] & groupbit;

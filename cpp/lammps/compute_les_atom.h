@@ -26,12 +26,13 @@ class ComputeLESAtom : public Compute {
   double memory_usage() override;
 
  private:
-  enum Quantity { CHARGE, POTENTIAL, BORN };
-  std::vector<Quantity> quantities;    // in the order asked
+  static constexpr int BORN = -1;
+  std::vector<int> quantities;    // in the order asked: AtomQuantity, or BORN
   class PairLES *pair;
   int channels, nmax;
 
-  int width(Quantity) const;
+  int width(int) const;
+  void check_latents() const;
   void set_columns();
 };
 

@@ -1,5 +1,5 @@
 // Electric field on a system described by Born effective charges: F_ib = sum_a E_a Z_iab
-// (Zhong et al., npj Comput. Mater. (2025)).
+// (Zhong et al., npj Comput. Mater. (2025)); of a model with alpha a uniform field has 1/2 sum_ac E_a E_c d(alpha_ac)/dr_ib too.
 //
 // The field force is not the gradient of a function of the positions (no acoustic sum rule is built into Z), so the energy of
 // the fix is minus the work that the field has done along the path, by the trapezoidal rule; see field_path.h.
@@ -238,6 +238,14 @@ bool FixEfieldBEC::feels_field(int i)
   return (atom->mask[i] & groupbit) && pair->sees(i) && (!region || region->match(x[0], x[1], x[2]));
 }
 
+// Forces of a uniform field, of second order where there is alpha, in `pushes`.
+void FixEfieldBEC::along_field()
+{
+  const double uniform[3] = {field[0].value, field[1].value, field[2].value};
+  const double *along = pair->born_along(uniform);
+  for (size_t k = 0; k < pushes.size(); k++) pushes[k] = force->qe2f * along[k];
+}
+
 // Forces of the field on atoms, in `pushes`; Born effective charges where they were needed in full, else null.
 const double *FixEfieldBEC::field_forces()
 {
@@ -245,12 +253,15 @@ const double *FixEfieldBEC::field_forces()
   const double volt = force->qe2f;    // force units per e V/A
   pushes.assign(n, 0.0);
   if (field_only) {
-    const double uniform[3] = {field[0].value, field[1].value, field[2].value};
-    const double *along = pair->born_along(uniform);
-    for (size_t k = 0; k < n; k++) pushes[k] = volt * along[k];
+    along_field();
     return nullptr;
   }
   const double *z = pair->born();
+  const bool uniform = !field[0].per_atom && !field[1].per_atom && !field[2].per_atom;
+  if (uniform && pair->has_second_order()) {
+    along_field();
+    return z;
+  }
   for (int i = 0; i < atom->nlocal; i++)
     for (int b = 0; b < 3; b++)
       for (int a = 0; a < 3; a++)

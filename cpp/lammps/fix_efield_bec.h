@@ -65,6 +65,7 @@ class FixEfieldBEC : public Fix {
   std::vector<double> field_at;    // [nmax][3], only for atom-style components
   void evaluate_field();
   void check_variable(int a);
+  void along_field();
   const double *field_forces();
   double field_on(int i, int a) const;
   bool feels_field(int i);

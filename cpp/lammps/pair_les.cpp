@@ -79,7 +79,7 @@ PairLES::~PairLES()
 
 /* ----------------------------------------------------------------------
    pair_style les [kspace auto|direct|mesh] [accuracy X] [spacing H] [order P] [mesh_error auto|yes|no] [slab F]
-                  [bec local|phase] [epsilon_inf X] [multichannel_bec yes|no] [kset run|cell|S] [device auto|cpu|cuda|cuda:N]
+                  [bec local|phase] [epsilon_inf X] [multichannel_bec yes|no] [unstable refuse|allow] [kset run|cell|S] [device auto|cpu|cuda|cuda:N]
                   [edges auto|step|rebuild] [exchange yes|no] [store X] [gpu_aware auto|yes|no]
 ------------------------------------------------------------------------- */
 
@@ -90,7 +90,7 @@ void PairLES::settings(int narg, char **arg)
   les::KspaceSettings &kspace = s.evaluator.kspace;
   les::Keywords args(lmp, "pair_style les",
                      {"kspace", "accuracy", "spacing", "order", "mesh_error", "slab", "bec", "epsilon_inf",
-                      "multichannel_bec", "kset", "device", "edges", "exchange", "store", "gpu_aware"},
+                      "multichannel_bec", "unstable", "kset", "device", "edges", "exchange", "store", "gpu_aware"},
                      narg, arg, 0);
   while (args.next()) {
     if (args.is("kspace")) {
@@ -111,6 +111,8 @@ void PairLES::settings(int narg, char **arg)
       s.evaluator.epsilon_inf = dielectric_tensor(args);
     } else if (args.is("multichannel_bec")) {
       s.multichannel_bec = args.yes_or_no();
+    } else if (args.is("unstable")) {
+      s.unstable = args.choice<Impl::Unstable>({"refuse", "allow"});
     } else if (args.is("kset")) {
       if (args.text() == "run") s.kset_strain = HUGE_VAL;
       else if (args.text() == "cell") s.kset_strain = 0.01;
@@ -236,10 +238,11 @@ void PairLES::load_model()
     utils::logmesg(lmp,
                    "pair les: model {}\n"
                    "  species{}, {} layer(s) of {} A, {} charge channel(s), {}, device {}\n"
-                   "  sigma {} A, dl {} A, norm {} eV A, epsilon_inf {}\n",
+                   "  sigma {} A, dl {} A, norm {} eV A, {} {}\n",
                    m.path, m.known_species(), info.network.layers, info.network.cutoff, info.charges.channels,
                    info.network.dtype, m.evaluator->network().device().str(), info.long_range.sigma, info.long_range.dl,
-                   info.long_range.norm, epsilon_text(m.evaluator->epsilon_inf()));
+                   info.long_range.norm, info.gives("alpha") ? "epsilon_e" : "epsilon_inf",
+                   epsilon_text(m.evaluator->epsilon()));
   if (comm->me == 0 && info.charges.channels > 0)
     utils::logmesg(lmp, "  Born effective charges in the {} form, {}\n",
                    les::BORN_FORMS[static_cast<int>(m.evaluator->born_form())],
@@ -318,7 +321,8 @@ bool PairLES::sees(int i) const
 double PairLES::memory_usage()
 {
   const Impl &m = *impl;
-  double bytes = Pair::memory_usage() + sizeof(double) * (m.q.size() + m.phi.size() + m.z.size() + m.along.size());
+  double bytes = Pair::memory_usage() + sizeof(double) * (m.z.size() + m.along.size());
+  for (const auto &values : m.quantities) bytes += static_cast<double>(sizeof(double) * values.size());
   if (!m.evaluator) return bytes;
   const les::Graph &graph = m.evaluator->graph();
   for (const Tensor &t : {graph.positions, graph.edge_vectors, graph.edge_index})

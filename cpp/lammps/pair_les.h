@@ -18,6 +18,7 @@ PairStyle(les,PairLES);
 #include <memory>
 
 namespace les {
+enum class AtomQuantity;
 struct Graph;
 struct Result;
 struct Want;
@@ -49,11 +50,16 @@ class PairLES : public Pair {
   void check_born();            // to be called in init(): an error where the model file cannot give born()
   void respond_every_step();    // the same, and saves a second evaluation of the network in each step
   const double *born();         // [nlocal][9] e, xx xy xz yx ..., P component first
-  const double *born_along(const double *field);    // [nlocal][3] sum_a E_a Z_iab, e times the unit of E; never kept
-  const double *charges();                          // [nlocal][channels] e, sign settled, without sqrt(epsilon_inf)
-  const double *potentials();                       // [nlocal][channels] V
-  int channels() const;                             // an error before pair_coeff
-  bool sees(int i) const;                           // false for types mapped to NULL, and for excluded atoms
+  // [nlocal][3] e V/A, forces in a uniform field [V/A]: sum_a E_a Z_iab, and what is of second order in E; never kept
+  const double *born_along(const double *field);
+  bool has_second_order() const;
+  // [nlocal][channels * width], units and order as in atom_quantities.h; an error where the model has no such quantity
+  const double *atom_quantity(les::AtomQuantity);
+  bool has(les::AtomQuantity) const;
+  const double *root_of_epsilon() const;    // [9] by which polarizations are multiplied
+  bool removes_mean() const;                // of the charges, in a polarization
+  int channels() const;                     // an error before pair_coeff
+  bool sees(int i) const;                   // false for types mapped to NULL, and for excluded atoms
 
  private:
   class Impl;
@@ -68,12 +74,12 @@ class PairLES : public Pair {
   void report_solver();
   void warn_of_drift();
   void warn_of_net_charge_in_vacuum();
+  void check_stability();
   void warn_of_other_commands();
   void remember_atoms();
   bool atoms_are_those_evaluated() const;
   void require_evaluation(const char *what);
   void evaluate_again();
-  void fetch_charges(const char *what);
   void check_input();
   void check_heat_flux() const;
   void warn_of_heat_flux() const;
@@ -81,7 +87,7 @@ class PairLES : public Pair {
   std::string add_to_lammps(const les::Result &result, const les::Want &want);
   int excluded_groups() const;    // bits of groups that a Monte Carlo fix has taken out; an error for other exclusions
   static bool several(class LAMMPS *);
-  void evaluate_response(const double (*directions)[3], int count);
+  void evaluate_response(const double (*directions)[3], int count, bool second_order);
   std::string failure(const std::string &reason) const;
   void together(const std::function<void()> &work);
   void stop_together(const std::string &failure_here);

@@ -28,6 +28,12 @@ void PairLES::warn_of_heat_flux() const
 void PairLES::check_heat_flux() const
 {
   const Impl &m = *impl;
+  for (const auto &latent : m.info().latents)
+    if (latent != "charge")
+      error->all(FLERR,
+                 "pair les: compute centroid/stress/atom is not implemented for models with {}, as model file {} is; "
+                 "it takes models of charges alone",
+                 latent, m.path);
   if (domain->xperiodic && !domain->zperiodic && m.channels() > 0)
     error->all(FLERR, "pair les: compute centroid/stress/atom is not implemented for slabs (boundary p p f)");
   if (m.info().charges.total && domain->xperiodic)

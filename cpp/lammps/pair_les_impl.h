@@ -24,11 +24,13 @@ class PairLES::Impl {
   Impl(MPI_Comm world, std::function<void(bool, int)> move) : comm(world), exchange(rows, comm, std::move(move)) {}
 
   enum class GpuAware { Auto, Yes, No };
+  enum class Unstable { Refuse, Allow };
   struct {
     les::DeviceChoice device;
     les::EvaluatorSettings evaluator;
     // several channels add up with the signs of the model file, even if no label settled them
     bool multichannel_bec = false;
+    Unstable unstable = Unstable::Refuse;
     bool exchange = true;    // between layers; else ghosts are evaluated too
     les::EdgeChoice edges = les::EdgeChoice::Auto;
     GpuAware gpu_aware = GpuAware::Auto;
@@ -80,7 +82,8 @@ class PairLES::Impl {
   les::Cell last_cell{};     // from the beginning of the run without flips
   les::Cell setup_cell{};    // when wave vectors were chosen
   std::string reported;      // of the solver, in this run
-  int excluded = 0;          // group bits of atoms that are as good as deleted
+  bool reported_stability = false;
+  int excluded = 0;    // group bits of atoms that are as good as deleted
 
   // The atoms that results belong to
   struct {
@@ -91,12 +94,13 @@ class PairLES::Impl {
     std::vector<int> species;    // [nlocal], -1 for atoms that the model does not see
     std::vector<tagint> tag;     // [nall]
   } evaluated;
-  bool have_charges = false, have_born = false;    // q and phi; z
+  bool have_born = false;                 // z
+  std::array<bool, 8> have_quantity{};    // by AtomQuantity
 
   // per atom, LAMMPS indices
-  std::vector<double> q, phi;    // [nlocal * channels] e, V
-  std::vector<double> z;         // [nlocal * 9, or more] e
-  std::vector<double> along;     // [nlocal * 3, or more] e times the unit of the field
+  std::array<std::vector<double>, 8> quantities;    // likewise
+  std::vector<double> z;                            // [nlocal * 9, or more] e
+  std::vector<double> along;                        // [nlocal * 3, or more] e times the unit of the field
 };
 
 }    // namespace LAMMPS_NS

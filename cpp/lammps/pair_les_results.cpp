@@ -40,7 +40,7 @@ void PairLES::respond_every_step()
   impl->respond_every_step = true;
 }
 
-void PairLES::evaluate_response(const double (*directions)[3], int count)
+void PairLES::evaluate_response(const double (*directions)[3], int count, bool second_order)
 {
   Impl &m = *impl;
   if (m.channels() == 0)
@@ -52,7 +52,7 @@ void PairLES::evaluate_response(const double (*directions)[3], int count)
   Tensor rows;
   together([&] {
     rows = m.evaluator->born(
-        torch::tensor(at::ArrayRef<double>(directions[0], 3 * count), torch::kFloat64).view({count, 3}));
+        torch::tensor(at::ArrayRef<double>(directions[0], 3 * count), torch::kFloat64).view({count, 3}), second_order);
     if (!rows.isfinite().all().item<bool>()) throw std::runtime_error("a Born effective charge is not finite");
   });
   const double *row = rows.data_ptr<double>();
@@ -68,7 +68,7 @@ const double *PairLES::born()
   require_evaluation("Born effective charges");
   if (!impl->have_born) {
     const double axes[3][3] = {{1.0, 0.0, 0.0}, {0.0, 1.0, 0.0}, {0.0, 0.0, 1.0}};
-    impl->times.measure(les::StepTimes::BORN, [&] { evaluate_response(axes, 3); });
+    impl->times.measure(les::StepTimes::BORN, [&] { evaluate_response(axes, 3, false); });
     impl->have_born = true;
   }
   return impl->z.data();
@@ -78,45 +78,39 @@ const double *PairLES::born_along(const double *field)
 {
   require_evaluation("Born effective charges");
   const double direction[1][3] = {{field[0], field[1], field[2]}};
-  impl->times.measure(les::StepTimes::BORN, [&] { evaluate_response(direction, 1); });
+  impl->times.measure(les::StepTimes::BORN, [&] { evaluate_response(direction, 1, true); });
   return impl->along.data();
 }
 
-// Charges and potentials come from the device when they are asked for.
-void PairLES::fetch_charges(const char *what)
+const double *PairLES::root_of_epsilon() const { return impl->evaluator->root_of_epsilon().data_ptr<double>(); }
+
+bool PairLES::removes_mean() const { return impl->info().response.remove_mean; }
+
+bool PairLES::has_second_order() const { return impl->info().gives("alpha"); }
+
+bool PairLES::has(les::AtomQuantity quantity) const { return impl->info().gives(les::kind_of(quantity).latent); }
+
+// They come from the device when they are asked for.
+const double *PairLES::atom_quantity(les::AtomQuantity quantity)
 {
-  require_evaluation(what);
+  const les::AtomQuantityKind &kind = les::kind_of(quantity);
+  require_evaluation(kind.what);
   Impl &m = *impl;
-  if (m.have_charges) return;
-  Tensor both;
+  std::vector<double> &values = m.quantities[static_cast<size_t>(quantity)];
+  const size_t columns = static_cast<size_t>(kind.width) * m.channels();
+  if (m.have_quantity[static_cast<size_t>(quantity)]) return values.data();
+  Tensor rows;
   together([&] {
-    m.times.doing = "fetching the charges";
-    both = les::to_host(torch::stack({m.evaluator->charges(), m.evaluator->potentials()}).to(torch::kFloat64));
+    m.times.doing = "fetching what atoms have";
+    rows = les::to_host(m.evaluator->atom_quantity(quantity).contiguous());
   });
   const les::LocalGraph &graph = m.local();
-  const size_t channels = m.channels();
-  const double *q = both.data_ptr<double>(), *phi = q + graph.n_owned() * channels;
-  m.q.assign(atom->nlocal * channels, 0.0);
-  m.phi.assign(atom->nlocal * channels, 0.0);
-  for (int a = 0; a < graph.n_owned(); a++)
-    for (size_t c = 0; c < channels; c++) {
-      const size_t to = graph.lammps_index(a) * channels + c, from = a * channels + c;
-      m.q[to] = m.charge_unit[c] * q[from];
-      m.phi[to] = phi[from] / m.charge_unit[c];
-    }
-  m.have_charges = true;
-}
-
-const double *PairLES::charges()
-{
-  fetch_charges("charges");
-  return impl->q.data();
-}
-
-const double *PairLES::potentials()
-{
-  fetch_charges("potentials");
-  return impl->phi.data();
+  const double *row = rows.data_ptr<double>();
+  values.assign(atom->nlocal * columns, 0.0);
+  for (int a = 0; a < graph.n_owned(); a++, row += columns)
+    std::copy_n(row, columns, &values[graph.lammps_index(a) * columns]);
+  m.have_quantity[static_cast<size_t>(quantity)] = true;
+  return values.data();
 }
 
 // The atoms that the last evaluation has seen, and where.
@@ -135,7 +129,8 @@ void PairLES::remember_atoms()
     e.species[i] = sees(i) ? m.species_of_type[atom->type[i]] : -1;
   }
   e.tag.assign(atom->tag, atom->tag + nlocal + atom->nghost);
-  m.have_charges = m.have_born = false;
+  m.have_born = false;
+  m.have_quantity.fill(false);
 }
 
 // Trial moves that were taken back, commands between runs: on this rank. The tolerance is that of folding a coordinate back and forth.

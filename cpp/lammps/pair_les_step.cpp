@@ -50,6 +50,7 @@ void PairLES::compute(int eflag, int vflag)
       times.doing = "the long-range sum";
       report_solver();
       warn_of_net_charge_in_vacuum();
+      check_stability();
     }
     times.doing = "checking the forces";
     const std::string wild = add_to_lammps(result, want);

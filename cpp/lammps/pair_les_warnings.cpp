@@ -67,6 +67,35 @@ void PairLES::warn_of_drift()
                    "choose them anew, or use 'pair_style les kset cell' where another program hands over the cells");
 }
 
+// Long waves of charge must cost energy; "Stability" in export/FORMAT.md. Collective.
+void PairLES::check_stability()
+{
+  constexpr double LARGE_CHI = 0.9, NEAR = 0.8;
+  Impl &m = *impl;
+  if (!(m.info().gives("alpha") || m.info().gives("kappa")) || !domain->zperiodic) return;
+  const les::Stability s = m.evaluator->stability();
+  // the longest wave of the cell stands between its two planes that are farthest apart
+  const auto widths = les::widths(m.last_cell);
+  const double longest = *std::max_element(widths.begin(), widths.end());
+  std::string what;
+  if (!(s.chi < LARGE_CHI)) what = fmt::format("its susceptibility chi is {:.3g}, and must be less than 1", s.chi);
+  else if (longest > NEAR * s.longest)
+    what = fmt::format("its induced charges allow no cell wider than {:.4g} A, and this one has {:.4g} A", s.longest,
+                       longest);
+  const bool broken = !(s.chi < 1.0) || longest > s.longest;
+  const std::string line =
+      fmt::format("pair les: model file {} {} for these atoms: {}", m.path,
+                  broken ? "gives negative energies to waves of charge" : "is near the end of its stability", what);
+  if (broken && m.settings.unstable == Impl::Unstable::Refuse)
+    throw std::runtime_error(line +
+                             "; take smaller cells or another model, or go on by 'pair_style les unstable allow'");
+  if (!what.empty() && comm->me == 0) error->warning(FLERR, line);
+  else if (comm->me == 0 && !m.reported_stability)
+    utils::logmesg(lmp, "pair les: susceptibility chi {:.3g}{}\n", s.chi,
+                   std::isfinite(s.longest) ? fmt::format(", stable in cells up to {:.4g} A", s.longest) : "");
+  m.reported_stability = true;
+}
+
 // Charges that do not add up to zero have a uniform background, which acts on a slab or a molecule more the more vacuum there is.
 void PairLES::warn_of_net_charge_in_vacuum()
 {

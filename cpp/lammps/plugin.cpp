@@ -4,6 +4,8 @@
 
 #include "compute_les_atom.h"
 #include "compute_les_current.h"
+#include "compute_les_dipole.h"
+#include "compute_les_polarizability.h"
 #include "fix_efield_bec.h"
 #include "pair_les.h"
 
@@ -51,12 +53,22 @@ void lammpsplugin_init(void *lmp, void *handle, void *register_plugin)
 
   plugin.style = "compute";
   plugin.name = "les/atom";
-  plugin.info = "charges, potentials and Born effective charges of pair_style les";
+  plugin.info = "charges, dipoles, fields and Born effective charges of pair_style les";
   plugin.creator.v2 = create<LAMMPS_NS::ComputeLESAtom>;
   add(&plugin, lmp);
 
   plugin.name = "les/current";
   plugin.info = "electric current from Born effective charges";
   plugin.creator.v2 = create<LAMMPS_NS::ComputeLESCurrent>;
+  add(&plugin, lmp);
+
+  plugin.name = "les/dipole";
+  plugin.info = "dipole moment of a group of atoms of pair_style les";
+  plugin.creator.v2 = create<LAMMPS_NS::ComputeLESDipole>;
+  add(&plugin, lmp);
+
+  plugin.name = "les/polarizability";
+  plugin.info = "electronic polarizability of a group of atoms of pair_style les";
+  plugin.creator.v2 = create<LAMMPS_NS::ComputeLESPolarizability>;
   add(&plugin, lmp);
 }

@@ -260,6 +260,15 @@ bool Metadata::gives(const std::string &latent) const
   return std::find(latents.begin(), latents.end(), latent) != latents.end();
 }
 
+std::vector<int64_t> Metadata::latent_shape(const std::string &latent, int64_t n) const
+{
+  const int rank = latent == "dipole" ? 1 : latent == "quadrupole" ? 2 : latent == "alpha" ? response.alpha_rank : 0;
+  std::vector<int64_t> shape(2 + rank, 3);
+  shape[0] = n;
+  shape[1] = charges.channels;
+  return shape;
+}
+
 bool is_dielectric(const std::array<double, 9> &matrix)
 {
   using Response = Metadata::Response;

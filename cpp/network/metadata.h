@@ -43,6 +43,8 @@ struct Metadata {
 
   std::vector<std::string> latents;    // that the network gives beside energies: some of LATENT_NAMES, in their order
   bool gives(const std::string &latent) const;
+  std::vector<int64_t> latent_shape(const std::string &latent,
+                                    int64_t n) const;    // of n atoms, as the network gives it
 
   struct LongRange {
     double sigma = 0.0;    // A

@@ -120,7 +120,8 @@ class ScriptedNetwork : public Network {
     std::vector<std::vector<int64_t>> shapes;
     if (final) shapes = {{in.n}};
     else shapes = {{in.n, kept[in.piece]}, {in.n, sent[in.piece]}};
-    if (final && metadata().charges.channels > 0) shapes.push_back({in.n, metadata().charges.channels});
+    if (final)
+      for (const std::string &latent : metadata().latents) shapes.push_back(metadata().latent_shape(latent, in.n));
     bool right = outputs.size() == shapes.size();
     for (size_t i = 0; right && i < shapes.size(); i++) right = outputs[i].sizes() == torch::IntArrayRef(shapes[i]);
     if (!right) {

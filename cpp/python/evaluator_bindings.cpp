@@ -88,30 +88,38 @@ class SystemEvaluator {
 
   py::dict evaluate(const Tensor &positions, int64_t n_owned, const Tensor &species, const Tensor &edge_vectors,
                     const Tensor &edge_index, const std::optional<Tensor> &cell,
-                    const std::optional<Tensor> &reference_cell, bool slab, bool bec, bool atom_virial,
-                    bool centroid_virial)
+                    const std::optional<Tensor> &reference_cell, bool slab, bool bec,
+                    const std::optional<Tensor> &field, bool atom_virial, bool centroid_virial)
   {
     const c10::InferenceMode off(false);    // which the caller may have switched on
     les::Graph graph =
         graph_of(evaluator_->network(), positions, n_owned, species, edge_vectors, edge_index, cell, slab);
     const Tensor box = cell && reference_cell ? les::checked_cell("reference_cell", *reference_cell) : graph.cell;
-    const les::Want want{bec, atom_virial, centroid_virial};
+    const Tensor along = field ? les::checked("field", *field, {torch::kFloat64}, {3}, torch::kCPU) : Tensor();
+    const les::Want want{bec || field.has_value(), atom_virial, centroid_virial};
     les::Result result;
-    Tensor born;
+    Tensor born, pushes;
     {
       py::gil_scoped_release free;
       evaluator_->begin_run(graph.periodic, box, static_cast<double>(n_owned));
       if (evaluator_->long_range()) evaluator_->long_range()->set_up_from(box);
       result = evaluator_->evaluate(std::move(graph), want, times_);
       if (bec) born = evaluator_->born(torch::eye(3, torch::kFloat64));
+      if (field) pushes = evaluator_->born(along.unsqueeze(0), true).select(1, 0);
     }
     py::dict out;
     out["energies"] = result.energies;
     out["forces"] = result.forces;
     out["virial"] = result.virial;
     out["charges"] = evaluator_->charges();
-    out["potentials"] = evaluator_->potentials();
+    out["potentials"] = evaluator_->far().potential;
+    py::dict atoms;
+    for (const auto &kind : les::ATOM_QUANTITIES)
+      if (evaluator_->metadata().gives(kind.latent)) atoms[kind.word] = evaluator_->atom_quantity(kind.quantity);
+    out["atoms"] = atoms;
+    if (evaluator_->long_range()) out["root"] = evaluator_->root_of_epsilon();
     if (bec) out["bec"] = born;
+    if (field) out["field_forces"] = pushes;
     if (atom_virial) out["atom_virial"] = result.atom_virial;
     if (centroid_virial) out["centroid_virial"] = result.centroid_virial;
     return out;
@@ -166,7 +174,7 @@ Args:
       .def("evaluate", les::method(&SystemEvaluator::evaluate), py::arg("positions"), py::arg("n_owned"),
            py::arg("species"), py::arg("edge_vectors"), py::arg("edge_index"), py::arg("cell"), py::kw_only(),
            py::arg("reference_cell") = py::none(), py::arg("slab") = false, py::arg("bec") = false,
-           py::arg("atom_virial") = false, py::arg("centroid_virial") = false,
+           py::arg("field") = py::none(), py::arg("atom_virial") = false, py::arg("centroid_virial") = false,
            R"(Energies, forces, virial, charges, and on demand Born effective charges.
 
 Args:
@@ -177,12 +185,16 @@ Args:
     edge_index: [2, E] int64, center and neighbor, sorted by center.
     cell: [3, 3] float64, rows in A; None for an open system.
     reference_cell: [3, 3], from which wave vectors are chosen, where it is not `cell`.
+    field: [3] float64 in V/A, in which forces are asked for.
     slab: whether the system is periodic along the first two lattice vectors alone, the third one normal to them.
 
 Returns:
     dict of "energies" [N, 2] eV (short range without atomic energies, long range), "forces" [M, 3] eV/A, "virial" [3, 3] eV =
-    -dE/d(strain), "charges" and "potentials" [N, C] (file units; eV per file unit), "bec" [M, 3, 3] e, indices
-    [atom, P, r], "atom_virial" and "centroid_virial" [M, 3, 3] eV. Rows of ghosts are to be added to their owners.
+    -dE/d(strain), "charges" and "potentials" [N, C] (file units; eV per file unit), "atoms": dict of [N, C, width] in e, V and A by
+    the words of compute les/atom ("q", "phi", "dipole", ...), those that the model has; "root" [3, 3], the root of the dielectric
+    constant that these couple with; "bec" [M, 3, 3] e, indices [atom, P, r], "field_forces" [M, 3] eV/A, which a field adds, of second order where there is alpha,
+    "atom_virial" and "centroid_virial" [M, 3, 3] eV. Rows
+    of ghosts are to be added to their owners.
 
 Raises:
     ValueError: an argument is not as said here; the text names it.

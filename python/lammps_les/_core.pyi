@@ -1,3 +1,5 @@
+from typing import Any
+
 from torch import Tensor
 
 class ModelFileError(ValueError): ...
@@ -30,9 +32,10 @@ class Evaluator:
         reference_cell: Tensor | None = None,
         slab: bool = False,
         bec: bool = False,
+        field: Tensor | None = None,
         atom_virial: bool = False,
         centroid_virial: bool = False,
-    ) -> dict[str, Tensor]: ...
+    ) -> dict[str, Any]: ...
 
 def long_range(
     positions: Tensor,

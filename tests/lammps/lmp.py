@@ -91,6 +91,9 @@ def write_data(path: Path, atoms: Atoms, elements: Sequence[str], prism: Prism) 
     path.write_text("\n".join(lines) + "\n")
 
 
+# of the words of compute les/atom, for each channel
+WIDTHS = {"q": 1, "phi": 1, "dipole": 3, "quadrupole": 6, "alpha": 6, "dq": 1, "du": 3, "field": 3}
+
 STRAINS = [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)]
 
 
@@ -189,7 +192,7 @@ def run(
 
     columns, spec = [], ""
     for word in quantities.split():
-        columns += [f"{word}{k}" for k in range(9 if word == "bec" else channels)]
+        columns += [f"{word}{k}" for k in range(9 if word == "bec" else WIDTHS[word] * channels)]
     if columns:
         spec = (
             "c_les"

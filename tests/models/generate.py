@@ -18,6 +18,7 @@ from lammps_les_export.adapters import ImportedModel
 sys.path.insert(0, str(Path(__file__).parent))
 import by_hand  # noqa: E402
 from deep_network import DeepNetwork  # noqa: E402
+from multipole_network import EVERY, MultipoleNetwork  # noqa: E402
 from toy_networks import (  # noqa: E402
     ConstantCharges,
     FailsWhenClose,
@@ -99,6 +100,28 @@ def toy_models() -> dict[str, tuple[nn.Module, dict[str, Any]]]:
             {"epsilon_inf": 1.8},
         ),
         "deep": (DeepNetwork(WATER), {"epsilon_inf": 1.8}),
+        # dipoles and more; alpha with what it leaves of epsilon_inf
+        "dipoles": (MultipoleNetwork(WATER, EVERY[:2]), {"epsilon_inf": 1.8, "remove_self": True}),
+        "multipoles": (
+            MultipoleNetwork(WATER, (*EVERY[:3], "alpha"), channels=2),
+            {
+                "unit": 0.8,
+                "sign": [-1.0, 1.0],
+                "bec_fitted": True,
+                "remove_self": True,
+                "self_factor": 2.0,
+                "epsilon_inf": 1.8,
+                "epsilon_e": [[1.6, 0.1, 0.0], [0.1, 1.5, 0.0], [0.0, 0.0, 1.4]],
+            },
+        ),
+        "responding": (
+            MultipoleNetwork(WATER, EVERY, layers=2),
+            {"unit": 0.8, "sign": [-1.0], "epsilon_inf": 1.8, "epsilon_e": 1.5, "total": 1.0},
+        ),
+        "softened": (
+            MultipoleNetwork(WATER, ("charge", "kappa")),
+            {"unit": 0.9, "epsilon_inf": 1.8, "remove_mean": False},
+        ),
         "raises": (Raising(WATER, distance=100.0), {}),
         "raises_when_close": (Raising(WATER, distance=0.8), {}),
         "fails_in_charge": (FailsWhenClose(WATER, "charge", distance=0.8), {}),

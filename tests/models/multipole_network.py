@@ -1,4 +1,4 @@
-"""A network of one or two layers with every latent that a network may give, one channel.
+"""A network of one or two layers with every latent that a network may give.
 
 With f(r) = (1 - r^2/R^2)^3, w_k = weights[k, species of center, of neighbor] f(r), the unit vector
 h to the neighbor, its vector r, and sums over neighbors:
@@ -9,6 +9,8 @@ h to the neighbor, its vector r, and sums over neighbors:
     M = sym(sum w_4 h h^T + 0.3 v1 v2^T),  Q = 0.3 (M - tr(M)/3)
     kappa = 0.004 softplus(rho + sum w_5)
     A = sym(sum w_6 h h^T) + (0.8 + 0.2 tanh(rho)) 1,  alpha = 0.02 A A^T
+
+That is the first channel; channel c has 0.6^c times as much of everything.
 """
 
 from collections.abc import Sequence
@@ -46,8 +48,9 @@ class MultipoleNetwork(ToyNetwork):
         cutoff: float = 3.2,
         weights: Tensor | None = None,
         base: Tensor | None = None,
+        channels: int = 1,
     ) -> None:
-        super().__init__(species, cutoff, layers=layers, channels=1)
+        super().__init__(species, cutoff, layers=layers, channels=channels)
         self.latent_names = list(latents)
         generator = torch.Generator().manual_seed(5)
         if weights is None:
@@ -123,5 +126,5 @@ class MultipoleNetwork(ToyNetwork):
                 a = symmetric(summed(w[6][:, None, None] * dyad, center, n))
                 a = a + (0.8 + 0.2 * torch.tanh(rho))[:, None, None] * one
                 latent = 0.02 * a @ a.transpose(1, 2)
-            outputs.append(latent[:, None])
+            outputs.append(torch.stack([0.6**c * latent for c in range(self.channels)], dim=1))
         return outputs

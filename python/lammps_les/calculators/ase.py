@@ -17,6 +17,14 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from lammps_les.calculators.system import SystemEvaluator
 from lammps_les.model_file import ModelFileError, checked_dielectric
 
+_RESULTS = {
+    "dipole": "dipoles",
+    "quadrupole": "quadrupoles",
+    "alpha": "polarizabilities",
+    "dq": "induced_charges",
+    "du": "induced_dipoles",
+}
+
 
 class LesCalculator(Calculator):
     """Energy, forces, stress, charges and Born effective charges of a LES model, with a field.
@@ -24,9 +32,15 @@ class LesCalculator(Calculator):
     Results, in ASE units and signs: ``energy`` = ``free_energy`` [eV], ``energies`` [N] (short
     range and 1/2 q phi), ``forces`` [eV/A], ``stress`` [eV/A^3, Voigt, (1/V) dE/d(strain)],
     ``charges`` [e] (charge_unit sum_c sign_c q_c, as in compute les/atom; mean not removed) and
-    ``born_effective_charges`` [e], [atom, P component, r component].
+    ``born_effective_charges`` [e], [atom, P component, r component]; ``dipole`` [e A], the sum of
+    charges times positions and of dipoles, with the root of epsilon_inf, which in a periodic system
+    has a meaning for changes only. Models with more than charges give ``dipoles`` [N, 3, e A] and
+    ``quadrupoles`` [N, 3, 3, e A^2], and those that respond to fields ``polarizability`` [3, 3, e
+    A^2/V; times 14.3996 in A^3] of all atoms, ``polarizabilities`` [N, 3, 3] without the root of
+    epsilon, ``induced_charges`` [e] and ``induced_dipoles`` [e A].
 
-    A uniform field E adds F_ib = sum_a E_a Z_iab to the forces, and to nothing else: in a periodic
+    A uniform field E adds F_ib = sum_a E_a Z_iab to the forces (of a model with alpha also
+    1/2 sum_ac E_a E_c d(alpha_ac)/dr_ib, of all atoms), and to nothing else: in a periodic
     system the energy in a field is minus the work done along the path, so ``energy`` stays the
     energy without field and is not conserved in a field; ``stress`` has no field part either.
 
@@ -64,6 +78,13 @@ class LesCalculator(Calculator):
         "forces",
         "stress",
         "charges",
+        "dipole",
+        "dipoles",
+        "quadrupoles",
+        "polarizability",
+        "polarizabilities",
+        "induced_charges",
+        "induced_dipoles",
         "born_effective_charges",
     ]
 
@@ -125,8 +146,10 @@ class LesCalculator(Calculator):
         if atoms is None:
             raise CalculatorSetupError("LES: no atoms given")
         pbc = self._boundary(atoms)
-        want_bec = self.field is not None or "born_effective_charges" in properties
-        if want_bec:
+        responds = "alpha" in self.metadata.latents
+        linear = self.field is not None and not responds
+        want_bec = linear or "born_effective_charges" in properties
+        if want_bec or self.field is not None:
             self._check_coupling()
         species = self._species(atoms)
         try:
@@ -137,6 +160,7 @@ class LesCalculator(Calculator):
                 pbc,
                 want_bec,
                 self.reference_cell,
+                self.field if responds else None,
             )
         except (RuntimeError, ModelFileError, MemoryError) as error:
             lines = str(error).strip().splitlines() or ["out of memory"]
@@ -158,10 +182,19 @@ class LesCalculator(Calculator):
             virial = result.virial.numpy()
             stress = -0.5 * (virial + virial.T) / atoms.get_volume()
             results["stress"] = full_3x3_to_voigt_6_stress(stress)
+        if result.dipole is not None:
+            results["dipole"] = result.dipole.numpy()
+        if result.polarizability is not None:
+            results["polarizability"] = result.polarizability.numpy()
+        for name, value in result.latents.items():
+            results[_RESULTS[name]] = value.numpy()
         if result.bec is not None:
             results["born_effective_charges"] = result.bec.numpy()
         if self.field is not None:
-            field_forces = np.einsum("a,iab->ib", self.field, results["born_effective_charges"])
+            if result.field_forces is not None:
+                field_forces = result.field_forces.numpy()
+            else:
+                field_forces = np.einsum("a,iab->ib", self.field, results["born_effective_charges"])
             if self.neutral:
                 field_forces = field_forces - field_forces.mean(axis=0)
             results["forces"] = forces + field_forces

@@ -13,6 +13,7 @@ from lammps_les import _core  # needs torch loaded before it
 from lammps_les.data.geometry import check_distances
 from lammps_les.data.neighbors import neighbor_list
 from lammps_les.electrostatics import coupling_charges, unfold
+from lammps_les.electrostatics.polarization import without_mean
 from lammps_les.model_file import ModelFileError, metadata_of_text
 
 
@@ -26,15 +27,26 @@ class Evaluation(NamedTuple):
         virial: [3, 3], eV, -dE/d(strain); zero in an open system.
         charges: [N], e, sum over channels of charge_unit charge_sign q; without sqrt(epsilon_inf),
             mean not removed.
+        latents: what the model has of each atom besides, summed over channels, with their signs,
+            without the root of epsilon: "dipole" [N, 3] e A, "quadrupole" [N, 3, 3] e A^2, "alpha"
+            [N, 3, 3] e A^2/V, and what is induced, "dq" [N] e and "du" [N, 3] e A.
+        dipole: [3], e A, root of epsilon times the sum of (q~ + dq) r + u + du, positions as they
+            are; in a periodic system it has a meaning for changes only. None for no charges.
+        polarizability: [3, 3], e A^2/V, root of epsilon included; None without alpha.
         bec: [N, 3, 3], Born effective charges in e, indices [atom, P component, r component]; None
             where not asked for.
+        field_forces: [N, 3], eV/A, that a field adds; None where not asked for.
     """
 
     energies: Tensor
     forces: Tensor
     virial: Tensor
     charges: Tensor
+    latents: dict[str, Tensor]
+    dipole: Tensor | None
+    polarizability: Tensor | None
     bec: Tensor | None
+    field_forces: Tensor | None
 
 
 class SystemEvaluator:
@@ -82,6 +94,7 @@ class SystemEvaluator:
         pbc: Sequence[bool],
         want_bec: bool = False,
         reference_cell: np.ndarray | None = None,
+        field: np.ndarray | None = None,
     ) -> Evaluation:
         """Energies, forces, virial, charges, and on demand Born effective charges.
 
@@ -94,6 +107,7 @@ class SystemEvaluator:
                 the slab's: docs/pair_les.md).
             want_bec: whether Born effective charges are wanted.
             reference_cell: [3, 3], from which wave vectors are chosen; default: ``cell``.
+            field: [3], V/A, in which ``field_forces`` are wanted.
 
         Raises:
             ValueError: a size or a distance that cannot be meant (``data.geometry``), or a slab
@@ -130,6 +144,7 @@ class SystemEvaluator:
             slab=periodic and not pbc[2],
             reference_cell=None if reference_cell is None else torch.from_numpy(reference_cell),
             bec=want_bec,
+            field=None if field is None else torch.as_tensor(field, dtype=torch.float64),
         )
 
         def to_owners(rows: Tensor) -> Tensor:
@@ -138,13 +153,43 @@ class SystemEvaluator:
         charges = coupling_charges(
             result["charges"].cpu().double(), self.metadata.charges.unit, self._sign
         )
+        latents = _latents_of(result["atoms"])
+        dipole: Tensor | None = None
+        polarizability: Tensor | None = None
+        if "root" in result:
+            moving = charges + latents.get("dq", torch.zeros_like(charges))
+            moving = without_mean(moving, self.metadata.response.remove_mean)
+            dipole = moving @ r
+            for name in ("dipole", "du"):
+                if name in latents:
+                    dipole = dipole + latents[name].sum(0)
+            dipole = result["root"] @ dipole
+        if "alpha" in latents:
+            polarizability = result["root"] @ latents["alpha"].sum(0) @ result["root"]
         return Evaluation(
             energies=result["energies"].sum(1) + self._atomic_energies[kinds],
             forces=to_owners(result["forces"]),
             virial=result["virial"] if periodic else torch.zeros((3, 3), dtype=torch.float64),
             charges=charges,
+            latents=latents,
+            dipole=dipole,
+            polarizability=polarizability,
             bec=to_owners(result["bec"]) if want_bec else None,
+            field_forces=None if field is None else to_owners(result["field_forces"]),
         )
+
+
+def _latents_of(atoms: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Sums over channels of what the evaluator gives, tensors in full."""
+    full = torch.tensor([0, 3, 4, 3, 1, 5, 4, 5, 2])  # of xx yy zz xy xz yz
+    found: dict[str, Tensor] = {}
+    for name in ("dipole", "quadrupole", "alpha", "dq", "du"):
+        if name in atoms:
+            total = atoms[name].cpu().sum(1)
+            found[name] = total[:, full].view(-1, 3, 3) if total.size(1) == 6 else total
+    if "dq" in found:
+        found["dq"] = found["dq"][:, 0]
+    return found
 
 
 def _check_height(positions: np.ndarray, cell: np.ndarray) -> None:
