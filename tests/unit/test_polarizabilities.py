@@ -14,12 +14,14 @@ def test_of_a_cell_it_is_that_of_epsilon_inf() -> None:
     unit = volume / (4.0 * np.pi * 14.399645)
     epsilon_e = epsilon_inf / (1.0 + chi)
     alpha = chi * unit * np.eye(3)
-    whole = whole_polarizability(epsilon_e * alpha, epsilon_e, volume)
+    whole = whole_polarizability(epsilon_e * alpha, epsilon_e * np.eye(3), volume)
     np.testing.assert_allclose(whole, (epsilon_inf - 1.0) * unit * np.eye(3))
-    np.testing.assert_allclose(whole_polarizability(epsilon_e * alpha, epsilon_e, None), alpha)
+    np.testing.assert_allclose(
+        whole_polarizability(epsilon_e * alpha, epsilon_e * np.eye(3), None), alpha
+    )
     tensor = np.diag([1.5, 2.0, 2.5])
     rooted = np.sqrt(tensor) @ alpha @ np.sqrt(tensor)
-    np.testing.assert_allclose(whole_polarizability(rooted, tensor.tolist(), None), alpha)
+    np.testing.assert_allclose(whole_polarizability(rooted, tensor, None), alpha)
 
 
 def test_correlations_of_parts() -> None:

@@ -16,7 +16,7 @@ from lammps_les.analysis.polarizabilities import (
     fit_polarizabilities,
     whole_polarizability,
 )
-from lammps_les.calculators import ForwardCalculator, LesCalculator
+from lammps_les.calculators import LesCalculator
 from lammps_les.data.labels import has_label, read_labels
 from lammps_les.data.stress_convention import Verdict, convention_of
 from lammps_les.keys import (
@@ -242,7 +242,7 @@ def _parts_of_born_charges(values: Values, unit: str) -> list[Row]:
 
 
 def compare(
-    calculator: LesCalculator | ForwardCalculator,
+    calculator: LesCalculator,
     structures: Iterable[Atoms],
     keys: Mapping[str, str] | None = None,
     r_first: bool = False,
@@ -300,7 +300,7 @@ def compare(
 def _moments(
     atoms: Atoms,
     reference: Mapping[str, np.ndarray],
-    calculator: LesCalculator | ForwardCalculator,
+    calculator: LesCalculator,
 ) -> dict[str, np.ndarray]:
     """Total charge, and of open structures dipole and quadrupole."""
     results = calculator.results
@@ -308,11 +308,12 @@ def _moments(
     found = {TOTAL_CHARGE.name: charges.sum()}
     if not atoms.pbc.any():
         default = calculator.metadata.charge_state or 0.0
+        dipoles = [results[name] for name in ("dipoles", "induced_dipoles") if name in results]
         moments = molecular_moments(
             atoms,
-            charges + results.get("charges_induced", 0.0),
+            charges + results.get("induced_charges", 0.0),
             float(reference.get(TOTAL_CHARGE.name, default)),
-            results.get("dipoles"),
+            sum(dipoles) if dipoles else None,
             results.get("quadrupoles"),
         )
         found |= {DIPOLE.name: moments.dipole, QUADRUPOLE.name: moments.quadrupole}

@@ -6,12 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lammps_les.model_file import Dielectric
 from lammps_les.units import COULOMB
 
 
 def whole_polarizability(
-    of_alpha: np.ndarray, coupling: Dielectric, volume: float | None
+    of_alpha: np.ndarray, coupling: np.ndarray, volume: float | None
 ) -> np.ndarray:
     """Polarizability [3, 3] in e A^2/V that a label is compared with.
 
@@ -21,16 +20,15 @@ def whole_polarizability(
 
     Args:
         of_alpha: [3, 3], root (sum alpha) root, as model files give it, in e A^2/V.
-        coupling: epsilon_e, the square of the root.
+        coupling: [3, 3], epsilon_e, the square of the root.
         volume: of the cell in A^3; None in open boundaries.
     """
-    epsilon = np.asarray(coupling, float) * (1.0 if isinstance(coupling, list) else np.eye(3))
     if volume is None:
-        values, vectors = np.linalg.eigh(epsilon)
+        values, vectors = np.linalg.eigh(coupling)
         inverse = (vectors / np.sqrt(values)) @ vectors.T
         found: np.ndarray = inverse @ of_alpha @ inverse
         return found
-    return of_alpha + (epsilon - np.eye(3)) * volume / (4.0 * math.pi * COULOMB)
+    return of_alpha + (coupling - np.eye(3)) * volume / (4.0 * math.pi * COULOMB)
 
 
 class PolarizabilityFit(NamedTuple):

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from ase import Atoms
 from ase.calculators.calculator import (
     CalculationFailed,
@@ -14,7 +15,8 @@ from ase.calculators.calculator import (
 )
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from lammps_les.calculators.system import SystemEvaluator
+from lammps_les.calculators.system import Evaluation, SystemEvaluator
+from lammps_les.electrostatics import coupling_dielectric, dielectric_root, susceptibility
 from lammps_les.model_file import ModelFileError, checked_dielectric
 
 _RESULTS = {
@@ -54,6 +56,9 @@ class LesCalculator(Calculator):
         neutral: remove the mean field force, so that the field does not move the center of the
             atoms; the sum of the Born effective charges of a LES model is not zero.
         epsilon_inf: replaces that of the model file; a number, or a symmetric tensor [3, 3].
+        epsilon_e: what latents couple with where the model gives alpha: ``constant``, the
+            number of the model file; ``frame``, epsilon_inf / (1 + chi) with chi of each periodic
+            structure, as in Kim et al., arXiv:2605.05746 (without field).
         multichannel_bec: give Born effective charges of a model of several charge channels though
             no label settled how they couple to a field (``bec_fitted`` of the model file).
         device: ``cpu``, ``cuda``, ``cuda:N``.
@@ -97,6 +102,7 @@ class LesCalculator(Calculator):
         epsilon_inf: float | Sequence[Sequence[float]] | None = None,
         multichannel_bec: bool = False,
         device: str = "cpu",
+        epsilon_e: str = "constant",
         reference_cell: Any = None,
         **kwargs: Any,
     ) -> None:
@@ -128,6 +134,16 @@ class LesCalculator(Calculator):
         self.epsilon_inf: Any = self.metadata.response.epsilon_inf
         if epsilon_inf is not None:
             self.epsilon_inf = epsilon_inf
+        if epsilon_e not in ("constant", "frame"):
+            raise CalculatorSetupError(
+                f"epsilon_e must be 'constant' or 'frame', got {epsilon_e!r}"
+            )
+        if epsilon_e == "frame" and ("alpha" not in self.metadata.latents or field is not None):
+            raise CalculatorSetupError(
+                f"epsilon_e of each frame needs alpha, and no field, but model file {model} has "
+                f"{', '.join(self.metadata.latents) or 'no latents'}"
+            )
+        self.epsilon_e = epsilon_e
         self.multichannel_bec = multichannel_bec
         self.field = None if field is None else np.asarray(field, dtype=float)
         if field is not None:
@@ -182,14 +198,9 @@ class LesCalculator(Calculator):
             virial = result.virial.numpy()
             stress = -0.5 * (virial + virial.T) / atoms.get_volume()
             results["stress"] = full_3x3_to_voigt_6_stress(stress)
-        if result.dipole is not None:
-            results["dipole"] = result.dipole.numpy()
-        if result.polarizability is not None:
-            results["polarizability"] = result.polarizability.numpy()
         for name, value in result.latents.items():
             results[_RESULTS[name]] = value.numpy()
-        if result.bec is not None:
-            results["born_effective_charges"] = result.bec.numpy()
+        results |= self._coupled(result, atoms)
         if self.field is not None:
             if result.field_forces is not None:
                 field_forces = result.field_forces.numpy()
@@ -199,6 +210,25 @@ class LesCalculator(Calculator):
                 field_forces = field_forces - field_forces.mean(axis=0)
             results["forces"] = forces + field_forces
         self.results = results
+
+    def _coupled(self, result: Evaluation, atoms: Atoms) -> dict[str, Any]:
+        """What has the root of the dielectric constant, and that constant or tensor."""
+        turn = torch.eye(3, dtype=torch.float64)
+        root = turn if result.root is None else result.root
+        found: dict[str, Any] = {"coupling": (root @ root).numpy()}
+        if self.epsilon_e == "frame" and all(atoms.pbc):
+            alpha = result.latents["alpha"][:, None] / self.metadata.charges.unit**2
+            chi = susceptibility(alpha, self.metadata.long_range.norm, atoms.get_volume())
+            own = dielectric_root(coupling_dielectric(self.epsilon_inf, chi))
+            turn = own @ torch.linalg.inv(root)
+            found["coupling"] = (own @ own).numpy()
+        if result.dipole is not None:
+            found["dipole"] = (turn @ result.dipole).numpy()
+        if result.polarizability is not None:
+            found["polarizability"] = (turn @ result.polarizability @ turn.T).numpy()
+        if result.bec is not None:
+            found["born_effective_charges"] = (turn @ result.bec).numpy()
+        return found
 
     def _check_finite(self, energies: np.ndarray, forces: np.ndarray) -> None:
         wild = ""

@@ -33,6 +33,7 @@ class Evaluation(NamedTuple):
         dipole: [3], e A, root of epsilon times the sum of (q~ + dq) r + u + du, positions as they
             are; in a periodic system it has a meaning for changes only. None for no charges.
         polarizability: [3, 3], e A^2/V, root of epsilon included; None without alpha.
+        root: [3, 3], that root; None for no charges.
         bec: [N, 3, 3], Born effective charges in e, indices [atom, P component, r component]; None
             where not asked for.
         field_forces: [N, 3], eV/A, that a field adds; None where not asked for.
@@ -45,6 +46,7 @@ class Evaluation(NamedTuple):
     latents: dict[str, Tensor]
     dipole: Tensor | None
     polarizability: Tensor | None
+    root: Tensor | None
     bec: Tensor | None
     field_forces: Tensor | None
 
@@ -174,6 +176,7 @@ class SystemEvaluator:
             latents=latents,
             dipole=dipole,
             polarizability=polarizability,
+            root=result.get("root"),
             bec=to_owners(result["bec"]) if want_bec else None,
             field_forces=None if field is None else to_owners(result["field_forces"]),
         )

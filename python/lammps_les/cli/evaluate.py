@@ -128,10 +128,9 @@ def evaluate(
 
     from lammps_les.analysis.comparison import compare
     from lammps_les.analysis.parity import plot_parity
-    from lammps_les.calculators import calculator_for
+    from lammps_les.calculators import LesCalculator
     from lammps_les.data.inventory import described, inventory, passed_over
     from lammps_les.data.structures import read_structures
-    from lammps_les.model_file import read_metadata
 
     keys = {
         ENERGY.name: energy_key,
@@ -152,9 +151,9 @@ def evaluate(
     check_outputs(predictions, parity)
     if "" in keys.values():
         raise ValueError("the name of a label is empty; leave the option out for the usual names")
-    calculator = calculator_for(
+    calculator = LesCalculator(
         model,
-        read_metadata(model).latents,
+        multichannel_bec=True,
         epsilon_e=epsilon_e.value,
         bec=bec.value if bec else None,
         epsilon_inf=dielectric(epsilon_inf),

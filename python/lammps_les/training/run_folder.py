@@ -18,7 +18,7 @@ from torch import Tensor
 from lammps_les import __version__
 from lammps_les.analysis.comparison import Comparison, compare
 from lammps_les.analysis.parity import plot_parity, save_figure
-from lammps_les.calculators import calculator_for
+from lammps_les.calculators import LesCalculator
 from lammps_les.data.structures import Labelled
 from lammps_les.files import write_atomically
 from lammps_les.model_file import FORMAT_VERSION, network_section
@@ -205,7 +205,7 @@ def evaluate_parts(
         for each part rows of quantity, unit, RMSE, MAE, R2 and number of values.
     """
     calculators = {
-        charge: calculator_for(file, prepared.network.latent_names)
+        charge: LesCalculator(file, multichannel_bec=True)
         for charge, file in model_files(folder, prepared).items()
     }
     found = {}
