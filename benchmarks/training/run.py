@@ -32,9 +32,8 @@ from rich.console import Console
 
 from lammps_les.analysis.comparison import Comparison, compare
 from lammps_les.analysis.errors import errors_of
-from lammps_les.calculators import LesCalculator, calculator_for
+from lammps_les.calculators import LesCalculator
 from lammps_les.electrostatics import dielectric_root
-from lammps_les.model_file import read_metadata
 from lammps_les.pretrained import load_folder
 from lammps_les.training.config import RunConfig
 from lammps_les.training.frames import join
@@ -150,7 +149,7 @@ def held_out(folder: Path, config: RunConfig, console: Console) -> None:
     for atoms, structure in zip(bare, chosen, strict=True):
         atoms.info.update(structure.labels)
     model = folder / "model.pt"
-    calculator = calculator_for(model, read_metadata(model).latents)
+    calculator = LesCalculator(model, multichannel_bec=True)
     comparison = compare(calculator, bare)
     for row in comparison.rows():
         row = row.quoted()

@@ -22,6 +22,13 @@ Tensor square_root(const std::array<double, 9> &matrix)
   return vectors.matmul(values.sqrt().diag()).matmul(vectors.t());
 }
 
+// The mesh is chosen for what the model has before an evaluation has shown it.
+KspaceSettings with_moments(KspaceSettings settings, const Metadata &m)
+{
+  settings.mesh.moments = m.gives("quadrupole") ? 2 : m.gives("dipole") || m.gives("alpha") ? 1 : 0;
+  return settings;
+}
+
 // epsilon_inf = epsilon_e (1 + chi) where alpha takes part
 std::array<double, 9> coupling_epsilon(const EvaluatorSettings &settings, const Metadata &m)
 {
@@ -39,8 +46,8 @@ Tensor symmetric(const Tensor &matrices) { return 0.5 * (matrices + matrices.tra
 Evaluator::Evaluator(std::unique_ptr<Network> network, const EvaluatorSettings &settings, const Communicator &comm) :
     network_(std::move(network)), comm_(comm), form_(settings.bec.value_or(metadata().response.bec_form)),
     epsilon_(coupling_epsilon(settings, metadata())), chain_(*network_, settings.store_bytes),
-    long_range_(parameters_of(metadata()), settings.kspace, comm), total_charge_(metadata().charges, comm),
-    sqrt_epsilon_(square_root(epsilon_))
+    long_range_(parameters_of(metadata()), with_moments(settings.kspace, metadata()), comm),
+    total_charge_(metadata().charges, comm), sqrt_epsilon_(square_root(epsilon_))
 {
   weights_ = to_device(torch::tensor(metadata().charges.weights(), torch::kFloat64), network_->device());
 }

@@ -160,9 +160,11 @@ bool refine(const LongRangeParameters &parameters, MeshSettings &settings, const
 Cost estimate_cost(const LongRangeParameters &parameters, const MeshSettings &settings, const Tensor &cell)
 {
   constexpr double DIRECT_START = 6e-4, DIRECT_TERM = 7e-10;
+  constexpr double MOMENTS[3] = {1.0, 1.8, 2.8};    // docs/performance.md
   const double n_atoms = atoms_of(settings, cell), vectors = wave_vectors_in_box(parameters, cell);
   Cost cost{HUGE_VAL, HUGE_VAL};
-  if (vectors <= MOST_WAVE_VECTORS) cost.direct = DIRECT_START + DIRECT_TERM * n_atoms * vectors;
+  if (vectors <= MOST_WAVE_VECTORS)
+    cost.direct = DIRECT_START + DIRECT_TERM * MOMENTS[settings.moments] * n_atoms * vectors;
   if (const auto mesh = mesh_that_fits(parameters, settings, cell))
     cost.mesh = mesh_cost(*mesh, n_atoms, settings.moments);
   return cost;
