@@ -16,7 +16,7 @@ Tensor symmetric_product(const Tensor &a, const Tensor &b)
 }    // namespace
 
 Adjoint adjoint(const LongRangeSum &sum, const LongRange &far, const Tensor &positions, const Latents &latents,
-                const Tensor &cell, const Tensor &charges, const Tensor &dipoles, bool second_order)
+                const Tensor &cell, const Tensor &charges, const Tensor &dipoles, int64_t second_order)
 {
   Latents of_sets{charges, dipoles};    // of all sets
   Tensor charge_weighed, dipole_weighed;
@@ -26,7 +26,10 @@ Adjoint adjoint(const LongRangeSum &sum, const LongRange &far, const Tensor &pos
   }
   if (dipoles.defined() && latents.alpha.defined()) {
     dipole_weighed = latents.alpha.matmul(dipoles.unsqueeze(-1)).squeeze(-1);
-    of_sets.alpha = symmetric_product(dipoles, second_order ? far.field + 0.5 * dipoles : far.field);
+    Tensor field = far.field.unsqueeze(0).repeat({dipoles.size(0), 1, 1, 1});
+    const int64_t first = dipoles.size(0) - second_order;
+    field.narrow(0, first, second_order).add_(dipoles.narrow(0, first, second_order), 0.5);
+    of_sets.alpha = symmetric_product(dipoles, field);
   }
   Adjoint out;
   if (charge_weighed.defined() || dipole_weighed.defined()) {

@@ -22,9 +22,10 @@ struct Adjoint {
 
 // Collective. Of k sets of weights, or undefined for zero: charges [k, n, C], dipoles [k, n, C, 3].
 //   far: the last result of `sum`, for `latents` at `positions` [n, 3] in `cell`
-//   second_order: w_u E with half of w_u added to the field E, so that P is -(U(field) - U(0)) of a field whose coupling is w_u
+//   second_order: how many of the sets, the last ones, are those of a field, w_u its coupling: half of w_u is added to E in the response to
+//     alpha, and P is -[U(field) - U(0)]
 Adjoint adjoint(const LongRangeSum &sum, const LongRange &far, const torch::Tensor &positions, const Latents &latents,
                 const torch::Tensor &cell, const torch::Tensor &charges, const torch::Tensor &dipoles,
-                bool second_order);
+                int64_t second_order);
 
 }    // namespace les

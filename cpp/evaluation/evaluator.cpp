@@ -39,6 +39,15 @@ std::array<double, 9> coupling_epsilon(const EvaluatorSettings &settings, const 
   return epsilon;
 }
 
+// Directions [k, 3], and whether each is of second order
+Tensor flagged(const Tensor &directions, bool second_order)
+{
+  Tensor out = torch::zeros({directions.size(0), 4}, torch::kFloat64);
+  out.narrow(1, 0, 3).copy_(directions);
+  if (second_order) out[-1][3] = 1.0;
+  return out;
+}
+
 Tensor symmetric(const Tensor &matrices) { return 0.5 * (matrices + matrices.transpose(-1, -2)); }
 
 }    // namespace
@@ -61,6 +70,7 @@ void Evaluator::run_network(Graph graph, Keep keep)
 {
   graph_ = std::move(graph);
   charge_response_.reset();
+  dipole_response_ = {};
   const auto outputs = chain_.forward(graph_, keep);
   energy_ = outputs.energies;
   latents_ = outputs.latents;
@@ -111,9 +121,21 @@ EdgeResponse Evaluator::run_backward(const Want &want)
     charge.latents = charge_weights();
     quantities.push_back(charge);
   }
-  // of several layers the response follows, once its directions are known; so does that of dipoles
-  const auto responses = chain_.backward(quantities, !response || (at_once && !has_dipoles()));
+  Adjoint dipoles;
+  const bool known = response && at_once && has_dipoles() && want.directions.defined();
+  if (known) {
+    dipoles = dipole_adjoint(born_settings(want.directions).directions, want.second_order);
+    quantities.insert(quantities.end(), dipoles.quantities.begin(), dipoles.quantities.end());
+  }
+  // of several layers the response follows, once its directions are known; so does that of dipoles, if they are not
+  const auto responses = chain_.backward(quantities, !response || (at_once && (known || !has_dipoles())));
   if (quantities.size() > 1) charge_response_ = responses[1];
+  if (known) {
+    std::vector<Tensor> gradients;
+    for (size_t k = 2; k < responses.size(); k++)
+      gradients.push_back(gradient_of(responses[k], dipoles, static_cast<int64_t>(k) - 2));
+    dipole_response_ = {flagged(want.directions, want.second_order), torch::stack(gradients)};
+  }
   return responses[0];
 }
 
@@ -220,6 +242,33 @@ Adjoint Evaluator::adjoint_of(const Tensor &charges, const Tensor &dipoles, bool
   return out;
 }
 
+// Of the dipoles along directions [k, 3] that have the root of epsilon
+Adjoint Evaluator::dipole_adjoint(const Tensor &directions, bool second_order) const
+{
+  const Tensor along = to_device(directions, weights_.device());
+  const Tensor weights = (along.unsqueeze(1) * weights_.unsqueeze(1)).unsqueeze(1);    // [k, 1, C, 3]
+  return adjoint_of(Tensor(), weights.expand({-1, graph_.n_owned, -1, -1}), second_order);
+}
+
+// By every atom held here [n_all, 3]: what comes through the network, and the forces beside it
+Tensor Evaluator::gradient_of(const EdgeResponse &response, const Adjoint &adjoint, int64_t set) const
+{
+  Tensor gradient = on_atoms(graph_, response.total);
+  if (adjoint.forces.defined()) gradient.narrow(0, 0, graph_.n_owned) += adjoint.forces[set];
+  return gradient;
+}
+
+// [k, n_all, 3], if all of the directions were known when the energy was differentiated
+Tensor Evaluator::known_dipole_response(const Tensor &directions, bool second_order) const
+{
+  const auto &[known, gradients] = dipole_response_;
+  if (!known.defined()) return {};
+  const Tensor asked = flagged(directions, second_order);
+  const Tensor same = (asked.unsqueeze(1) == known.unsqueeze(0)).all(2).to(torch::kInt64);    // [k, known]
+  if (!same.any(1).all().item<bool>()) return {};
+  return gradients.index_select(0, same.argmax(1).to(gradients.device()));
+}
+
 Tensor Evaluator::born(const Tensor &directions, bool second_order)
 {
   if (!long_range()) return torch::zeros({graph_.n_all(), directions.size(0), 3}, torch::kFloat64);
@@ -228,53 +277,47 @@ Tensor Evaluator::born(const Tensor &directions, bool second_order)
 
   // ---- what is to be differentiated: charges, then dipoles
   std::vector<Quantity> quantities;
-  std::vector<Tensor> forces;    // [n_owned, 3] beside them, or undefined
-  const auto add = [&](const Adjoint &a) {
-    for (size_t k = 0; k < a.quantities.size(); k++) {
-      quantities.push_back(a.quantities[k]);
-      forces.push_back(a.forces.defined() ? a.forces[static_cast<int64_t>(k)] : Tensor());
-    }
-  };
+  Adjoint softened;
   if (separates) {
     const Tensor weights = born_weights(settings, graph_).unsqueeze(2) * weights_;    // [f, n, C]
-    if (settings.softened) add(adjoint_of(weights, Tensor(), false));
-    else
-      for (const Tensor &w : weights.unbind()) {
-        quantities.emplace_back().latents.charge = w;
-        forces.emplace_back();
-      }
+    if (settings.softened) {
+      softened = adjoint_of(weights, Tensor(), false);
+      quantities = softened.quantities;
+    } else
+      for (const Tensor &w : weights.unbind()) quantities.emplace_back().latents.charge = w;
   } else if (!charge_response_) {
     Quantity &charge = quantities.emplace_back();
     charge.latents = charge_weights();
     if (settings.needs_moments(graph_)) charge.directions = settings.directions;
-    forces.emplace_back();
   }
   const size_t of_charges = quantities.size();
-  if (has_dipoles()) {
-    const Tensor along = to_device(settings.directions, weights_.device());              // [k, 3]
-    const Tensor weights = (along.unsqueeze(1) * weights_.unsqueeze(1)).unsqueeze(1);    // [k, 1, C, 3]
-    add(adjoint_of(Tensor(), weights.expand({-1, graph_.n_owned, -1, -1}), second_order));
+  Tensor of_dipoles = has_dipoles() ? known_dipole_response(directions, second_order) : Tensor();
+  Adjoint dipoles;
+  if (has_dipoles() && !of_dipoles.defined()) {
+    dipoles = dipole_adjoint(settings.directions, second_order);
+    quantities.insert(quantities.end(), dipoles.quantities.begin(), dipoles.quantities.end());
   }
   std::vector<EdgeResponse> responses;
   if (!quantities.empty()) responses = chain_.backward(quantities, true);
-  if (charge_response_) {
-    responses.insert(responses.begin(), *charge_response_);
-    forces.insert(forces.begin(), Tensor());
-  }
 
   // ---- from edges to atoms
-  std::vector<Tensor> gradients;    // [n_all, 3]
-  for (size_t k = 0; k < responses.size(); k++) {
-    const bool needed = k > 0 || separates || (settings.form == BornForm::Phase && settings.mean_responds);
-    gradients.push_back(needed ? on_atoms(graph_, responses[k].total) : Tensor());
-    if (forces[k].defined()) gradients[k].narrow(0, 0, graph_.n_owned) += forces[k];
-  }
+  const EdgeResponse &sum = charge_response_ ? *charge_response_ : responses[0];
+  std::vector<Tensor> gradients;    // [n_all, 3] by born_weights
+  if (separates)
+    for (size_t k = 0; k < of_charges; k++)
+      gradients.push_back(gradient_of(responses[k], softened, static_cast<int64_t>(k)));
+  else if (settings.form == BornForm::Phase && settings.mean_responds) gradients.push_back(on_atoms(graph_, sum.total));
   Tensor charges = shifted_.charge.to(torch::kFloat64);
   if (far_.charge_induced.defined()) charges = charges + far_.charge_induced.to(torch::kFloat64);
-  Tensor rows = born_effective_charges(settings, graph_, charges.matmul(weights_), responses[0], gradients, comm_);
-  const size_t first = of_charges + (charge_response_ ? 1 : 0);
-  for (size_t k = first; k < gradients.size(); k++) rows.select(1, static_cast<int64_t>(k - first)) += gradients[k];
-  return to_host(rows.contiguous());
+  Tensor rows = born_effective_charges(settings, graph_, charges.matmul(weights_), sum, gradients, comm_);
+  if (!has_dipoles()) return to_host(rows.contiguous());
+  if (!of_dipoles.defined()) {
+    std::vector<Tensor> found;
+    for (size_t k = of_charges; k < responses.size(); k++)
+      found.push_back(gradient_of(responses[k], dipoles, static_cast<int64_t>(k - of_charges)));
+    of_dipoles = torch::stack(found);
+  }
+  return to_host((rows + of_dipoles.transpose(0, 1)).contiguous());
 }
 
 }    // namespace les

@@ -23,6 +23,8 @@ struct EvaluatorSettings {
 // What is asked for beside energies, forces and virial.
 struct Want {
   bool response = false;           // Born effective charges will be
+  torch::Tensor directions{};      // along these [k, 3], as of born(); undefined: not known yet
+  bool second_order = false;       // the last of them is a field
   bool atom_virial = false;        // symmetric, halves of edges
   bool centroid_virial = false;    // of the heat flux
 };
@@ -78,8 +80,8 @@ class Evaluator {
   std::optional<std::pair<MeasuredMesh, MeshErrors>> take_mesh_errors();
 
   // Collective. sum_a D_ka Z_iab along some directions [k, 3], rows of graph atoms, ghosts not yet added to their owners:
-  // [n_all, k, 3] f64 on the host, e times the unit of the directions. `second_order`: with 1/2 sum_ac D_ka D_kc d(alpha_ac)/dr_ib,
-  // so that directions which are fields [V/A] get the whole force of a field.
+  // [n_all, k, 3] f64 on the host, e times the unit of the directions. `second_order`: the last direction is a field [V/A], and gets its whole
+  // force, with 1/2 sum_ac D_ka D_kc d(alpha_ac)/dr_ib.
   torch::Tensor born(const torch::Tensor &directions, bool second_order = false);
 
   // Collective. Charges and potentials of a graph, and what Born effective charges need of it, without forces.
@@ -101,6 +103,11 @@ class Evaluator {
   torch::Tensor weights_;                          // [C] e per file unit of charge, sign included; on the device
   torch::Tensor sqrt_epsilon_;                     // [3, 3] f64 on the host
   std::optional<EdgeResponse> charge_response_;    // of their sum, of one layer, if it is at hand
+  // likewise what dipoles add along the directions that were known before
+  struct {
+    torch::Tensor directions;    // [k, 4]: and whether of second order
+    torch::Tensor gradients;     // [k, n_all, 3]
+  } dipole_response_;
 
   void run_network(Graph graph, Keep keep);
   void run_long_range(const Want &want);
@@ -110,6 +117,9 @@ class Evaluator {
   bool has_dipoles() const { return metadata().gives("dipole") || metadata().gives("alpha"); }
   Latents charge_weights() const;
   Adjoint adjoint_of(const torch::Tensor &charges, const torch::Tensor &dipoles, bool second_order) const;
+  Adjoint dipole_adjoint(const torch::Tensor &directions, bool second_order) const;
+  torch::Tensor gradient_of(const EdgeResponse &response, const Adjoint &adjoint, int64_t set) const;
+  torch::Tensor known_dipole_response(const torch::Tensor &directions, bool second_order) const;
 };
 
 }    // namespace les

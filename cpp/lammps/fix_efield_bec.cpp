@@ -91,7 +91,6 @@ void FixEfieldBEC::init()
 {
   pair = PairLES::find(lmp, "fix efield/bec");
   if (pair->channels() == 0) error->all(FLERR, "fix efield/bec: the model of pair_style les has no charges");
-  pair->respond_every_step();
 
   for (auto &component : field) {
     if (component.variable.empty()) continue;
@@ -106,6 +105,9 @@ void FixEfieldBEC::init()
     if (!component.per_atom && !input->variable->equalstyle(component.index))
       error->all(FLERR, "fix efield/bec: variable {} is neither equal- nor atom-style", component.variable);
   }
+  const double constant[3] = {field[0].value, field[1].value, field[2].value};
+  const bool known = field[0].variable.empty() && field[1].variable.empty() && field[2].variable.empty();
+  pair->respond_every_step(!field_only, known ? constant : nullptr);
   if (!region_id.empty()) {
     region = domain->get_region_by_id(region_id);
     if (!region) error->all(FLERR, "fix efield/bec: region {} does not exist", region_id);

@@ -286,7 +286,8 @@ void PairLES::init_style()
   } catch (const std::exception &e) {
     error->all(FLERR, "pair_style les: {}", reason_of(e));
   }
-  m.respond_every_step = m.warned_of_drift = false;
+  m.want_every_step = {};
+  m.warned_of_drift = false;
   m.evaluated.known = false;
   m.reported.clear();
   m.graphs->local().forget_owners();

@@ -47,9 +47,11 @@ class PairLES : public Pair {
 
   // What fix efield/bec and the computes read: values for the atoms as they are now. Those of the last force evaluation, if nothing has
   // moved since; else the model is evaluated again, or it is an error between runs. Collective; indices are LAMMPS's.
-  void check_born();            // to be called in init(): an error where the model file cannot give born()
-  void respond_every_step();    // the same, and saves a second evaluation of the network in each step
-  const double *born();         // [nlocal][9] e, xx xy xz yx ..., P component first
+  void check_born();    // to be called in init(): an error where the model file cannot give born()
+  // The same, and saves a second evaluation of the network in each step. What is known before: whether the axes will be asked for, and
+  // a field that stays as it is, or null.
+  void respond_every_step(bool axes, const double *field);
+  const double *born();    // [nlocal][9] e, xx xy xz yx ..., P component first
   // [nlocal][3] e V/A, forces in a uniform field [V/A]: sum_a E_a Z_iab, and what is of second order in E; never kept
   const double *born_along(const double *field);
   bool has_second_order() const;

@@ -77,7 +77,7 @@ class PairLES::Impl {
     return text;
   }
 
-  bool respond_every_step = false;
+  les::Want want_every_step;
   bool warned_of_drift = false, warned_of_vacuum = false, warned_of_commands = false, warned_of_axes = false;
   les::Cell last_cell{};     // from the beginning of the run without flips
   les::Cell setup_cell{};    // when wave vectors were chosen

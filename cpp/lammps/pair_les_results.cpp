@@ -34,10 +34,17 @@ void PairLES::check_born()
         "along LAMMPS's restricted axes; 'dump_modify triclinic/general yes' turns only x, v and f");
 }
 
-void PairLES::respond_every_step()
+void PairLES::respond_every_step(bool axes, const double *field)
 {
   check_born();
-  impl->respond_every_step = true;
+  std::vector<double> rows;
+  if (axes) rows = {1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0};
+  const bool along = field && (!axes || has_second_order());
+  if (along) rows.insert(rows.end(), field, field + 3);
+  les::Want &want = impl->want_every_step;
+  want.response = true;
+  want.second_order = along;
+  if (!rows.empty()) want.directions = torch::tensor(rows, torch::kFloat64).view({-1, 3});
 }
 
 void PairLES::evaluate_response(const double (*directions)[3], int count, bool second_order)

@@ -25,7 +25,9 @@ void PairLES::compute(int eflag, int vflag)
   ev_init(eflag, vflag);
   Impl &m = *impl;
   m.surroundings.reset();
-  const les::Want want{m.respond_every_step, vflag_atom != 0, cvflag_atom != 0};
+  les::Want want = m.want_every_step;
+  want.atom_virial = vflag_atom != 0;
+  want.centroid_virial = cvflag_atom != 0;
   if (want.centroid_virial) check_heat_flux();
   if (neighbor->ago == 0) {
     m.graphs->local().forget_owners();

@@ -96,7 +96,14 @@ class SystemEvaluator {
         graph_of(evaluator_->network(), positions, n_owned, species, edge_vectors, edge_index, cell, slab);
     const Tensor box = cell && reference_cell ? les::checked_cell("reference_cell", *reference_cell) : graph.cell;
     const Tensor along = field ? les::checked("field", *field, {torch::kFloat64}, {3}, torch::kCPU) : Tensor();
-    const les::Want want{bec || field.has_value(), atom_virial, centroid_virial};
+    const Tensor axes = torch::eye(3, torch::kFloat64);
+    les::Want want;
+    want.response = bec || field.has_value();
+    if (field) want.directions = bec ? torch::cat({axes, along.unsqueeze(0)}) : along.unsqueeze(0);
+    else if (bec) want.directions = axes;
+    want.second_order = field.has_value();
+    want.atom_virial = atom_virial;
+    want.centroid_virial = centroid_virial;
     les::Result result;
     Tensor born, pushes;
     {
@@ -104,7 +111,7 @@ class SystemEvaluator {
       evaluator_->begin_run(graph.periodic, box, static_cast<double>(n_owned));
       if (evaluator_->long_range()) evaluator_->long_range()->set_up_from(box);
       result = evaluator_->evaluate(std::move(graph), want, times_);
-      if (bec) born = evaluator_->born(torch::eye(3, torch::kFloat64));
+      if (bec) born = evaluator_->born(axes);
       if (field) pushes = evaluator_->born(along.unsqueeze(0), true).select(1, 0);
     }
     py::dict out;
