@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
+from ase.build import bulk
 from generate import toy_metadata, toy_models
 from lmp import Run, run
 from multipole_network import EVERY, MultipoleNetwork
@@ -151,6 +152,28 @@ def test_against_the_calculator(
         polarizability = TO_A3 * np.asarray(atoms.calc.get_property("polarizability", atoms))
         found = np.array([result.values[n] for n in names[6:]])[FULL].reshape(3, 3)
         same(found, polarizability)
+
+
+@pytest.mark.parametrize("kspace", ["direct", "mesh accuracy 1e-6"])
+def test_field_by_charge_is_the_force(
+    kspace: str, toy_model: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Of ions that stay as they are; a model of charges alone."""
+    rng = np.random.default_rng(3)
+    atoms = bulk("NaCl", "rocksalt", 5.6, cubic=True)
+    atoms.positions += rng.normal(0.0, 0.2, atoms.positions.shape)
+    result = run(
+        tmp_path,
+        atoms,
+        toy_model("ions"),
+        ranks=2,
+        style=f"kspace {kspace}",
+        quantities="q field",
+    )
+    pushes = result.columns["q0"][:, None] * vectors(result, "field")
+    scale = np.abs(result.forces).max()
+    np.testing.assert_allclose(pushes, result.forces, rtol=0, atol=1e-5 * scale)
+    assert scale > 0.1
 
 
 @pytest.mark.parametrize("response", ["full", "field"])
