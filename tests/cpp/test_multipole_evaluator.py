@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from ase.build import bulk
 from torch import Tensor
 
 from lammps_les import _core
@@ -114,17 +115,48 @@ def test_forces_of_a_field(name: str, shape: str, toy_model: Callable[..., Path]
         assert abs(excess[i, b] - slope) < 1e-5 * largest
 
 
-def test_a_supercell_has_the_same_born_charges(toy_model: Callable[..., Path]) -> None:
+def test_born_charges_are_the_same_in_every_supercell(toy_model: Callable[..., Path]) -> None:
+    """With dipoles, quadrupoles and alpha; of 1, 2, 4 and 8 cells."""
     cell = CELLS["triclinic"]
     r, species = atoms(cell)
     evaluator = SystemEvaluator(toy_model("multipoles"))
     single = evaluator.evaluate(r, species, cell, [True] * 3, want_bec=True).bec
-    twice, wide = np.concatenate([r, r + cell[0]]), cell * np.array([[2.0], [1.0], [1.0]])
-    double = evaluator.evaluate(twice, np.tile(species, 2), wide, [True] * 3, want_bec=True).bec
     assert single is not None
-    assert double is not None
     size = float(single.abs().max())
-    torch.testing.assert_close(double, single.repeat(2, 1, 1), rtol=0, atol=1e-10 * size)
+    for repeats in ((2, 1, 1), (2, 2, 1), (2, 2, 2)):
+        shifts = np.stack(np.meshgrid(*[np.arange(k) for k in repeats]), -1).reshape(-1, 3) @ cell
+        many = (r[None] + shifts[:, None]).reshape(-1, 3)
+        kinds, box = np.tile(species, len(shifts)), cell * np.array(repeats)[:, None]
+        found = evaluator.evaluate(many, kinds, box, [True] * 3, want_bec=True).bec
+        assert found is not None
+        torch.testing.assert_close(
+            found, single.repeat(len(shifts), 1, 1), rtol=0, atol=1e-10 * size
+        )
+
+
+def test_waves_of_charge_beyond_the_critical_length_gain_energy(
+    toy_model: Callable[..., Path],
+) -> None:
+    """Curvature of the longest longitudinal wave of rock salt whose ions have kappa."""
+    norm, kappa_per_volume = 90.475637892602, 0.004 * np.log(2.0) * 8 / 4.0**3
+    critical = 2.0 * np.pi / np.sqrt(2.0 * norm * kappa_per_volume)
+    assert 16.0 < critical < 32.0
+    evaluator = SystemEvaluator(toy_model("soft_ions"))
+
+    def curvature(cells: int) -> float:
+        salt = bulk("NaCl", "rocksalt", 4.0, cubic=True).repeat((cells, 1, 1))
+        ion = (salt.numbers == 17).astype(int)
+        wave = (1.0 - 2.0 * ion) * np.cos(2.0 * np.pi * salt.positions[:, 0] / (4.0 * cells))
+
+        def energy(step: float) -> float:
+            moved = salt.positions + step * np.outer(wave, [1.0, 0.0, 0.0])
+            found = evaluator.evaluate(moved, ion, salt.cell.array, [True] * 3)
+            return float(found.energies.sum())
+
+        return (energy(0.02) + energy(-0.02) - 2.0 * energy(0.0)) / 0.02**2
+
+    assert curvature(4) > 0.0
+    assert curvature(8) < 0.0
 
 
 def test_float32(toy_model: Callable[..., Path]) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from ase import Atoms
 from ase.build import bulk
-from generate import toy_metadata, toy_models
+from generate import toy_metadata
 from lmp import Run, run
 from multipole_network import EVERY, MultipoleNetwork
 
@@ -219,22 +219,33 @@ def test_energy_in_a_field_is_conserved(
     assert abs(drift) < 0.02 * abs(work)
 
 
-def test_waves_of_charge_that_gain_energy_are_refused(
+def test_cells_beyond_the_critical_length_are_refused(
+    toy_model: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Of 25.09 A, where kappa turns the sign of the energy of a longitudinal wave."""
+    model, cell = toy_model("soft_ions"), bulk("NaCl", "rocksalt", 4.0, cubic=True)
+    for side, cells in (("within", 4), ("near", 6), ("beyond", 8)):
+        salt = cell.repeat((1, cells, 1))
+        result = run(tmp_path / side, salt, model, ranks=2, quantities="q dq", check=False)
+        assert (result.returncode == 0) == (side != "beyond")
+        assert ("stable in cells up to 25.09 A" in result.log) == (side == "within")
+        assert ("WARNING: pair les: model file" in result.log) == (side == "near")
+    assert "gives negative energies to waves of charge" in result.log
+    assert "no cell wider than 25.09 A" in result.log
+    allowed = run(tmp_path / "allowed", salt, model, style="unstable allow", quantities="q dq")
+    assert "WARNING: pair les: model file" in allowed.log
+
+
+def test_chi_is_told_and_must_be_less_than_one(
     water: Callable[..., Atoms], toy_model: Callable[..., Path], tmp_path: Path
 ) -> None:
-    atoms = water(2)
-    network, about = toy_models()["responding"]
-    network.weights[5] += 40.0  # kappa
-    model = tmp_path / "soft.pt"
-    write_model(model, network, toy_metadata(network, "float64", **about))
-    refused = run(tmp_path / "refused", atoms, model, check=False)
-    assert refused.returncode != 0
-    assert "gives negative energies to waves of charge" in refused.log
-    assert "pair_style les unstable allow" in refused.log
-    allowed = run(tmp_path / "allowed", atoms, model, style="unstable allow")
-    assert "WARNING: pair les: model file" in allowed.log
-    stable = run(tmp_path / "stable", atoms, toy_model("multipoles"), channels=2)
-    assert "susceptibility chi 0." in stable.log
+    result = run(tmp_path / "loose", water(2), toy_model("multipoles"), channels=2)
+    assert "susceptibility chi 0." in result.log
+    dense = water(2)
+    dense.set_cell(dense.cell * 0.5, scale_atoms=True)
+    result = run(tmp_path / "dense", dense, toy_model("multipoles"), channels=2, check=False)
+    assert result.returncode != 0
+    assert "must be less than 1" in result.log
 
 
 @pytest.mark.parametrize(

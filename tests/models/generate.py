@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from lammps_les.model_file import network_section
@@ -117,6 +118,16 @@ def toy_models() -> dict[str, tuple[nn.Module, dict[str, Any]]]:
         "responding": (
             MultipoleNetwork(WATER, EVERY, layers=2),
             {"unit": 0.8, "sign": [-1.0], "epsilon_inf": 1.8, "epsilon_e": 1.5, "total": 1.0},
+        ),
+        # ions that keep their charge, and answer to the potential: kappa = 0.004 ln 2
+        "soft_ions": (
+            MultipoleNetwork(
+                SALT,
+                ("charge", "kappa"),
+                weights=torch.zeros(12, 2, 2, dtype=torch.float64),
+                base=torch.tensor([1.0, -1.0], dtype=torch.float64),
+            ),
+            {"remove_self": True},
         ),
         "softened": (
             MultipoleNetwork(WATER, ("charge", "kappa")),
