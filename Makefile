@@ -45,6 +45,7 @@ bench: setup
 	$(BIN)/python benchmarks/run.py $(BENCH)
 	$(BIN)/python benchmarks/kspace.py
 	$(BIN)/python benchmarks/latents.py
+	$(BIN)/python benchmarks/latents_steps.py
 	$(BIN)/python benchmarks/network.py
 	$(BIN)/python benchmarks/training/throughput.py
 
