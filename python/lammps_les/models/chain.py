@@ -33,6 +33,11 @@ class Chain(nn.Module):
 
     latent_names: list[str]
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Repeat the type above: TorchScript reads those of the last class alone."""
+        super().__init_subclass__(**kwargs)
+        cls.__annotations__ = {"latent_names": list[str], **cls.__dict__.get("__annotations__", {})}
+
     def __init__(
         self,
         species: list[str],
