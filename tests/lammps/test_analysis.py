@@ -8,10 +8,12 @@ import pytest
 from ase import Atoms
 from lmp import run
 
-from lammps_les.analysis import polarization, transport
+from lammps_les.analysis import polarization, raman, transport
 from lammps_les.analysis.dumps import read_frames_of_dump
 from lammps_les.analysis.lammps_output import read_series
 from lammps_les.analysis.runs import Given, load_run
+from lammps_les.calculators import LesCalculator
+from lammps_les.units import COULOMB
 
 BEC = " ".join(f"c_z[{n}]" for n in range(1, 10))
 COMMANDS = [
@@ -97,3 +99,47 @@ def test_path_of_the_dump_has_the_polarization_of_the_fix(folder: Path) -> None:
         series[-1] - series[0],
         atol=1e-7 * np.abs(series).max(),
     )
+
+
+@pytest.mark.parametrize("units", ["metal", "real"])
+def test_raman_reads_the_polarizability_of_the_cell(
+    units: str, water: Callable[..., Atoms], toy_model: Callable[..., Path], tmp_path: Path
+) -> None:
+    """In A^3 and the order of the analysis; a restarted run goes on in the same file."""
+    model, atoms = toy_model("multipoles"), water(2)
+    atoms.set_cell(1.1 * atoms.cell.array, scale_atoms=True)  # chi stays below 1
+    step = 0.5 if units == "real" else 0.0005
+    series = (
+        "fix series all ave/time 2 1 2 v_time c_thermo_temp v_volume c_alpha[1] c_alpha[2] "
+        'c_alpha[3] c_alpha[4] c_alpha[5] c_alpha[6] {} series.dat format " %.12g"'
+    )
+    commands = [
+        "velocity all create 300.0 4",
+        "fix integrate all nve",
+        f"timestep {step}",
+        "compute alpha all les/polarizability",
+        "variable time equal time",
+        "variable volume equal vol",
+        series.format("file"),
+        "thermo_style custom step temp pe c_stress[*]",
+        "run 30",
+        "unfix series",
+        series.format("append"),
+        "run 30",
+    ]
+    run(tmp_path, atoms, model, channels=2, quantities="", commands=commands, units=units)
+    one = load_run(tmp_path / "series.dat", Given(units=units, skip=0.0))
+    found = one.take("c_alpha[1*6]", 6)
+    assert len(found) == 31
+    assert one.step == pytest.approx(0.001)
+
+    expected = LesCalculator(model, multichannel_bec=True)
+    atoms.calc = expected
+    alpha = COULOMB * expected.get_property("polarizability", atoms)  # e A^2/V to A^3
+    sequence = ([0, 1, 2, 0, 0, 1], [0, 1, 2, 1, 2, 2])
+    assert np.abs(alpha[sequence][3:]).min() > 1e-3
+    np.testing.assert_allclose(found[0], alpha[sequence], rtol=1e-8)
+
+    wavenumber = np.arange(100.0, 4500.0, 100.0)
+    spectrum = raman.raman(found, one.step, one.temperature, wavenumber, width=4000.0, blocks=2)
+    assert np.all(spectrum.spectra > 0.0)
