@@ -44,6 +44,7 @@ from lammps_les_export.charge_sign import (
     signs_by_labels,
     water_box,
 )
+from lammps_les_export.response_evidence import response_of
 from lammps_les_export.sign_evidence import Coupling, Evidence, a_few, gather, polar_labels
 from lammps_les_export.writer import write_model
 
@@ -192,7 +193,7 @@ def export_model(
     imported = _at_total_charge(import_model(source, choice), total_charge, notes)
     notes += imported.notes
     network, charges = imported.network, imported.metadata["charges"]
-    response = imported.metadata["response"]
+    response = dict(imported.metadata["response"])
     if epsilon_inf is None:
         epsilon_inf = imported.suggested.get("epsilon_inf")
         if epsilon_inf is None:
@@ -208,6 +209,9 @@ def export_model(
     if network.channels > 0 and (bec_form or own_form) == "phase":
         source_of = "asked for" if bec_form else f"as in {Path(source).name}"
         notes.append(f"Born effective charges in the phase form, {source_of}")
+    if getattr(network.config, "heads", None) is not None:
+        norm = imported.metadata["long_range"]["norm"]
+        response |= response_of(network, structures, norm, epsilon_inf, notes)
     response = _with_epsilon_e(response, epsilon_inf, imported.suggested.get("epsilon_inf"))
     coupling = Coupling(
         charges["unit"],
@@ -249,7 +253,9 @@ def _with_epsilon_e(
     """Where another epsilon_inf takes the place of its own, epsilon_e follows it by chi."""
     found, chi = dict(response), response.get("susceptibility")
     if found.get("epsilon_e") is not None and chi is not None and epsilon_inf != own:
-        found["epsilon_e"] = coupling_dielectric(epsilon_inf, chi * torch.eye(3))
+        found["epsilon_e"] = coupling_dielectric(
+            epsilon_inf, chi * torch.eye(3, dtype=torch.float64)
+        )
     return found
 
 

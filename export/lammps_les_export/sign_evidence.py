@@ -140,7 +140,7 @@ def gather(
     labelled, n_labelled = np.zeros(len(species)), np.zeros(len(species))
     predicted, reference = [np.zeros((channels, 0))], [np.zeros(0)]
     for atoms, of_one in zip(structures, labels, strict=True):
-        index = _species_index(network, atoms)
+        index = species_index(network, atoms)
         dipoles, tensors = _by_channel(network, atoms, index, coupling)
         np.add.at(counts, index, 1.0)
         for channel in range(channels):
@@ -167,7 +167,12 @@ def gather(
     )
 
 
-def _species_index(network: Chain, atoms: Atoms) -> np.ndarray:
+def species_index(network: Chain, atoms: Atoms) -> np.ndarray:
+    """Places of the elements of a structure among the species of a network.
+
+    Raises:
+        ModelFileError: an element that the network does not know.
+    """
     species, symbols = list(network.species), atoms.get_chemical_symbols()
     unknown = sorted(set(symbols) - set(species))
     if unknown:

@@ -10,6 +10,7 @@ from lammps_les.models.allegro.network import AllegroNetwork
 from lammps_les.models.allegro.products import TensorProduct, harmonic_irreps
 from lammps_les.models.o3.irreps import parse_irreps
 from lammps_les_export.adapters.imported import checked, refuse_unless
+from lammps_les_export.adapters.nequip_heads import Asked, of_edges
 from lammps_les_export.adapters.nequip_state import (
     Arguments,
     Weights,
@@ -24,7 +25,7 @@ _CHARGES = "edge_latent_charge_readout.mlp_module"
 
 
 def read_allegro(
-    arguments: Arguments, weights: Weights
+    arguments: Arguments, weights: Weights, asked: Asked
 ) -> tuple[Chain, dict[str, float], list[str]]:
     """The network, its atomic energies [eV], and what was decided."""
     take_what_has_no_influence(arguments)
@@ -49,6 +50,8 @@ def read_allegro(
         AllegroConfig,
         species=species,
         channels=int(f"{_CHARGES}.mlp.0.weight" in weights.tensors),
+        latents=asked.latents,
+        heads=asked.heads(max_l, local=True),
         cutoff=cutoff_of(arguments, weights),
         layers=arguments.whole("num_layers", 2),
         features=arguments.whole("num_tensor_features", 16),
@@ -68,7 +71,13 @@ def read_allegro(
     )
     embed.refuse_others()
     network: Any = build_network(config).double()
-    network.load_state_dict(_state(config, network, weights))
+    state = _state(config, network, weights)
+    if config.heads is not None:
+        n_scalars, hidden = scalars * (config.layers + 1), config.readout_hidden
+        refuse_unless(len(hidden) == 1, f"latents of edges with {len(hidden)} hidden layers")
+        layers = of_edges(weights, asked, network.multipoles, n_scalars, hidden[0])
+        state |= {f"edge_readout.layers.{k}.weight": layer for k, layer in enumerate(layers)}
+    network.load_state_dict(state)
     return network.eval(), dict(zip(species, shifts, strict=True)), []
 
 

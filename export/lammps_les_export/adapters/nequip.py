@@ -26,6 +26,7 @@ from lammps_les_export.adapters.imported import (
     agree,
     refuse_unless,
 )
+from lammps_les_export.adapters.nequip_heads import Asked, take_heads
 from lammps_les_export.adapters.nequip_network import read_nequip
 from lammps_les_export.adapters.nequip_state import Arguments, Weights
 
@@ -36,7 +37,8 @@ _CITATION = {
     "allegro": "Musaelian et al., Nat. Commun. 14, 579 (2023)",
 }
 _CITATION_LES = "King et al., Nat. Commun. 16, 8763 (2025)"
-_READERS: dict[str, Callable[[Arguments, Weights], tuple[Chain, dict[str, float], list[str]]]] = {
+_Reader = Callable[[Arguments, Weights, Asked], tuple[Chain, dict[str, float], list[str]]]
+_READERS: dict[str, _Reader] = {
     "nequip": read_nequip,
     "allegro": read_allegro,
 }
@@ -94,7 +96,8 @@ def read(root: dict[str, Any], choice: Choice) -> ImportedModel:
     versions = root["hyper_parameters"].get("info_dict", {}).get("versions", {})
     les = _les_arguments(arguments, les)
     weights = Weights(root, _fixed(arguments))
-    network, energies, notes = _READERS[program](arguments, weights)
+    asked = take_heads(les)
+    network, energies, notes = _READERS[program](arguments, weights, asked)
     arguments.refuse_others()
     weights.refuse_others()
     refuse_unless(

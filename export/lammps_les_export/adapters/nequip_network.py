@@ -18,6 +18,7 @@ from lammps_les.models.nequip.paths import (
 )
 from lammps_les.models.o3.irreps import Irrep, format_irreps, parse_irreps
 from lammps_les_export.adapters.imported import UnsupportedModelError, checked, refuse_unless
+from lammps_les_export.adapters.nequip_heads import Asked, of_features
 from lammps_les_export.adapters.nequip_state import (
     Arguments,
     Weights,
@@ -39,7 +40,7 @@ _ODD_GATES = ({"e": "silu", "o": "tanh"},)
 
 
 def read_nequip(
-    arguments: Arguments, weights: Weights
+    arguments: Arguments, weights: Weights, asked: Asked
 ) -> tuple[Chain, dict[str, float], list[str]]:
     """The network, its atomic energies [eV], and what was decided."""
     take_what_has_no_influence(arguments)
@@ -66,6 +67,8 @@ def read_nequip(
         NequipConfig,
         species=species,
         channels=int(has_charges),
+        latents=asked.latents,
+        heads=asked.heads(max_l, local=False),
         cutoff=cutoff_of(arguments, weights),
         layers=layers,
         features=features,
@@ -82,6 +85,10 @@ def read_nequip(
     )
     notes: list[str] = []
     config = _with_parity_of_weights(config, weights, notes)
+    refuse_unless(
+        config.heads is None or config.parity != "none",
+        f"{', '.join(asked.latents[1:])} of tensors without parity",
+    )
     state = _state(config, weights)  # first, so that a network is as large as its weights
     network = build_network(config).double()
     network.load_state_dict(state)
@@ -184,7 +191,7 @@ def _n_radial(irreps: LayerIrreps) -> int:
 
 def _state(config: NequipConfig, weights: Weights) -> dict[str, Tensor]:
     """Weights by the names of the network."""
-    n_species, n_scalars = len(config.species), config.multiplicities[0]
+    n_species, n_scalars, parity = len(config.species), config.multiplicities[0], config.parity
     embedding = weights.take("type_embed.embed_module.weight", n_species, config.n_embedded)
     frequencies = weights.take("bessel_encode.bessel_weights", 1, config.n_bessel)
     state = {"embedding": embedding, "basis.frequencies": frequencies[0]}
@@ -227,6 +234,13 @@ def _state(config: NequipConfig, weights: Weights) -> dict[str, Tensor]:
     if config.channels > 0:
         charge = weights.perceptron("latent_charge_readout.mlp_module", n_scalars, (), 1)
         state["charge_readout.weight"] = charge[0]
+    if config.heads is not None:
+        before = layer_irreps(config)[-1].before
+        counts = [
+            sum(irrep.multiplicity for irrep in before if irrep[1:] == (l, edge_parity(parity, l)))
+            for l in (1, 2)
+        ]
+        state |= of_features(weights, config.heads, config.latents, [n_scalars, *counts])
     return state
 
 

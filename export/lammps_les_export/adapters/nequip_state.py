@@ -15,7 +15,10 @@ _REQUIRED = object()
 _DERIVED = re.compile(r"(^|\.)(_empty|output_mask|w3j|_w3j\w*)$")
 """Of the state of a model: what follows from its arguments."""
 _CUTOFF = "edge_norm._rmax_recip"
-_BUFFERS = {_CUTOFF, "pair_potential.atomic_numbers", "pair_potential._qqr2exesquare"}
+_BUFFERS = {
+    *(_CUTOFF, "pair_potential.atomic_numbers", "pair_potential._qqr2exesquare"),
+    "change_of_basis_2e",
+}
 """Not trained, and not averaged."""
 
 

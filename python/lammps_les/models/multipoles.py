@@ -12,7 +12,9 @@ COMPONENTS = (0, 1, 2, 1, 3, 4, 2, 4, 5)
 """Where a symmetric matrix of six numbers xx, xy, xz, yy, yz, zz has its nine."""
 
 
-def check_latents(latents: Sequence[str], channels: int, max_l: int, what: str) -> None:
+def check_latents(
+    latents: Sequence[str], channels: int, max_l: int, what: str, published: bool = False
+) -> None:
     """Refuse latents that a network cannot have.
 
     Args:
@@ -20,6 +22,7 @@ def check_latents(latents: Sequence[str], channels: int, max_l: int, what: str) 
         channels: of each.
         max_l: highest order of the tensors of the network.
         what: name of the option that sets it.
+        published: whether it has the heads of another program, which need no tensors of order 2.
 
     Raises:
         ValueError: no latents, or one that cannot be; names it, and what to set.
@@ -28,7 +31,7 @@ def check_latents(latents: Sequence[str], channels: int, max_l: int, what: str) 
     if beyond and channels == 0:
         raise ValueError(f"latents: {', '.join(beyond)} need channels of at least 1")
     for name, order in (("dipole", 1), ("quadrupole", 2), ("alpha", 2)):
-        if name in latents and max_l < order:
+        if name in latents and max_l < order and not published:
             raise ValueError(f"latents: {name} needs {what} of at least {order}, got {max_l}")
 
 

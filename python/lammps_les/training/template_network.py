@@ -55,7 +55,7 @@ def network_text(kind: str, structures: Sequence[Labelled]) -> str:
     meanings = _meanings(type(config))
     lines = [_line("kind", kind, ", ".join(KINDS))]
     for field in dataclasses.fields(config):
-        if field.name != "kind":
+        if field.name not in ("kind", "heads"):  # heads are those of imported networks
             lines.append(_line(field.name, getattr(config, field.name), meanings[field.name]))
     return "".join(lines)
 

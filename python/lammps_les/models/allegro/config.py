@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from lammps_les.models.heads import Heads
 from lammps_les.models.limits import Channels, Elements, Latents, Widths, within
 from lammps_les.models.multipoles import check_latents
 from lammps_les.models.nequip.config import Multiplicity, Neighbors, Scale, check_lengths
@@ -35,6 +36,7 @@ class AllegroConfig:
         scale: eV, unit of the energy readout; one number, or one for each species.
         pair_repulsion: add the repulsion of screened nuclei (ZBL).
         repulsion_power: p of the polynomial cutoff of the repulsion.
+        heads: of latents beyond charges, of a network that came from a program with other ones.
     """
 
     species: Elements = ()
@@ -57,10 +59,11 @@ class AllegroConfig:
     scale: Scale | tuple[Scale, ...] = 1.0
     pair_repulsion: bool = False
     repulsion_power: Annotated[int, within(2, 100)] = 6
+    heads: Heads | None = None
     kind: Literal["allegro"] = "allegro"
 
     def __post_init__(self) -> None:
-        check_latents(self.latents, self.channels, self.max_l, "max_l")
+        check_latents(self.latents, self.channels, self.max_l, "max_l", self.heads is not None)
         check_lengths(self.species, average_neighbors=self.average_neighbors, scale=self.scale)
         if self.embedding % 2:
             raise ValueError(f"expected an even number as embedding, got {self.embedding}")

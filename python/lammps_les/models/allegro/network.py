@@ -7,7 +7,8 @@ from lammps_les.models.allegro.config import AllegroConfig
 from lammps_les.models.allegro.products import TensorProduct, product_irreps
 from lammps_les.models.chain import Chain
 from lammps_les.models.environments import pad_edges, pad_rows, pad_vectors
-from lammps_les.models.multipoles import Multipoles, at_zero
+from lammps_les.models.heads import multipoles_of
+from lammps_les.models.multipoles import at_zero
 from lammps_les.models.nequip.config import by_species
 from lammps_les.models.nequip.perceptron import Linear, Perceptron
 from lammps_les.models.nequip.radial import BesselBasis, distances
@@ -87,10 +88,15 @@ class AllegroNetwork(Chain):
         self.charge_readout = None
         if config.channels > 0:
             self.charge_readout = Perceptron(n_scalars, config.readout_hidden, config.channels)
-        self.multipoles = Multipoles(config.latents, config.channels)
+        self.multipoles = multipoles_of(config.heads, config.latents, config.channels)
         n_numbers, n_vectors = self.multipoles.n_scalars, self.multipoles.n_vectors
         n_tensors = self.multipoles.n_tensors
-        self.scalar_readout = self.vector_readout = self.tensor_readout = None
+        self.counts = [n_numbers, n_vectors, n_tensors]
+        self.scalar_readout = self.vector_readout = self.tensor_readout = self.edge_readout = None
+        if config.heads is not None:
+            hidden = tuple(width * config.heads.beside for width in config.readout_hidden)
+            self.edge_readout = Perceptron(n_scalars, hidden, sum(self.counts))
+            n_numbers = n_vectors = n_tensors = 0  # edges have weights for all of them
         if n_numbers > 0:
             self.scalar_readout = Perceptron(n_scalars, config.readout_hidden, n_numbers)
             at_zero(self.scalar_readout.layers[-1])
@@ -166,9 +172,16 @@ class AllegroNetwork(Chain):
             outputs.append(self.charge_readout(scalars).sum(1) * factor)
         numbers, vectors = scalars.new_empty([n, 0]), scalars.new_empty([n, 3, 0])
         of_order_2 = scalars.new_empty([n, 5, 0])
+        if self.edge_readout is not None:
+            weights = self.edge_readout(scalars) * factor.unsqueeze(2)
+            of_edges = torch.stack(harmonics(x, y, z, 2), 1)  # [n, 9, width]
+            by_number, by_vector, by_tensor = torch.split(weights, self.counts, 2)
+            numbers = by_number.sum(1)
+            vectors = torch.bmm(of_edges.narrow(1, 1, 3), by_vector)
+            of_order_2 = torch.bmm(of_edges.narrow(1, 4, 5), by_tensor)
         if self.scalar_readout is not None:
             numbers = self.scalar_readout(scalars).sum(1) * factor
-        if self.multipoles.max_l > 0:
+        if self.vector_readout is not None or self.tensor_readout is not None:
             sums = (tensors.sum(2) * factor.unsqueeze(2)).transpose(1, 2)  # [n, m, features]
             if self.vector_readout is not None:
                 vectors = self.vector_readout(sums.narrow(1, 1, 3))

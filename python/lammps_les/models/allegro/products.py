@@ -33,7 +33,7 @@ def product_irreps(config: AllegroConfig) -> list[ProductIrreps]:
     environment = harmonic_irreps(config.max_l)
     signs = (1, -1) if config.parity == "full" else (0,)
     allowed = [Irrep(1, l, sign or (-1) ** l) for l in range(config.max_l + 1) for sign in signs]
-    read = harmonic_irreps(Multipoles(config.latents, config.channels).max_l)
+    read = harmonic_irreps(0 if config.heads else Multipoles(config.latents, config.channels).max_l)
     stages = [environment]
     for t in range(config.layers):
         wanted = read if t == config.layers - 1 else allowed

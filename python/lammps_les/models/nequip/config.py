@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from lammps_les.models.heads import Heads
 from lammps_les.models.limits import Channels, Elements, Latents, Widths, within
 from lammps_les.models.multipoles import check_latents
 
@@ -42,6 +43,7 @@ class NequipConfig:
         scale: eV, unit of the energy readout; one number, or one for each species.
         pair_repulsion: add the repulsion of screened nuclei (ZBL).
         repulsion_power: p of the polynomial cutoff of the repulsion.
+        heads: of latents beyond charges, of a network that came from a program with other ones.
     """
 
     species: Elements = ()
@@ -61,10 +63,11 @@ class NequipConfig:
     scale: Scale | tuple[Scale, ...] = 1.0
     pair_repulsion: bool = False
     repulsion_power: Annotated[int, within(2, 100)] = 6
+    heads: Heads | None = None
     kind: Literal["nequip"] = "nequip"
 
     def __post_init__(self) -> None:
-        check_latents(self.latents, self.channels, self.max_l, "max_l")
+        check_latents(self.latents, self.channels, self.max_l, "max_l", self.heads is not None)
         check_lengths(self.species, average_neighbors=self.average_neighbors, scale=self.scale)
         if isinstance(self.features, tuple) and len(self.features) != self.max_l + 1:
             raise ValueError(

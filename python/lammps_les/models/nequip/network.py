@@ -8,10 +8,11 @@ from torch.nn.functional import one_hot
 
 from lammps_les.models.chain import Chain
 from lammps_les.models.environments import pad_edges, pad_rows, pad_sent, pad_vectors
-from lammps_les.models.multipoles import Multipoles, at_zero
+from lammps_les.models.heads import multipoles_of
+from lammps_les.models.multipoles import at_zero
 from lammps_les.models.nequip.config import NequipConfig, by_species
 from lammps_les.models.nequip.convolution import Convolution
-from lammps_les.models.nequip.paths import layer_irreps
+from lammps_les.models.nequip.paths import edge_parity, layer_irreps
 from lammps_les.models.nequip.perceptron import Linear, Perceptron
 from lammps_les.models.nequip.radial import BesselBasis, distances
 from lammps_les.models.nequip.repulsion import PairRepulsion
@@ -56,15 +57,29 @@ class NequipNetwork(Chain):
             for t, irreps in enumerate(of_layers)
         ]
         self.convolutions, later = nn.ModuleList(layers), layers[1:]
-        self.cut([layer.n_kept for layer in later], [layer.n_sent for layer in later])
         self.energy_readout = Perceptron(n_scalars, config.readout_hidden, 1)
         self.charge_readout = Linear(n_scalars, config.channels) if config.channels > 0 else None
-        self.multipoles = Multipoles(config.latents, config.channels)
-        widths = [irrep.multiplicity for irrep in of_layers[-1].after]
-        counts = (self.multipoles.n_scalars, self.multipoles.n_vectors, self.multipoles.n_tensors)
-        self.scalar_readout, self.vector_readout, self.tensor_readout = (
-            Linear(widths[l], count) if count > 0 else None for l, count in enumerate(counts)
-        )
+        self.multipoles = multipoles_of(config.heads, config.latents, config.channels)
+        self.n_vectors, self.n_tensors = self.multipoles.n_vectors, self.multipoles.n_tensors
+        self.reads_early = config.heads is not None
+        source = of_layers[-1].before if self.reads_early else of_layers[-1].after
+        kinds = [irrep[1:] for irrep in source]
+        counts = (self.multipoles.n_scalars, self.n_vectors, self.n_tensors)
+        self.place_of_order, readouts = [0, 0, 0], []
+        for l, count in enumerate(counts):
+            wanted = (l, edge_parity(config.parity, l))
+            if count > 0 and l > 0:
+                if wanted not in kinds:
+                    raise ValueError(f"heads: no tensors of order {l} before the last layer")
+                self.place_of_order[l] = kinds.index(wanted)
+            width = n_scalars if l == 0 else source[self.place_of_order[l]].multiplicity
+            readouts.append(Linear(width, count) if count > 0 else None)
+        self.scalar_readout, self.vector_readout, self.tensor_readout = readouts
+        kept = [layer.n_kept for layer in later]
+        self.n_read = 3 * self.n_vectors + 5 * self.n_tensors if self.reads_early else 0
+        if self.n_read > 0:
+            kept[-1] += self.n_read
+        self.cut(kept, [layer.n_sent for layer in later])
         for readout in (self.scalar_readout, self.vector_readout, self.tensor_readout):
             if readout is not None:
                 at_zero(readout)
@@ -105,7 +120,9 @@ class NequipNetwork(Chain):
         for l in range(self.max_l + 1):
             of_orders.append(torch.stack(components[l * l : (l + 1) * (l + 1)], 2))
         basis = self.basis(r)
-        tensors: list[Tensor] = []
+        read, tensors = kept[:, :0], [kept]
+        if t == self.pieces - 1:
+            read, kept = torch.split(kept, [self.n_read, kept.size(1) - self.n_read], 1)
         for index, layer in enumerate(self.convolutions):
             if index == t:
                 if index == 0:  # all that an atom sends is said by its element
@@ -122,7 +139,10 @@ class NequipNetwork(Chain):
             if index == t + 1:
                 is_species = one_hot(elements, len(self.species)).to(dtype)
                 left = layer.leave(tensors, is_species)  # type: ignore[operator]
-                return [left[0], left[1] * neighbor_factor.index_select(0, elements).unsqueeze(1)]
+                own, sent = left[0], left[1]
+                if self.reads_early and t == self.pieces - 2:
+                    own = torch.cat([self.read_out(tensors), own], 1)
+                return [own, sent * neighbor_factor.index_select(0, elements).unsqueeze(1)]
         scalars = tensors[0].squeeze(1)
         scale = self.scale.to(dtype).index_select(0, elements)
         energy = self.energy_readout(scalars).squeeze(1) * scale
@@ -132,12 +152,20 @@ class NequipNetwork(Chain):
         outputs = [energy]
         if self.charge_readout is not None:
             outputs.append(self.charge_readout(scalars))
-        numbers, vectors = scalars.new_empty([n, 0]), scalars.new_empty([n, 3, 0])
-        of_order_2 = scalars.new_empty([n, 5, 0])
+        numbers = scalars[:, :0]
         if self.scalar_readout is not None:
             numbers = self.scalar_readout(scalars)
+        if not self.reads_early:
+            read = self.read_out(tensors)
+        vectors, of_order_2 = torch.split(read, [3 * self.n_vectors, 5 * self.n_tensors], 1)
+        vectors = vectors.view(n, 3, self.n_vectors)
+        return outputs + self.multipoles(numbers, vectors, of_order_2.view(n, 5, self.n_tensors))
+
+    def read_out(self, tensors: list[Tensor]) -> Tensor:
+        """Vectors and tensors for the latents, [n, 3 n_vectors + 5 n_tensors]."""
+        read = [tensors[0].flatten(1)[:, :0]]
         if self.vector_readout is not None:
-            vectors = self.vector_readout(tensors[1])
+            read.append(self.vector_readout(tensors[self.place_of_order[1]]).flatten(1))
         if self.tensor_readout is not None:
-            of_order_2 = self.tensor_readout(tensors[2])
-        return outputs + self.multipoles(numbers, vectors, of_order_2)
+            read.append(self.tensor_readout(tensors[self.place_of_order[2]]).flatten(1))
+        return torch.cat(read, 1)

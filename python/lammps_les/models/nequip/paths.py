@@ -53,8 +53,12 @@ def hidden_irreps(multiplicities: tuple[int, ...], parity: Parity) -> list[Irrep
 
 
 def read_out(config: NequipConfig) -> list[tuple[int, int]]:
-    """Order and parity of what energy and latents are read out of, scalars first."""
-    orders = range(Multipoles(config.latents, config.channels).max_l + 1)
+    """Order and parity of what energy and latents are read out of at the end, scalars first.
+
+    Published heads take vectors and tensors as they enter the last layer.
+    """
+    max_l = 0 if config.heads else Multipoles(config.latents, config.channels).max_l
+    orders = range(max_l + 1)
     return [(l, edge_parity(config.parity, l)) for l in orders]
 
 
