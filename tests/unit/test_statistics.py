@@ -63,3 +63,6 @@ def test_estimates_are_shown_with_the_digits_that_errors_allow() -> None:
     assert str(statistics.Estimate(12.3456, 0.123)) == "12.35 +- 0.12"
     assert str(statistics.Estimate(1234.5, 56.7)) == "1234 +- 57"
     assert str(statistics.Estimate(1.5, 0.0)) == "1.5"
+    assert str(statistics.Estimate(1.7612e-12, 9.4e-14)) == "(1.761 +- 0.094)e-12"
+    assert str(statistics.Estimate(-2.36e-5, 4e-5)) == "(-2.4 +- 4.0)e-05"
+    assert str(statistics.Estimate(0.0012, 0.0003)) == "0.00120 +- 0.00030"

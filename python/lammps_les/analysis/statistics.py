@@ -28,6 +28,11 @@ class Estimate(NamedTuple):
     def __str__(self) -> str:
         if not np.isfinite(self.error) or self.error <= 0.0:
             return f"{self.value:.5g}"
+        largest = max(abs(self.value), self.error)
+        if largest < 1e-4:  # cross sections in A^2
+            power = int(np.floor(np.log10(largest)))
+            scaled = Estimate(self.value / 10.0**power, self.error / 10.0**power)
+            return f"({scaled})e{power:03d}"
         digits = max(0, 1 - int(np.floor(np.log10(self.error))))
         return f"{self.value:.{digits}f} +- {self.error:.{digits}f}"
 
