@@ -15,6 +15,7 @@ SHORT = {  # options of lmp instead of the lengths that the README gives
     "conductivity": "-var steps 240",  # 20 THz: 100 steps a period
     "hysteresis": "-var steps 480 -var period 0.12",  # two periods
     "mace_water": "-var steps 200",
+    "raman_water": "-var steps 240 -var equilibrate 20",
 }
 
 
@@ -77,6 +78,12 @@ def test_example_runs_and_is_drawn(example: tuple[str, Path, str]) -> None:
         # the power that the field loses is the current in phase with it, but for the mean force
         in_phase, work = (number_after(words, printed) for words in ("current", "work"))
         assert work == pytest.approx(in_phase, rel=0.1, abs=10.0)
+    elif name == "raman_water":
+        # A^3, of which with epsilon_e the epsilon_inf 1.83 of the liquid is made
+        assert 240.0 < number_after("mean", printed) < 360.0
+        assert number_after("mean polarizability", printed) == pytest.approx(78.5, rel=0.02)
+        for band in ("libration", "bend", "stretch"):
+            assert number_after(band, printed) > 0.0
     elif name == "mace_water":
         drift = number_after("conserved energy", printed)
         assert abs(drift) < 0.1 * abs(number_after("by the field", printed))
@@ -93,6 +100,7 @@ ANALYSES = {  # options for so short a run
     "infrared": "--width 1800 --blocks 2",
     "conductivity": "--blocks 2 --cutoff 250",
     "hysteresis": "--skip 0",
+    "raman_water": "--width 1000 --blocks 2",
 }
 
 
