@@ -44,7 +44,7 @@ def test_model_file(kind: str, water: Water, toy_model: Toy, tmp_path: Path) -> 
         elif kind == "old":
             metadata["format_version"] = 1
         elif kind == "unknown_latent":
-            metadata["latents"].append("dipole")
+            metadata["latents"].append("octupole")
         elif kind == "field":
             del metadata["long_range"]["sigma"]
         else:
@@ -59,7 +59,7 @@ def test_model_file(kind: str, water: Water, toy_model: Toy, tmp_path: Path) -> 
         "field": "lacks the metadata field 'long_range.sigma'",
         "type": "metadata field 'network.cutoff' of the wrong type",
         "old": "reads version 2; make a new file with 'lammps-les export SOURCE -o FILE'",
-        "unknown_latent": 'gives "dipole" as latents, which this lammps-les cannot use',
+        "unknown_latent": 'gives "octupole" as latents, which this lammps-les cannot use',
     }[kind]
     for ranks in (1, 2):
         assert expected in error_of(tmp_path / "run", water(2, spacing=4.0), model, ranks=ranks)
