@@ -130,7 +130,8 @@ def one_atom(setting: str) -> list[str]:
         ),
         (
             {"commands": ["compute c all les/atom charge", "run 0"]},
-            "unknown keyword 'charge'; known are q, phi, dipole, quadrupole, alpha, dq, du, field, bec",
+            "unknown keyword 'charge'; known are q, phi, dipole, quadrupole, alpha, dq, du, field, "
+            "bec",
         ),
         ({"commands": ["compute c all les/current x", "run 0"]}, "takes no arguments, got 'x'"),
         ({"commands": ["pair_coeff * * {model} H"]}, "each of the 2 atom types, got 4 arguments"),
