@@ -12,69 +12,71 @@ an inversion of space turns vectors round; tensors are symmetric: xx, xy, xz, yy
 import torch
 from torch import Tensor, nn
 
-from lammps_les.models.cace.angular import MultiIndex, monomials, multinomial, sum_index
+from lammps_les.models.cace.angular import monomials, multinomial, sum_index
 
 
-class Product(nn.Module):
-    """Components d, each a sum over i of C_i A_left A_right.
+class Contraction(nn.Module):
+    """Components d, each the sum over i, |i| = p, of C_i A_i A_{i + d}.
 
     Args:
         max_l: highest order of A.
-        terms: for each component a list of (C_i, left index, right index); all of one length.
+        order: of the components.
+        p: as above, at most ``max_l - order``.
     """
 
     weights: Tensor
-    left: Tensor
     right: Tensor
 
-    def __init__(self, max_l: int, terms: list[list[tuple[int, MultiIndex, MultiIndex]]]) -> None:
+    def __init__(self, max_l: int, order: int, p: int) -> None:
         super().__init__()
-        everything = [i for order in range(max_l + 1) for i in monomials(order)]
-        pairs = [(left, right) for component in terms for _, left, right in component]
-        self.size, self.count = len(terms), len(terms[0])
-        weights = torch.tensor([float(weight) for weight, _, _ in terms[0]])
+        everything = [i for q in range(max_l + 1) for i in monomials(q)]
+        inner, components = monomials(p), monomials(order)
+        self.first, self.count = everything.index(inner[0]), len(inner)
+        weights = torch.tensor([float(multinomial(i)) for i in inner])
+        places = [[everything.index(sum_index(i, d)) for i in inner] for d in components]
         self.register_buffer("weights", weights[:, None], persistent=False)
-        for name, side in (("left", 0), ("right", 1)):
-            places = torch.tensor([everything.index(pair[side]) for pair in pairs])
-            self.register_buffer(name, places, persistent=False)
+        self.register_buffer("right", torch.tensor(places), persistent=False)  # [components, i]
 
     def forward(self, a: Tensor) -> Tensor:
         """A basis [l, F] to [components, F]."""
-        shape = [self.size, self.count, a.size(1)]
-        right = a.index_select(0, self.right).view(shape) * self.weights
-        return (a.index_select(0, self.left).view(shape) * right).sum(1)
+        left = a.narrow(0, self.first, self.count) * self.weights
+        right = a.index_select(0, self.right.flatten())
+        return (right.view(-1, self.count, a.size(1)) * left).sum(1)
 
     @torch.jit.export
     def backward(self, a: Tensor, g: Tensor, out: Tensor) -> None:
         """Add g [k, components, F] times the derivative by A to ``out`` [k, l, F]."""
-        shape = [self.size, self.count, a.size(1)]
-        weighed = g.unsqueeze(2) * self.weights
-        out.index_add_(
-            1, self.left, (weighed * a.index_select(0, self.right).view(shape)).flatten(1, 2)
-        )
-        out.index_add_(
-            1, self.right, (weighed * a.index_select(0, self.left).view(shape)).flatten(1, 2)
-        )
+        left = a.narrow(0, self.first, self.count) * self.weights
+        for d in range(g.size(1)):  # one after another: what it takes stays in the cache
+            by_component, places = g.select(1, d).unsqueeze(1), self.right[d]
+            right = a.index_select(0, places) * self.weights
+            out.narrow(1, self.first, self.count).addcmul_(by_component, right)
+            out.index_add_(1, places, by_component * left)
 
 
-def contractions(max_l: int, order: int) -> list[Product]:
-    """The sums over i of one order of result, p = 0 ... max_l - order."""
-    components = monomials(order)
-    return [
-        Product(
-            max_l,
-            [[(multinomial(i), i, sum_index(i, d)) for i in monomials(p)] for d in components],
-        )
-        for p in range(max_l - order + 1)
-    ]
+class Dyad(nn.Module):
+    """A_{e_a} A_{e_b}, xx, xy, xz, yy, yz, zz."""
 
+    left: Tensor
+    right: Tensor
 
-def dyad(max_l: int) -> Product:
-    """A_{e_a} A_{e_b}."""
-    x, y, z = monomials(1)
-    return Product(
-        max_l, [[(1, a, b)] for a, b in ((x, x), (x, y), (x, z), (y, y), (y, z), (z, z))]
-    )
+    def __init__(self) -> None:
+        super().__init__()
+        first = len(monomials(0))  # where A_x stands
+        pairs = [(a, b) for a in range(3) for b in range(a, 3)]
+        for name, side in (("left", 0), ("right", 1)):
+            places = torch.tensor([first + pair[side] for pair in pairs])
+            self.register_buffer(name, places, persistent=False)
+
+    def forward(self, a: Tensor) -> Tensor:
+        """A basis [l, F] to [6, F]."""
+        return a.index_select(0, self.left) * a.index_select(0, self.right)
+
+    @torch.jit.export
+    def backward(self, a: Tensor, g: Tensor, out: Tensor) -> None:
+        """Add g [k, 6, F] times the derivative by A to ``out`` [k, l, F]."""
+        out.index_add_(1, self.left, g * a.index_select(0, self.right))
+        out.index_add_(1, self.right, g * a.index_select(0, self.left))
 
 
 class Mixtures(nn.Module):
@@ -91,7 +93,8 @@ class Mixtures(nn.Module):
         super().__init__()
         sizes = [len(monomials(p)) for p in range(order + 1)]
         self.first, self.size = sum(sizes[:-1]), sizes[-1]  # where A itself is one
-        products = contractions(max_l, order) + ([dyad(max_l)] if order == 2 else [])
+        products: list[nn.Module] = [Contraction(max_l, order, p) for p in range(max_l - order + 1)]
+        products += [Dyad()] if order == 2 else []
         self.products = nn.ModuleList(products)
         spread = (n_features * (1 + len(products))) ** -0.5
         self.weights = nn.Parameter(spread * torch.randn(1 + len(products), count, n_features))
