@@ -41,7 +41,7 @@ class Contraction(nn.Module):
         """A basis [l, F] to [components, F]."""
         left = a.narrow(0, self.first, self.count) * self.weights
         right = a.index_select(0, self.right.flatten())
-        return (right.view(-1, self.count, a.size(1)) * left).sum(1)
+        return (right.view(self.right.size(0), self.count, a.size(1)) * left).sum(1)
 
     @torch.jit.export
     def backward(self, a: Tensor, g: Tensor, out: Tensor) -> None:
