@@ -34,3 +34,16 @@ def toy_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         return file
 
     return path
+
+
+@pytest.fixture(scope="session")
+def fake_cuda() -> dict[str, str]:
+    """Environment in which torch has a CUDA device that is not there; skips where it has CUDA."""
+    import torch
+    from gpu import LIBRARY
+
+    if torch.version.cuda:
+        pytest.skip("torch has CUDA, so there is no fake device and nothing is counted")
+    assert LIBRARY.is_file(), f"{LIBRARY} does not exist; 'make setup' builds it"
+    # kernels are compiled once for all tests, and again when anything about them changes
+    return {"LD_PRELOAD": str(LIBRARY), "XDG_CACHE_HOME": str(LIBRARY.parent / "cache")}

@@ -1,6 +1,8 @@
 #include "evaluator.h"
 
 #include "host_copy.h"
+#include "program.h"
+#include "tally.h"
 
 namespace les {
 
@@ -23,8 +25,10 @@ Tensor square_root(const std::array<double, 9> &matrix)
 }
 
 // The mesh is chosen for what the model has before an evaluation has shown it.
-KspaceSettings with_moments(KspaceSettings settings, const Metadata &m)
+KspaceSettings kspace_settings(const EvaluatorSettings &all, const Metadata &m)
 {
+  KspaceSettings settings = all.kspace;
+  settings.mesh.kernels = all.kernels;
   settings.mesh.moments = m.gives("quadrupole") ? 2 : m.gives("dipole") || m.gives("alpha") ? 1 : 0;
   return settings;
 }
@@ -55,8 +59,9 @@ Tensor symmetric(const Tensor &matrices) { return 0.5 * (matrices + matrices.tra
 Evaluator::Evaluator(std::unique_ptr<Network> network, const EvaluatorSettings &settings, const Communicator &comm) :
     network_(std::move(network)), comm_(comm), form_(settings.bec.value_or(metadata().response.bec_form)),
     epsilon_(coupling_epsilon(settings, metadata())), chain_(*network_, settings.store_bytes),
-    long_range_(parameters_of(metadata()), with_moments(settings.kspace, metadata()), comm),
-    total_charge_(metadata().charges, comm), sqrt_epsilon_(square_root(epsilon_))
+    long_range_(parameters_of(metadata()), kspace_settings(settings, metadata()), comm),
+    total_charge_(metadata().charges, comm), kernels_(settings.kernels && gpu::available(network_->device())),
+    sqrt_epsilon_(square_root(epsilon_))
 {
   weights_ = to_device(torch::tensor(metadata().charges.weights(), torch::kFloat64), network_->device());
 }
@@ -139,22 +144,34 @@ EdgeResponse Evaluator::run_backward(const Want &want)
   return responses[0];
 }
 
+// Forces, energies, virial, most neighbors, one after the other, as gpu::tally has them
+Tensor Evaluator::add_up(const Tensor &g, const Tensor &most) const
+{
+  const int64_t n_all = graph_.n_all();
+  const auto f64 = graph_.positions.options();
+  const Tensor &index = graph_.edge_index;
+  Tensor forces = torch::zeros({n_all, 3}, f64);
+  add_rows(forces, index[0], g, 1.0);
+  add_rows(forces, index[1], g, -1.0);
+  forces.narrow(0, 0, graph_.n_owned) += far_.forces;
+  // only with that of the long-range sum it would be symmetric by itself
+  const Tensor virial = far_.virial - symmetric(graph_.edge_vectors.t().matmul(g));
+  const Tensor energies = torch::stack({energy_.to(f64), far_.energy}, 1);
+  return torch::cat({forces.view({-1}), energies.view({-1}), virial.view({-1}),
+                     most.defined() ? most.to(f64).view({1}) : torch::zeros({1}, f64)});
+}
+
 // The virial of an edge is -r (x) g, half to either atom.
 Result Evaluator::tally(const Want &want, const EdgeResponse &energy) const
 {
   const int64_t n = graph_.n_owned, n_all = graph_.n_all();
   const auto f64 = graph_.positions.options();
-  const Tensor &g = energy.total, &index = graph_.edge_index;
-  Tensor forces = torch::zeros({n_all, 3}, f64);
-  add_rows(forces, index[0], g, 1.0);
-  add_rows(forces, index[1], g, -1.0);
-  forces.narrow(0, 0, n) += far_.forces;
-  // only with that of the long-range sum it would be symmetric by itself
-  const Tensor virial = far_.virial - symmetric(graph_.edge_vectors.t().matmul(g));
-  const Tensor energies = torch::stack({energy_.to(f64), far_.energy}, 1);
-  const Tensor most = graph_.most_neighbors.defined() ? graph_.most_neighbors.to(f64) : torch::zeros({}, f64);
+  const Tensor &g = energy.total, &index = graph_.edge_index, &most = graph_.most_neighbors;
   // one copy from the device
-  const Tensor all = to_host(torch::cat({forces.view({-1}), energies.view({-1}), virial.view({-1}), most.view({1})}));
+  const Tensor all = to_host(
+      kernels_ && graph_.row_length > 0
+          ? gpu::tally({g, graph_.edge_vectors, index, far_.forces, far_.virial, energy_, far_.energy, most, n_all})
+          : add_up(g, most));
   Result out;
   out.forces = all.narrow(0, 0, 3 * n_all).view({n_all, 3});
   out.energies = all.narrow(0, 3 * n_all, 2 * n).view({n, 2});

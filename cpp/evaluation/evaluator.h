@@ -18,6 +18,7 @@ struct EvaluatorSettings {
   std::optional<std::array<double, 9>> epsilon_inf;    // likewise; less what alpha stands for in the training data
   KspaceSettings kspace;
   double store_bytes = 1.5e9;    // of what the network stores for the backward pass
+  bool kernels = true;           // on a GPU, where it can; else tensor operations
 };
 
 // What is asked for beside energies, forces and virial.
@@ -100,6 +101,7 @@ class Evaluator {
   torch::Tensor energy_;         // [n_owned] eV
   Latents latents_, shifted_;    // of the network, and of the model
   LongRange far_;
+  bool kernels_;                                   // on the GPU
   torch::Tensor weights_;                          // [C] e per file unit of charge, sign included; on the device
   torch::Tensor sqrt_epsilon_;                     // [3, 3] f64 on the host
   std::optional<EdgeResponse> charge_response_;    // of their sum, of one layer, if it is at hand
@@ -113,6 +115,7 @@ class Evaluator {
   void run_long_range(const Want &want);
   EdgeResponse run_backward(const Want &want);
   Result tally(const Want &want, const EdgeResponse &energy) const;
+  torch::Tensor add_up(const torch::Tensor &gradient, const torch::Tensor &most) const;
   BornSettings born_settings(const torch::Tensor &directions) const;
   bool has_dipoles() const { return metadata().gives("dipole") || metadata().gives("alpha"); }
   Latents charge_weights() const;

@@ -19,6 +19,7 @@ struct MeshSettings {
   double n_atoms = 0.0;      // of all ranks, which decides between fine meshes and wide windows; 0: as in water
   int moments = 0;           // highest of the sources: 0 charges, 1 dipoles, 2 quadrupoles
   bool loops = true;         // on a CPU, loop over atoms; false: tensor operations, as on a GPU
+  bool kernels = true;       // on a GPU, where it can; else tensor operations
   // two points more and two thirds of the spacing: the mesh that serves as a reference for the one of these settings
   bool reference = false;
 };

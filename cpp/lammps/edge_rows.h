@@ -8,37 +8,36 @@
 
 #include "local_graph.h"
 
+#include "edges.h"
+
 namespace les {
 
 class EdgeRows {
  public:
   // From a graph that was built without a cutoff, so that it holds the skin.
-  void list(const LocalGraph &graph, double cutoff, torch::Device device);
-  bool listed() const { return own_.defined(); }
+  // `kernels`: by those of the GPU, else by tensor operations.
+  void list(const LocalGraph &graph, double cutoff, torch::Device device, bool kernels);
+  bool listed() const { return n_ >= 0; }
 
-  struct Selection {
-    torch::Tensor vectors;      // [n, width, 3] f64; (2 cutoff, 0, 0) in empty places
-    torch::Tensor neighbors;    // [n, width] i64 graph index; the atom itself in empty places
-    torch::Tensor most;    // [] i64, largest number of neighbors of an atom: more than `width`, and edges are missing
-  };
   // Those shorter than the cutoff. x [nall, 3] f64 on the device, indexed by LAMMPS index
-  Selection select(const torch::Tensor &x) const;
+  gpu::SelectedEdges select(const torch::Tensor &x) const;
 
-  const torch::Tensor &centers() const { return centers_; }    // [n width] i64 graph index of the atom of each place
   int64_t width() const { return width_; }
   void widen(int64_t most);    // room for so many neighbors, and some more
 
  private:
   static constexpr int64_t ROOM = 3, GRAIN = 4;
 
-  int64_t width_ = 0;
+  int64_t n_ = -1, width_ = 0;
   double cutoff_ = 0.0;
+  gpu::ListedEdges listed_;            // for kernels; for tensor operations:
   torch::Tensor own_;                  // [n] LAMMPS index
   torch::Tensor atoms_, neighbors_;    // [n, listed + 1] LAMMPS and graph index of neighbors; then the atom itself
   torch::Tensor limits_;               // [n, listed] f64: squared cutoff, -1 in empty places
   torch::Tensor numbers_, centers_;    // [n, width] i64: 1 ... width; row
   torch::Tensor far_;                  // [3] f64
 
+  void list_rows(const LocalGraph &graph, const torch::Tensor &count, torch::Device device);
   void make_places();
 };
 

@@ -1,6 +1,7 @@
 #include "graph_builder.h"
 
 #include "host_copy.h"
+#include "program.h"
 
 #include <limits>
 
@@ -15,9 +16,10 @@ GraphBuilder::Reach GraphBuilder::reach_of(const Metadata::Network &about, bool 
   return {exchange ? 1 : about.layers, true};
 }
 
-GraphBuilder::GraphBuilder(const Network &network, EdgeChoice choice, Reach reach) :
+GraphBuilder::GraphBuilder(const Network &network, EdgeChoice choice, Reach reach, bool kernels) :
     network_(network),
-    lists_(choice == EdgeChoice::Rebuild || (choice == EdgeChoice::Auto && !network.device().is_cpu())), reach_(reach)
+    lists_(choice == EdgeChoice::Rebuild || (choice == EdgeChoice::Auto && !network.device().is_cpu())),
+    kernels_(kernels && gpu::available(network.device())), reach_(reach)
 {
   if (reach.rings > 1) lists_ = false;    // which ghosts are reached is known on the host
 }
@@ -55,7 +57,7 @@ void GraphBuilder::list(const LocalGraph::Atoms &atoms, const LocalGraph::Neighb
   species_ = to_device(local_.species(), device);
   listed_.graph_atoms = to_device(local_.atoms(), device);
   if (network_.takes_rows()) {
-    rows_.list(local_, cutoff(), device);
+    rows_.list(local_, cutoff(), device, kernels_);
     return;
   }
   rows_ = {};
@@ -70,10 +72,10 @@ Graph GraphBuilder::select(const LocalGraph::Atoms &atoms)
   Graph out = graph();
   out.positions = x.index_select(0, listed_.graph_atoms);
   if (rows_.listed()) {
-    const EdgeRows::Selection selected = rows_.select(x);
+    const gpu::SelectedEdges selected = rows_.select(x);
     out.row_length = rows_.width();
-    out.edge_vectors = selected.vectors.view({-1, 3});
-    out.edge_index = torch::stack({rows_.centers(), selected.neighbors.view({-1})});
+    out.edge_vectors = selected.vectors;
+    out.edge_index = selected.index;
     out.most_neighbors = selected.most;
     return out;
   }

@@ -25,7 +25,8 @@ class GraphBuilder {
   // `exchange`: what ghosts have comes from their owners; else, and for a network that is not cut, ghosts have their edges.
   static Reach reach_of(const Metadata::Network &about, bool exchange);
 
-  GraphBuilder(const Network &network, EdgeChoice choice, Reach reach);
+  // `kernels`: of the GPU, for edges in rows; else by tensor operations.
+  GraphBuilder(const Network &network, EdgeChoice choice, Reach reach, bool kernels);
 
   // Whether edges are listed; then list() after a rebuild, and select() at each step; else build() at each step.
   bool lists() const { return lists_; }
@@ -45,7 +46,7 @@ class GraphBuilder {
 
  private:
   const Network &network_;
-  bool lists_;
+  bool lists_, kernels_;
   Reach reach_;
   LocalGraph local_;
   torch::Tensor species_;    // [n_all]

@@ -80,7 +80,7 @@ PairLES::~PairLES()
 /* ----------------------------------------------------------------------
    pair_style les [kspace auto|direct|mesh] [accuracy X] [spacing H] [order P] [mesh_error auto|yes|no] [slab F]
                   [bec local|phase] [epsilon_inf X] [multichannel_bec yes|no] [unstable refuse|allow] [kset run|cell|S] [device auto|cpu|cuda|cuda:N]
-                  [edges auto|step|rebuild] [exchange yes|no] [store X] [gpu_aware auto|yes|no]
+                  [edges auto|step|rebuild] [exchange yes|no] [store X] [gpu_aware auto|yes|no] [gpu_kernels yes|no]
 ------------------------------------------------------------------------- */
 
 void PairLES::settings(int narg, char **arg)
@@ -90,7 +90,8 @@ void PairLES::settings(int narg, char **arg)
   les::KspaceSettings &kspace = s.evaluator.kspace;
   les::Keywords args(lmp, "pair_style les",
                      {"kspace", "accuracy", "spacing", "order", "mesh_error", "slab", "bec", "epsilon_inf",
-                      "multichannel_bec", "unstable", "kset", "device", "edges", "exchange", "store", "gpu_aware"},
+                      "multichannel_bec", "unstable", "kset", "device", "edges", "exchange", "store", "gpu_aware",
+                      "gpu_kernels"},
                      narg, arg, 0);
   while (args.next()) {
     if (args.is("kspace")) {
@@ -125,6 +126,8 @@ void PairLES::settings(int narg, char **arg)
       s.evaluator.store_bytes = 1e9 * args.number(0.0, 1e6, "a number of GB from 0 to 1e6");
     } else if (args.is("gpu_aware")) {
       s.gpu_aware = args.choice<Impl::GpuAware>({"auto", "yes", "no"});
+    } else if (args.is("gpu_kernels")) {
+      s.evaluator.kernels = args.yes_or_no();
     } else if (utils::strmatch(args.text(), "^cuda:")) {
       constexpr int MOST = 127;    // GPUs that torch counts
       if (!utils::strmatch(args.text(), "^cuda:\\d+$") || args.text().size() > 8 ||
@@ -216,9 +219,10 @@ void PairLES::load_model()
     const torch::Device device = les::choose_device(m.settings.device, world, universe->iworld * comm->nprocs);
     m.evaluator =
         std::make_unique<les::Evaluator>(les::load_network(m.path, bytes, device), m.settings.evaluator, m.comm);
-    m.graphs = std::make_unique<les::GraphBuilder>(m.evaluator->network(), m.settings.edges, m.graph_reach());
+    m.graphs = std::make_unique<les::GraphBuilder>(m.evaluator->network(), m.settings.edges, m.graph_reach(),
+                                                   m.settings.evaluator.kernels);
     m.graphs_again = std::make_unique<les::GraphBuilder>(m.evaluator->network(), les::EdgeChoice::Step,
-                                                         les::GraphBuilder::reach_of(m.info().network, false));
+                                                         les::GraphBuilder::reach_of(m.info().network, false), false);
     m.comm.set_gpu_aware(m.settings.gpu_aware == Impl::GpuAware::Yes ||
                          (m.settings.gpu_aware == Impl::GpuAware::Auto && les::MpiCommunicator::mpi_is_gpu_aware()));
   } catch (const std::exception &e) {

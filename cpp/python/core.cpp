@@ -5,6 +5,7 @@
 namespace py = pybind11;
 
 void bind_evaluator(pybind11::module_ &m);
+void bind_gpu(pybind11::module_ &m);
 void bind_kspace(pybind11::module_ &m);
 void bind_long_range(pybind11::module_ &m);
 
@@ -19,6 +20,7 @@ PYBIND11_MODULE(_core, m)
     }
   });
   bind_evaluator(m);
+  bind_gpu(m);
   bind_kspace(m);
   bind_long_range(m);
 }

@@ -40,6 +40,16 @@ class DeviceMemory : public c10::Allocator {
 
   bool owns(const void *p) const { return p >= device_ && p < device_ + SIZE; }
   bool owns_on_host(const void *p) const { return p >= host_ && p < host_ + SIZE; }
+  int64_t bytes_behind(const void *p) const
+  {
+    const std::lock_guard<std::mutex> guard(mutex);
+    const auto offset = static_cast<size_t>(static_cast<const char *>(p) - device_);
+    auto block = used_.upper_bound(offset);
+    if (block == used_.begin()) return 0;
+    --block;
+    const size_t end = block->first + block->second;
+    return end > offset ? static_cast<int64_t>(end - offset) : 0;
+  }
   void *on_host(void *p) const { return host_ + (static_cast<char *>(p) - device_); }
 
   c10::DataPtr allocate(size_t bytes) override
@@ -162,6 +172,7 @@ bool is_device_memory(const void *address) { return memory().owns(address); }
 bool is_pinned_memory(const void *address) { return pinned().owns(address); }
 void *reachable(void *address) { return is_device_memory(address) ? memory().on_host(address) : address; }
 bool is_reachable_device_memory(const void *address) { return memory().owns_on_host(address); }
+int64_t bytes_behind(const void *address) { return memory().bytes_behind(address); }
 c10::DeviceIndex current_device() { return current; }
 void set_current_device(c10::DeviceIndex index)
 {

@@ -23,6 +23,8 @@ bool is_pinned_memory(const void *address);
 void *reachable(void *address);
 // Whether a byte that the host may touch belongs to the device.
 bool is_reachable_device_memory(const void *address);
+// From an address of the device to the end of what was allocated there; 0 if nothing was.
+int64_t bytes_behind(const void *address);
 
 c10::DeviceIndex current_device();
 void set_current_device(c10::DeviceIndex index);

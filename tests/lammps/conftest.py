@@ -9,7 +9,6 @@ import torch
 from ase import Atoms
 from ase.build import molecule
 from generate import changed, imported_metadata, toy_metadata
-from gpu import LIBRARY
 
 from lammps_les.models import CaceConfig, CaceNetwork, MessageConfig, RepresentationConfig
 from lammps_les_export import write_model
@@ -85,15 +84,6 @@ def two_layer_cace(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pa
         return target
 
     return path
-
-
-@pytest.fixture(scope="session")
-def fake_cuda() -> dict[str, str]:
-    """Environment in which torch has a CUDA device that is not there; skips where it has CUDA."""
-    if torch.version.cuda:
-        pytest.skip("torch has CUDA, so there is no fake device and nothing is counted")
-    assert LIBRARY.is_file(), f"{LIBRARY} does not exist; 'make setup' builds it"
-    return {"LD_PRELOAD": str(LIBRARY)}
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,184 @@
+"""Kernels played on a device that is not there: cases, in a process that has preloaded it.
+
+``python played.py out.npz edges tally`` runs cases of `CASES` in both orders of threads.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lammps_les import _core
+
+CUTOFF = 2.0
+
+
+def edge_list(atoms: int = 60, centers: int = 37) -> dict[str, Tensor]:
+    """A list with skin of some atoms; one center is alone, one pair is the cutoff apart."""
+    rng = np.random.default_rng(3)
+    x = rng.random((atoms, 3)) * 5.0
+    x[4] = [50.0, 0.0, 0.0]
+    x[5], x[6] = [9.0, 9.0, 9.0], [9.0, 9.0 + CUTOFF, 9.0]
+    distance = np.linalg.norm(x[:centers, None] - x, axis=2)
+    pairs = [
+        np.flatnonzero((d < 1.5 * CUTOFF) & (np.arange(atoms) != i)) for i, d in enumerate(distance)
+    ]
+    first = np.concatenate([[0], np.cumsum([len(p) for p in pairs])])
+    return {
+        "own": torch.arange(centers, dtype=torch.int32),
+        "first": torch.tensor(first),
+        "atom": torch.tensor(np.concatenate(pairs), dtype=torch.int32),
+        "number": torch.tensor(1000 + np.concatenate(pairs), dtype=torch.int32),
+        "x": torch.tensor(x),
+    }
+
+
+WIDTHS = {"wide": 40, "narrow": 8}
+
+
+def edges() -> dict[str, Tensor]:
+    """Edges of `edge_list` in rows that are long enough, and in rows that are not."""
+    out = {}
+    for name, width in WIDTHS.items():
+        vectors, index, most = _core.gpu.select_edges(**edge_list(), cutoff=CUTOFF, width=width)
+        out |= {
+            f"{name}_vectors": vectors,
+            f"{name}_index": index,
+            f"{name}_most": torch.tensor(most),
+        }
+    return out
+
+
+def tally_input(dtype: torch.dtype = torch.float32) -> dict[str, Tensor | int]:
+    """Gradients of 37 centers with 40 places each among 60 atoms; a third is empty."""
+    torch.manual_seed(2)
+    n, width, n_all = 37, 40, 60
+    neighbor = torch.randint(n_all, (n, width))
+    empty = torch.rand(n, width) < 1.0 / 3.0
+    center = torch.arange(n).unsqueeze(1).expand(n, width)
+    gradient = torch.randn(n, width, 3, dtype=torch.float64) * ~empty.unsqueeze(2)
+    return {
+        "gradient": gradient.view(-1, 3),
+        "vectors": torch.randn(n * width, 3, dtype=torch.float64),
+        "index": torch.stack([center.reshape(-1), torch.where(empty, center, neighbor).view(-1)]),
+        "far_force": torch.randn(n, 3, dtype=torch.float64),
+        "far_virial": torch.randn(3, 3, dtype=torch.float64),
+        "energy": torch.randn(n, dtype=dtype),
+        "far_energy": torch.randn(n, dtype=torch.float64),
+        "n_all": n_all,
+    }
+
+
+def tally() -> dict[str, Tensor]:
+    """Sums of `tally_input`; and with an edge that is not a number, and one that is too much."""
+    out = {
+        str(dtype): _core.gpu.tally(**tally_input(dtype))
+        for dtype in (torch.float32, torch.float64)
+    }
+    wild = tally_input()
+    wild["gradient"][7, 1] = torch.nan
+    wild["gradient"][80, 2] = 4e4
+    return {**out, "wild": _core.gpu.tally(**wild)}
+
+
+CASES: dict[str, Callable[[], dict[str, Tensor]]] = {"edges": edges, "tally": tally}
+
+
+def play(
+    folder: Path,
+    environment: Mapping[str, str],
+    cases: Sequence[str],
+    edit: str | None = None,
+) -> dict[str, dict[str, np.ndarray]]:
+    """Results of some cases by order of the threads, "ascending" and "descending".
+
+    Args:
+        folder: For files.
+        environment: Of the fixture `fake_cuda`.
+        cases: Of `CASES`.
+        edit: A fault to be planted in the kernels: text=>what it becomes.
+
+    Returns:
+        Arrays by "case name", for each order.
+
+    Raises:
+        RuntimeError: The process has failed, with what it said.
+    """
+    out = folder / "played.npz"
+    done = subprocess.run(
+        [sys.executable, __file__, str(out), *cases],
+        env=os.environ
+        | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path), **environment}
+        | ({"FAKE_CUDA_EDIT": edit} if edit else {}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise RuntimeError(done.stderr)
+    results: dict[str, dict[str, np.ndarray]] = {"ascending": {}, "descending": {}}
+    with np.load(out) as file:
+        for name, values in file.items():
+            order, rest = name.split(" ", 1)
+            results[order][rest] = values
+    return results
+
+
+Played = dict[str, dict[str, np.ndarray]]
+"""Results of `play`."""
+
+
+def assert_same_bits(results: Played) -> None:
+    """In both orders of the threads."""
+    for name, values in results["ascending"].items():
+        np.testing.assert_array_equal(values, results["descending"][name], err_msg=name)
+
+
+def complaint(
+    folder: Path,
+    environment: Mapping[str, str],
+    edit: str,
+    checks: Mapping[str, Callable[[dict[str, np.ndarray]], None]],
+) -> str:
+    """What is said about a fault, by the device or by the first check that fails; "" if nothing.
+
+    Args:
+        folder: As of `play`.
+        environment: As of `play`.
+        edit: The fault, as of `play`.
+        checks: A check by the case whose results it takes.
+    """
+    try:
+        found = play(folder, environment, list(checks), edit)
+        assert_same_bits(found)
+        for check in checks.values():
+            check(found["ascending"])
+    except RuntimeError as error:
+        said = str(error)
+        if "do not compile" in said or "fake cuda:" not in said:
+            raise
+        return said
+    except AssertionError as error:
+        return str(error)
+    return ""
+
+
+def main() -> None:
+    """See the module."""
+    path, *cases = sys.argv[1:]
+    results = {}
+    for order in ("ascending", "descending"):
+        os.environ["FAKE_CUDA_ORDER"] = order
+        for case in cases:
+            for name, values in CASES[case]().items():
+                results[f"{order} {case} {name}"] = values.numpy()
+    np.savez(path, **results)
+
+
+if __name__ == "__main__":
+    main()
