@@ -57,14 +57,15 @@ void Program::launch(const char *kernel, const torch::Device &device, Grid grid,
   const c10::DeviceGuard guard(device);
   const Driver &driver = *Driver::get();
   const c10::Stream stream = c10::impl::VirtualGuardImpl(c10::DeviceType::CUDA).getStream(device);
+  TORCH_CHECK(stream.id() == 0, "kernels run on torch's default stream; another one is in use");
   void *function = nullptr, *module = module_of(name_, macros_, device.index());
   check(driver.cuModuleGetFunction(&function, module, kernel), kernel);
   if (shared > 48 * 1024)    // what every kernel may have
     check(driver.cuFuncSetAttribute(function, MOST_SHARED_BYTES, static_cast<int>(shared)), kernel);
   void *extra[] = {BUFFER, const_cast<void *>(arguments), BUFFER_SIZE, &size, nullptr};
   check(driver.cuLaunchKernel(function, static_cast<unsigned>(grid.x), static_cast<unsigned>(grid.y), 1,
-                              static_cast<unsigned>(threads), 1, 1, static_cast<unsigned>(shared),
-                              stream.id() == 0 ? nullptr : stream.native_handle(), nullptr, extra),
+                              static_cast<unsigned>(threads), 1, 1, static_cast<unsigned>(shared), nullptr, nullptr,
+                              extra),
         kernel);
 }
 

@@ -1,4 +1,4 @@
-// Kernels, launched by name on the stream that torch is using.
+// Kernels, launched by name on torch's default stream, the one that this package uses.
 //
 // A kernel has one argument, a struct that its header in cpp/gpu/kernels defines for both sides; its pointers are to memory of the device.
 #pragma once
@@ -24,7 +24,7 @@ class Program {
   // One of cpp/gpu/kernels; compiled when a kernel is first launched on a device.
   Program(std::string name, Macros macros) : name_(std::move(name)), macros_(std::move(macros)) {}
 
-  // On the device of torch's current stream for `device`; an empty grid is none. shared: bytes that the kernel takes beside its own.
+  // In turn with the operations of torch on `device`; an empty grid is none. shared: bytes that the kernel takes beside its own.
   template <class Arguments>
   void launch(const char *kernel, const torch::Device &device, Grid grid, int threads, const Arguments &arguments,
               size_t shared = 0) const
