@@ -7,6 +7,7 @@
 //
 // Each rank spreads its own atoms on the region around them; regions go to the bricks of the transform, and back.
 
+#include "mesh.h"
 #include "mesh_choice.h"
 #include "mesh_transform.h"
 #include "powers.h"
@@ -53,12 +54,17 @@ class MeshSum : public Solver {
     // k and -k: the half that the real transform keeps stands for both, but for n3 = 0
     weight_ = 1.0 + (vectors_.triples().select(1, 2) > 0).to(torch::kFloat64);
     influence_ = {};
+    transforms_ = w;
+    chosen_ = torch::inverse(cell);
+    kernels_.reset();
   }
 
   Fields apply(const Tensor &positions, const Tensor &sources, const Tensor &cell, int order, bool atom_virial,
                const Fields *earlier) const override
   {
     check_order(sources, order, earlier);
+    if (order == 1 && sources.size(2) == 1 && !atom_virial && !earlier && by_kernels(sources))
+      return apply_kernels(positions, sources, cell);
     const int moments = highest_moment(sources);
     const int64_t n = sources.size(0), channels = sources.size(1);
     const Influence &influence = influence_of(cell, sources.options());
@@ -151,6 +157,44 @@ class MeshSum : public Solver {
     Tensor power_strain;    // [k', 9] f64, the same by what |phi(k)|^2 counts in the energy
   };
   mutable Influence influence_;
+
+  // ---- charges alone on the GPU of one rank; see gpu/mesh.h
+  std::array<Tensor, 3> transforms_;    // of the window along the axes, host f64
+  Tensor chosen_;                       // [3, 3] f64, inverse of the cell for which wave vectors were chosen
+  mutable std::unique_ptr<gpu::MeshKernels> kernels_;
+
+  bool by_kernels(const Tensor &sources) const
+  {
+    return settings_.kernels && comm_.size() == 1 && gpu::available(sources.device());
+  }
+
+  Fields apply_kernels(const Tensor &positions, const Tensor &sources, const Tensor &cell) const
+  {
+    TORCH_CHECK(window_, "mesh sum: setup() was not called");
+    const torch::ScalarType type = sources.scalar_type();
+    if (!kernels_ || kernels_->type() != type || kernels_->device() != sources.device())
+      kernels_ = std::make_unique<gpu::MeshKernels>(window_->coefficients(), choice_.mesh, transforms_, type,
+                                                    sources.device());
+    const Tensor charges = charges_of(sources), inverse = torch::inverse(cell);
+    const int64_t n = charges.size(0), channels = charges.size(1), rows = kernels_->rows();
+    const double largest = TWO_PI / p_.dl * (1.0 + SHELL_TOLERANCE), volume = std::abs(torch::det(cell).item<double>());
+    const gpu::MeshKernels::Influence of{inverse, chosen_, p_.norm / volume, p_.sigma * p_.sigma, largest * largest};
+    const auto atoms = kernels_->place(positions, inverse);
+    const Tensor mesh = kernels_->spread(atoms, charges),
+                 parts = torch::empty({channels * rows, 6}, positions.options());
+    Tensor potential = torch::empty({n, channels}, charges.options()),
+           gradient = torch::empty({n, channels, 3}, positions.options());
+    Fields out;
+    out.sources = sources;
+    for (int64_t c = 0; c < channels; c++) {
+      const Tensor rho = transform_.forward(mesh[c]);
+      out.spectrum.push_back(kernels_->influence(rho, of, parts.narrow(0, c * rows, rows)));
+      kernels_->gather(atoms, transform_.backward(out.spectrum.back()), inverse, c, potential, gradient);
+    }
+    out.derivatives = {potential, gradient};
+    out.virial = kernels_->virial(parts);
+    return out;
+  }
 
   const Influence &influence_of(const Tensor &cell, const torch::TensorOptions &options) const
   {

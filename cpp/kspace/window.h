@@ -27,6 +27,8 @@ class Window {
   Window(int order, double oversampling, int boxes);
 
   int order() const { return order_; }
+  // [DEGREE + 1, P] f64: of u^d, u = frac - (P-1)/2 in [-1/2, 1/2], at point p; on the host
+  const torch::Tensor &coefficients() const { return coefficients_; }
   // For loops of a known order P: w and its derivatives by x up to the D-th, at x = frac - p for the points p = 0 ... P-1;
   // frac in [P/2 - 1, P/2]
   template <int P, class T> struct Polynomials {
@@ -49,7 +51,7 @@ class Window {
  private:
   int order_, boxes_;
   double beta_;
-  torch::Tensor coefficients_;     // [DEGREE + 1, P] f64: of u^d, u = frac - (P-1)/2 in [-1/2, 1/2], at point p
+  torch::Tensor coefficients_;
   mutable torch::Tensor table_;    // [DEGREE + 1, (derivatives + 1) P] as tensor operations last needed it
 };
 

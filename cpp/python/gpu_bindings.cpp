@@ -44,7 +44,8 @@ py::tuple compile(const std::string &program, const les::gpu::Macros &macros, in
 void bind_gpu(py::module_ &m)
 {
   py::module_ gpu = m.def_submodule("gpu", "Kernels of cpp/gpu, for tests.");
-  gpu.def("available", [] { return les::gpu::available(GPU); });
+  gpu.def("up", &up, "A tensor on the first GPU, also where Python's torch does not know of one.");
+  gpu.def("down", &down, "A tensor on the host.");
   gpu.def("compile", &compile, py::arg("program"), py::arg("macros"), py::arg("architecture"),
           py::arg("options") = std::vector<std::string>{}, "Machine code of a program and the compiler's messages.");
   gpu.def("select_edges", &select_edges, py::arg("own"), py::arg("first"), py::arg("atom"), py::arg("number"),

@@ -29,7 +29,8 @@ struct Launch {    // as in driver.cpp
   bool descending;
 };
 
-#define __device__ static
+#define __device__
+#define DEVICE static inline
 #define __forceinline__ inline
 #define __restrict__ __restrict
 #define __shared__ static __attribute__((section("shared_memory")))

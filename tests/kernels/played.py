@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -86,7 +88,77 @@ def tally() -> dict[str, Tensor]:
     return {**out, "wild": _core.gpu.tally(**wild)}
 
 
-CASES: dict[str, Callable[[], dict[str, Tensor]]] = {"edges": edges, "tally": tally}
+@dataclass(frozen=True)
+class Mesh:
+    """A mesh, and atoms on it."""
+
+    cell: list[list[float]]
+    atoms: int
+    order: int
+    spacing: float
+    dtype: torch.dtype = torch.float32
+    channels: int = 1
+    crowded: int = 0  # atoms that share a tile
+    on_points: bool = False  # some atoms, and borders of tiles
+    strain: float = 0.0  # of the cell, since wave vectors were chosen
+
+    def arguments(self) -> dict[str, Tensor | float | bool | int]:
+        """Of `_core.long_range`; atoms are in neighboring cells too."""
+        rng = np.random.default_rng(self.atoms)
+        cell = np.array(self.cell)
+        fractional = rng.random((self.atoms, 3)) * 3.0 - 1.0
+        fractional[: self.crowded] = 0.2 + 0.1 * rng.random((self.crowded, 3))
+        if self.on_points:
+            fractional[: self.atoms // 2] = np.round(fractional[: self.atoms // 2] * 20) / 20
+        setup = torch.tensor(cell)
+        cell = cell @ (np.eye(3) + self.strain * rng.random((3, 3)))
+        charges = torch.tensor(rng.normal(size=(self.atoms, self.channels)) * 0.4)
+        return {
+            "positions": torch.tensor(fractional @ cell),
+            "charges": charges.to(self.dtype),
+            "cell": torch.tensor(cell),
+            "setup_cell": setup,
+            "sigma": 1.0,
+            "dl": 2.0,
+            "norm": 90.475637892602,
+            "remove_self": True,
+            "mesh_accuracy": 1e-5,
+            "mesh_spacing": self.spacing,
+            "mesh_order": self.order,
+        }
+
+
+MESHES = {
+    # 20 x 24 x 30 points: tiles at the ends of the axes are narrow
+    "triclinic": Mesh(
+        [[13.0, 0.0, 0.0], [4.0, 15.0, 0.0], [-3.0, 2.5, 19.0]],
+        atoms=60,
+        order=7,
+        spacing=0.7,
+        channels=2,
+        crowded=40,
+        strain=0.05,
+    ),
+    "points": Mesh(np.diag([14.0, 14.0, 14.0]).tolist(), 50, 5, 0.7, torch.float64, on_points=True),
+    # all atoms meet themselves
+    "small": Mesh(np.diag([6.0, 5.0, -7.0]).tolist(), 12, 10, 0.6, torch.float64),
+}
+
+
+def mesh(name: str) -> dict[str, Tensor]:
+    """The sum of charges on a mesh of `MESHES`."""
+    arguments = {
+        key: _core.gpu.up(value) if key in ("positions", "charges") else value
+        for key, value in MESHES[name].arguments().items()
+    }
+    return {key: _core.gpu.down(t) for key, t in _core.long_range(**arguments).items()}
+
+
+CASES: dict[str, Callable[[], dict[str, Tensor]]] = {
+    "edges": edges,
+    "tally": tally,
+    **{name: partial(mesh, name) for name in MESHES},
+}
 
 
 def play(

@@ -14,12 +14,30 @@ PROGRAMS: list[tuple[str, dict[str, str]]] = [
     ("edges", {"REAL": "double"}),
     ("tally", {"REAL": "float"}),
     ("tally", {"REAL": "double"}),
+    *(
+        ("mesh", {"REAL": real, "ORDER": str(order), "DEGREE": "13"})
+        for real in ("float", "double")
+        for order in (5, 8, 10)
+    ),
 ]
 """Programs with the sizes that are baked in."""
 
-REGISTERS = {"select_edges": 64, "tally": 64, "finish": 64}
-"""The most that a thread may take: as many threads as a multiprocessor has registers for. None may
-spill."""
+REGISTERS = {
+    "select_edges": 64,
+    "tally": 64,
+    "finish": 64,
+    "place": 64,
+    "spread": 80,
+    "fold": 64,
+    "influence": 96,
+    "sum_virial": 64,
+    "gather": 96,
+}
+"""The most that a thread may take."""
+
+SPILLS = {"fold": 24}
+"""Bytes that may be stored and loaded for want of registers; of all others none. That of fold is
+by choice of the compiler, for more threads."""
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +74,7 @@ def test_kernels_stay_within_their_registers(
     assert "warning" not in log
     found = registers_and_spills(log)
     assert found
-    over = {k: (r, s) for k, (r, s) in found.items() if r > REGISTERS[k] or s > 0}
+    over = {k: (r, s) for k, (r, s) in found.items() if r > REGISTERS[k] or s > SPILLS.get(k, 0)}
     assert over == {}
 
 

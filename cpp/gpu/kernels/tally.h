@@ -33,7 +33,7 @@ constexpr double FORCE_UNITS = 1099511627776.0, MOST_FORCE = 32768.0;    // unit
 
 #ifdef LES_KERNELS
 
-__device__ inline void add_fixed(i64 *force, int axis, double value)
+DEVICE void add_fixed(i64 *force, int axis, double value)
 {
   if (!(value < MOST_FORCE && value > -MOST_FORCE)) force[3] = 1;
   else atomicAdd((unsigned long long *) force + axis, (unsigned long long) (i64) rint(value * FORCE_UNITS));
@@ -90,10 +90,9 @@ KERNEL(finish, Finish, FINISH_THREADS)
   const int k = threadIdx.x / WARP;
   if (k < 6) {
     const double sum = column_sum(a.virial, a.blocks, 6, k);
-    const int row = k < 3 ? k : k == 5 ? 1 : 0, column = k < 3 ? k : k == 3 ? 1 : 2;
     if (threadIdx.x % WARP == 0) {
-      virial[3 * row + column] = a.far_virial[3 * row + column] + sum;
-      if (k >= 3) virial[3 * column + row] = a.far_virial[3 * column + row] + sum;
+      virial[upper(k)] = a.far_virial[upper(k)] + sum;
+      virial[lower(k)] = a.far_virial[lower(k)] + sum;
     }
   }
   if (threadIdx.x == 6 * WARP) virial[9] = a.most ? (double) *a.most : 0.0;
