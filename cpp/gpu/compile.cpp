@@ -120,7 +120,8 @@ Compiled compile(const std::string &program, const Macros &macros, int architect
     (binary ? c.nvrtcGetCUBIN : c.nvrtcGetPTX)(made, out.code.data());
   }
   c.nvrtcDestroyProgram(&made);
-  TORCH_CHECK(!failed, "kernels '", program, "' do not compile for ", target, ":\n", out.log.c_str());
+  TORCH_CHECK(!failed, "kernels '", program, "' do not compile for ", target, " (gpu_kernels no does without them):\n",
+              out.log.c_str());
   return out;
 }
 

@@ -23,6 +23,20 @@ void EdgeRows::list(const LocalGraph &graph, double cutoff, torch::Device device
 
   const Tensor near = graph.edge_vectors().square().sum(1) < cutoff * cutoff;
   const int64_t most = n_ > 0 ? torch::bincount(center, near.to(torch::kFloat64), n_).max().item<double>() : 0;
+  make_room(most);
+}
+
+void EdgeRows::take(gpu::ListedEdges list, int64_t most, double cutoff)
+{
+  cutoff_ = cutoff;
+  listed_ = std::move(list);
+  n_ = listed_.own.size(0);
+  make_room(most);
+}
+
+// Rows that are long enough, and not much longer
+void EdgeRows::make_room(int64_t most)
+{
   if (most + ROOM > width_ || most + ROOM + 2 * GRAIN < width_) widen(most);
   else make_places();
 }

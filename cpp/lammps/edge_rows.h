@@ -17,6 +17,8 @@ class EdgeRows {
   // From a graph that was built without a cutoff, so that it holds the skin.
   // `kernels`: by those of the GPU, else by tensor operations.
   void list(const LocalGraph &graph, double cutoff, torch::Device device, bool kernels);
+  // From a list on the device, of which `most` neighbors of an atom are within the cutoff.
+  void take(gpu::ListedEdges list, int64_t most, double cutoff);
   bool listed() const { return n_ >= 0; }
 
   // Those shorter than the cutoff. x [nall, 3] f64 on the device, indexed by LAMMPS index
@@ -38,6 +40,7 @@ class EdgeRows {
   torch::Tensor far_;                  // [3] f64
 
   void list_rows(const LocalGraph &graph, const torch::Tensor &count, torch::Device device);
+  void make_room(int64_t most);
   void make_places();
 };
 

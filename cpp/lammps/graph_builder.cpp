@@ -1,6 +1,7 @@
 #include "graph_builder.h"
 
 #include "host_copy.h"
+#include "neighbors.h"
 #include "program.h"
 
 #include <limits>
@@ -65,10 +66,27 @@ void GraphBuilder::list(const LocalGraph::Atoms &atoms, const LocalGraph::Neighb
   listed_.atoms = to_device(local_.edge_atoms(), device);
 }
 
+namespace {
+Tensor positions_of(const LocalGraph::Atoms &atoms)
+{
+  return torch::from_blob(atoms.nall ? atoms.x[0] : nullptr, {atoms.nall, 3}, torch::kFloat64);
+}
+}    // namespace
+
+void GraphBuilder::find(const LocalGraph::Atoms &atoms, const std::vector<int> &species_of_type, double reach)
+{
+  local_.take_all(atoms, species_of_type, reach_.merge);
+  const auto device = network_.device();
+  species_ = to_device(local_.species(), device);
+  listed_.graph_atoms = to_device(local_.atoms(), device);
+  gpu::NeighborList list =
+      gpu::find_neighbors(positions_of(atoms), local_.numbers(), atoms.nlocal, cutoff(), reach, device);
+  rows_.take(std::move(list.edges), list.most, cutoff());
+}
+
 Graph GraphBuilder::select(const LocalGraph::Atoms &atoms)
 {
-  const Tensor host = torch::from_blob(atoms.nall ? atoms.x[0] : nullptr, {atoms.nall, 3}, torch::kFloat64);
-  const Tensor x = to_device(host, network_.device());
+  const Tensor x = to_device(positions_of(atoms), network_.device());
   Graph out = graph();
   out.positions = x.index_select(0, listed_.graph_atoms);
   if (rows_.listed()) {

@@ -35,6 +35,9 @@ class GraphBuilder {
               const std::vector<int> &species_of_type);
   void list(const LocalGraph::Atoms &atoms, const LocalGraph::Neighbors &neighbors,
             const std::vector<int> &species_of_type);
+  // In place of list(), where the GPU finds all neighbors within `reach` by itself.
+  bool finds_neighbors() const { return lists_ && kernels_ && network_.takes_rows(); }
+  void find(const LocalGraph::Atoms &atoms, const std::vector<int> &species_of_type, double reach);
   Graph select(const LocalGraph::Atoms &atoms);
   // After an evaluation with selected edges: whether an atom had more neighbors than its row has places. There are places now; the step is
   // to be done again, from select() on.

@@ -28,8 +28,15 @@ void LocalGraph::find_owners(const Atoms &atoms)
   }
 }
 
-void LocalGraph::build(const Atoms &atoms, const Neighbors &list, const std::vector<int> &species_of_type,
-                       double cutoff, int rings, bool merge)
+namespace {
+int species_of(const LocalGraph::Atoms &atoms, const std::vector<int> &species_of_type, int i)
+{
+  return atoms.mask[i] & atoms.excluded ? -1 : species_of_type[atoms.type[i]];
+}
+}    // namespace
+
+// The owned atoms, and no edge
+void LocalGraph::begin(const Atoms &atoms, const std::vector<int> &species_of_type, bool merge)
 {
   lammps_index_.clear();
   positions_.clear();
@@ -42,12 +49,28 @@ void LocalGraph::build(const Atoms &atoms, const Neighbors &list, const std::vec
   first_.clear();
   graph_index_.assign(atoms.nall, -1);
   if (merge && owner_.size() != static_cast<size_t>(atoms.nall)) find_owners(atoms);
-
-  const auto species_of = [&](int i) { return atoms.mask[i] & atoms.excluded ? -1 : species_of_type[atoms.type[i]]; };
-  for (int i = 0; i < atoms.nlocal; i++)
-    if (species_of(i) >= 0) add(atoms, i, species_of(i));
+  for (int i = 0; i < atoms.nlocal; i++) {
+    const int species = species_of(atoms, species_of_type, i);
+    if (species >= 0) add(atoms, i, species);
+  }
   n_owned_ = n_all();
+}
 
+void LocalGraph::take_all(const Atoms &atoms, const std::vector<int> &species_of_type, bool merge)
+{
+  begin(atoms, species_of_type, merge);
+  for (int j = atoms.nlocal; j < atoms.nall; j++) {
+    const int species = species_of(atoms, species_of_type, j), known = merge ? owner_[j] : j;
+    if (species < 0) continue;
+    graph_index_[j] = graph_index_[known] >= 0 ? graph_index_[known] : add(atoms, j, species);
+  }
+  rings_ = {n_owned_};
+}
+
+void LocalGraph::build(const Atoms &atoms, const Neighbors &list, const std::vector<int> &species_of_type,
+                       double cutoff, int rings, bool merge)
+{
+  begin(atoms, species_of_type, merge);
   const double cutoff_squared = cutoff * cutoff;
   int first = 0;
   for (int ring = 0; ring < rings; ring++) {
@@ -60,7 +83,7 @@ void LocalGraph::build(const Atoms &atoms, const Neighbors &list, const std::vec
       const int *neighbors = list.first[i];
       for (int n = 0; n < list.count[i]; n++) {
         const int j = neighbors[n] & NEIGHMASK;
-        const int species = species_of(j);
+        const int species = species_of(atoms, species_of_type, j);
         if (species < 0) continue;
         const double d[3] = {atoms.x[j][0] - xi[0], atoms.x[j][1] - xi[1], atoms.x[j][2] - xi[2]};
         if (d[0] * d[0] + d[1] * d[1] + d[2] * d[2] >= cutoff_squared) continue;
@@ -88,6 +111,7 @@ torch::Tensor LocalGraph::positions() const { return copy(positions_, {n_all(), 
 torch::Tensor LocalGraph::species() const { return copy(species_, {n_all()}); }
 torch::Tensor LocalGraph::edge_vectors() const { return copy(vectors_, {n_edges(), 3}); }
 torch::Tensor LocalGraph::atoms() const { return copy(lammps_index_, {n_all()}).to(torch::kInt64); }
+torch::Tensor LocalGraph::numbers() const { return copy(graph_index_, {static_cast<int64_t>(graph_index_.size())}); }
 torch::Tensor LocalGraph::edge_atoms() const
 {
   return torch::stack({atoms().index_select(0, copy(center_, {n_edges()})), copy(end_, {n_edges()})});

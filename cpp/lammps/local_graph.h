@@ -34,6 +34,8 @@ class LocalGraph {
   // taken to be its owner, so that nothing is evaluated twice.
   void build(const Atoms &atoms, const Neighbors &list, const std::vector<int> &species_of_type, double cutoff,
              int rings, bool merge);
+  // All atoms that the model sees, without edges: owned ones, then ghosts in LAMMPS's order, or their owners.
+  void take_all(const Atoms &atoms, const std::vector<int> &species_of_type, bool merge);
   // The owners of ghosts changed (new neighbor list): look them up again at the next build.
   void forget_owners() { owner_.clear(); }
 
@@ -51,6 +53,7 @@ class LocalGraph {
   torch::Tensor edge_index() const;      // [2, E] i64 graph indices, center and neighbor
   torch::Tensor edge_atoms() const;      // [2, E] i64 LAMMPS indices between which the edges run, ghosts not merged
   torch::Tensor atoms() const;           // [n_all] i64 LAMMPS indices
+  torch::Tensor numbers() const;    // [nall] i32 graph indices by LAMMPS index, -1 if not in the graph; of take_all()
 
  private:
   int n_owned_ = 0;
@@ -61,6 +64,7 @@ class LocalGraph {
   std::vector<int64_t> species_, center_, neighbor_, end_;
   std::vector<int64_t> rings_, first_;
 
+  void begin(const Atoms &atoms, const std::vector<int> &species_of_type, bool merge);
   int add(const Atoms &atoms, int i, int species);
   void find_owners(const Atoms &atoms);
 };

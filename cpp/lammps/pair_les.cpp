@@ -2,6 +2,7 @@
 // pair style and what is set up before a run.
 
 #include "pair_les_impl.h"
+#include "program.h"
 
 #include "keywords.h"
 #include "model_file.h"
@@ -247,6 +248,8 @@ void PairLES::load_model()
                    info.network.dtype, m.evaluator->network().device().str(), info.long_range.sigma, info.long_range.dl,
                    info.long_range.norm, info.gives("alpha") ? "epsilon_e" : "epsilon_inf",
                    epsilon_text(m.evaluator->epsilon()));
+  if (comm->me == 0 && !cpu && m.settings.evaluator.kernels && !les::gpu::available(m.evaluator->network().device()))
+    utils::logmesg(lmp, "  without kernels: the driver (libcuda) or their compiler (libnvrtc) was not found\n");
   if (comm->me == 0 && info.charges.channels > 0)
     utils::logmesg(lmp, "  Born effective charges in the {} form, {}\n",
                    les::BORN_FORMS[static_cast<int>(m.evaluator->born_form())],
@@ -263,7 +266,10 @@ void PairLES::init_style()
   warn_of_other_commands();
   Impl &m = *impl;
   const les::Metadata::Network &network = m.info().network;
-  neighbor->add_request(this, m.needs_ghosts() ? NeighConst::REQ_FULL | NeighConst::REQ_GHOST : NeighConst::REQ_FULL);
+  // lists of pair_style hybrid leave pairs out
+  m.finds_neighbors = m.graphs->finds_neighbors() && !utils::strmatch(force->pair_style, "^hybrid");
+  if (!m.finds_neighbors)
+    neighbor->add_request(this, m.needs_ghosts() ? NeighConst::REQ_FULL | NeighConst::REQ_GHOST : NeighConst::REQ_FULL);
   if (m.needs_ghosts()) {    // out to `layers` cutoffs, while neighbor lists reach only one
     if (neighbor->style != Neighbor::BIN && neighbor->style != Neighbor::NSQ)
       error->all(FLERR, "pair_style les: the edges of ghosts need neighbor style bin or nsq");

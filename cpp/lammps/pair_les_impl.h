@@ -42,6 +42,7 @@ class PairLES::Impl {
   les::GhostExchange exchange;
   std::unique_ptr<les::Evaluator> evaluator;
   std::unique_ptr<les::GraphBuilder> graphs;
+  bool finds_neighbors = false;    // the GPU does; LAMMPS makes no list
   // in place of LAMMPS's ghosts and lists, where the last evaluation was another one
   std::unique_ptr<les::Surroundings> surroundings;
   std::unique_ptr<les::GraphBuilder> graphs_again;

@@ -82,13 +82,15 @@ void PairLES::start_evaluation()
 les::Graph PairLES::build_graph()
 {
   Impl &m = *impl;
-  const les::LocalGraph::Neighbors neighbors{list->numneigh, list->firstneigh};
   const les::LocalGraph::Atoms atoms = m.atoms_of(atom);
   les::Graph graph;
   if (m.graphs->lists()) {
-    if (neighbor->ago == 0 || !m.graphs->has_list()) m.graphs->list(atoms, neighbors, m.species_of_type);
+    if (neighbor->ago == 0 || !m.graphs->has_list()) {
+      if (m.finds_neighbors) m.graphs->find(atoms, m.species_of_type, m.info().network.cutoff + neighbor->skin);
+      else m.graphs->list(atoms, {list->numneigh, list->firstneigh}, m.species_of_type);
+    }
     graph = m.graphs->select(atoms);
-  } else graph = m.graphs->build(atoms, neighbors, m.species_of_type);
+  } else graph = m.graphs->build(atoms, {list->numneigh, list->firstneigh}, m.species_of_type);
   complete(graph);
   return graph;
 }

@@ -1,7 +1,7 @@
 // Kernels of the GPU, for tests: tensors of the host go to the first GPU, and results come back.
 
 #include "compile.h"
-#include "edges.h"
+#include "neighbors.h"
 #include "program.h"
 #include "tally.h"
 
@@ -23,6 +23,14 @@ std::tuple<Tensor, Tensor, int64_t> select_edges(const Tensor &own, const Tensor
 {
   const auto out = les::gpu::select_edges({up(own), up(first), up(atom), up(number)}, up(x), cutoff, width);
   return {down(out.vectors), down(out.index), out.most.item<int64_t>()};
+}
+
+std::tuple<std::vector<Tensor>, int64_t> find_neighbors(const Tensor &x, const Tensor &number, int64_t centers,
+                                                        double cutoff, double reach)
+{
+  const auto out = les::gpu::find_neighbors(x.contiguous(), number.contiguous(), centers, cutoff, reach, GPU);
+  const auto &e = out.edges;
+  return {{down(e.own), down(e.first), down(e.atom), down(e.number)}, out.most};
 }
 
 Tensor tally(const Tensor &gradient, const Tensor &vectors, const Tensor &index, const Tensor &far_force,
@@ -48,6 +56,8 @@ void bind_gpu(py::module_ &m)
   gpu.def("down", &down, "A tensor on the host.");
   gpu.def("compile", &compile, py::arg("program"), py::arg("macros"), py::arg("architecture"),
           py::arg("options") = std::vector<std::string>{}, "Machine code of a program and the compiler's messages.");
+  gpu.def("find_neighbors", &find_neighbors, py::arg("x"), py::arg("number"), py::arg("centers"), py::arg("cutoff"),
+          py::arg("reach"));
   gpu.def("select_edges", &select_edges, py::arg("own"), py::arg("first"), py::arg("atom"), py::arg("number"),
           py::arg("x"), py::arg("cutoff"), py::arg("width"));
   gpu.def("tally", &tally, py::arg("gradient"), py::arg("vectors"), py::arg("index"), py::arg("far_force"),

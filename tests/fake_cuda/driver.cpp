@@ -2,6 +2,7 @@
 // play.h plays on the CPU, over the same memory as all other operations.
 //
 //   FAKE_CUDA_ORDER     descending: threads run from last to first
+//   FAKE_CUDA_DRIVER    none: there is none
 //   FAKE_CUDA_EDIT      a fault to be planted in the kernels: text=>what it becomes
 
 #include "counts.h"
@@ -144,7 +145,7 @@ using namespace fake_cuda;
 
 #define EXPORTED extern "C" __attribute__((visibility("default")))
 
-EXPORTED int cuInit(unsigned) { return 0; }
+EXPORTED int cuInit(unsigned) { return variable("FAKE_CUDA_DRIVER") == "none" ? 100 : 0; }
 EXPORTED int cuCtxGetDevice(int *device)
 {
   *device = current_device();

@@ -12,6 +12,7 @@ from lammps_les import _core
 ARCHITECTURES = (80, 90, 100)
 PROGRAMS: list[tuple[str, dict[str, str]]] = [
     ("edges", {"REAL": "double"}),
+    ("neighbors", {"REAL": "double"}),
     ("tally", {"REAL": "float"}),
     ("tally", {"REAL": "double"}),
     *(
@@ -24,6 +25,9 @@ PROGRAMS: list[tuple[str, dict[str, str]]] = [
 
 REGISTERS = {
     "select_edges": 64,
+    "find_cells": 64,
+    "count_neighbors": 64,
+    "list_neighbors": 64,
     "tally": 64,
     "finish": 64,
     "place": 64,
@@ -87,7 +91,7 @@ def test_newer_gpus_get_code_that_the_driver_translates() -> None:
 @pytest.mark.usefixtures("nvrtc")
 def test_messages_of_the_compiler_are_passed_on() -> None:
     with pytest.raises(
-        RuntimeError, match=r"kernels 'edges' do not compile for sm_90:(.|\n)*broken"
+        RuntimeError, match=r"kernels 'edges' do not compile for sm_90 .*:(.|\n)*broken"
     ):
         _core.gpu.compile("edges", {"REAL": "broken"}, 90)
 

@@ -4,6 +4,7 @@ That one also ends a run that mixes devices, touches device memory from the host
 that nobody has written.
 """
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -79,6 +80,7 @@ def assert_same(found: Run, expected: Run, digits: float) -> None:
     ("name", "style", "ranks"),
     [
         ("shipped", "kspace mesh", 1),
+        ("shipped", "kspace mesh gpu_kernels no", 1),
         ("shipped", "kspace mesh", 2),
         ("shipped", "kspace direct", 1),
         ("shipped", "kspace direct", 2),
@@ -161,6 +163,50 @@ def test_heat_flux(
     assert_same(found, expected, 1e-9)
     flux = [np.array([run_.values[f"flux{k}"] for k in (1, 2, 3)]) for run_ in (found, expected)]
     np.testing.assert_allclose(flux[0], flux[1], rtol=0, atol=1e-9 * np.linalg.norm(flux[1]))
+
+
+def test_without_a_compiler_of_kernels(
+    fake_cuda: dict[str, str],
+    water: Callable[..., Atoms],
+    shipped: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    """The log says so, and operations of torch give the same."""
+    gpu = {**fake_cuda, "FAKE_CUDA_DRIVER": "none"}
+    found, expected = on_both(tmp_path, gpu, water(2), shipped(), "kspace mesh")
+    assert_same(found, expected, 1e-9)
+    said = "without kernels: the driver (libcuda) or their compiler (libnvrtc) was not found"
+    assert said in found.log
+    assert said not in expected.log
+
+
+def lists(log: str) -> int:
+    """Neighbor lists of LAMMPS."""
+    return sum(int(n) for n in re.findall(r"(\d+) neighbor lists, perpetual", log))
+
+
+def test_lammps_makes_no_list(
+    gpu: dict[str, str], water: Callable[..., Atoms], shipped: Callable[..., Path], tmp_path: Path
+) -> None:
+    """But where pairs are left out: under pair_style hybrid."""
+    found, expected = on_both(tmp_path / "alone", gpu, water(2), shipped(), "kspace mesh")
+    assert_same(found, expected, 1e-9)
+    assert (lists(found.log), lists(expected.log)) == (0, 1)
+    potential = [
+        "pair_style hybrid/overlay les kspace mesh device cuda zero 4.0",
+        f"pair_coeff * * les {shipped()} H O",
+        "pair_coeff * * zero",
+    ]
+    overlaid = run(
+        tmp_path / "overlay",
+        water(2),
+        shipped(),
+        potential=potential,
+        environment=gpu,
+        before=["neighbor 1.0 bin"],
+    )
+    assert_same(overlaid, expected, 1e-9)
+    assert lists(overlaid.log) >= 1
 
 
 @pytest.mark.parametrize("sum_", ["mesh", "direct"])
