@@ -47,3 +47,15 @@ def fake_cuda() -> dict[str, str]:
     assert LIBRARY.is_file(), f"{LIBRARY} does not exist; 'make setup' builds it"
     # kernels are compiled once for all tests, and again when anything about them changes
     return {"LD_PRELOAD": str(LIBRARY), "XDG_CACHE_HOME": str(LIBRARY.parent / "cache")}
+
+
+@pytest.fixture(scope="session")
+def gpu(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Environment in which `device cuda` works: on the real device, if torch has CUDA."""
+    import torch
+
+    if torch.version.cuda is None:
+        return request.getfixturevalue("fake_cuda")
+    if not torch.cuda.is_available():
+        pytest.skip("torch has CUDA, but there is no GPU here")
+    return {}

@@ -1,5 +1,7 @@
 #include "interaction.h"
 
+#include "charges.h"
+#include "program.h"
 #include "sources.h"
 
 namespace les {
@@ -48,7 +50,8 @@ int order_for(const Latents &latents, bool dipoles)
 }    // namespace
 
 LongRange interact(const Solver &solver, const LongRangeParameters &parameters, bool periodic, const Tensor &positions,
-                   const Latents &latents, const Tensor &cell, bool atom_virial, const Communicator &communicator)
+                   const Latents &latents, const Tensor &cell, bool atom_virial, const Communicator &communicator,
+                   bool kernels)
 {
   const SelfTerms self(parameters, periodic);
   Latents s;
@@ -61,6 +64,17 @@ LongRange interact(const Solver &solver, const LongRangeParameters &parameters, 
   LongRange out;
   Fields &first = out.permanent;
   first = solver.apply(positions, sources, cell, order_for(s, polarizable), atom_virial);
+  if (kernels && sources.size(2) == 1 && !s.responds() && communicator.size() == 1 &&
+      first.derivatives[0].scalar_type() == s.charge.scalar_type() && gpu::available(s.charge.device())) {
+    const gpu::InField at = gpu::charges_in_field(s.charge, first.derivatives[0], first.derivatives[1], self.charge,
+                                                  !solver.conserves_momentum());
+    out.potential = out.by_latents.charge = at.potential;
+    out.energy = at.energy;
+    out.forces = at.force;
+    out.virial = first.virial;
+    out.atom_virial = first.atom_virial;
+    return out;
+  }
   const Tensor phi = with_self(first.derivatives[0], self.charge, s.charge);
   out.potential = phi.to(type);
   out.by_latents.charge = out.potential;

@@ -31,10 +31,10 @@ struct LongRange {
   Fields permanent{};                // as the solver gave them
 };
 
-// Collective; arguments as of Solver::apply.
+// Collective; arguments as of Solver::apply. `kernels`: for charges alone on one rank, by those of a GPU, where it can.
 LongRange interact(const Solver &solver, const LongRangeParameters &parameters, bool periodic,
                    const torch::Tensor &positions, const Latents &latents, const torch::Tensor &cell, bool atom_virial,
-                   const Communicator &communicator);
+                   const Communicator &communicator, bool kernels);
 
 // What other sources t at the same atoms make, k sets of them.
 struct SourceResponse {

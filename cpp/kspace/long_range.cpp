@@ -93,7 +93,8 @@ void LongRangeSum::set_up(const Tensor &positions, const Latents &latents, const
 LongRange LongRangeSum::compute(const Tensor &positions, const Latents &latents, const Tensor &cell, bool atom_virial)
 {
   if (!ready_) set_up(positions, latents, cell);
-  return interact(solver(), parameters_, periodic_, positions, latents, cell, atom_virial, comm_);
+  return interact(solver(), parameters_, periodic_, positions, latents, cell, atom_virial, comm_,
+                  settings_.mesh.kernels);
 }
 
 SourceResponse LongRangeSum::respond(const LongRange &last, const Tensor &positions, const Latents &latents,

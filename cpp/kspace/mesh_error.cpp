@@ -60,7 +60,7 @@ MeasuredMesh measure_mesh(const LongRangeParameters &parameters, const MeshSetti
   const auto result_of = [&](std::unique_ptr<Solver> periodic) {
     const auto solver = with_extension(std::move(periodic), parameters, extension, communicator);
     solver->setup(cell);
-    return interact(*solver, parameters, true, r, s, cell, false, communicator);
+    return interact(*solver, parameters, true, r, s, cell, false, communicator, false);
   };
   const Tensor count = communicator.sum(torch::full({1}, static_cast<double>(r.size(0)), torch::kFloat64));
   MeasuredMesh out;

@@ -39,8 +39,8 @@ py::dict long_range(const Tensor &positions, const Tensor &charges, const std::o
                                 : les::make_direct_sum(parameters, serial);
   const auto solver = les::with_extension(std::move(chosen), parameters, checked_slab(slab, cell), serial);
   solver->setup(setup_cell ? les::checked_cell("setup_cell", *setup_cell) : box);
-  const les::LongRange out =
-      les::interact(*solver, parameters, cell.has_value(), atoms.positions, {atoms.sources}, box, atom_virial, serial);
+  const les::LongRange out = les::interact(*solver, parameters, cell.has_value(), atoms.positions, {atoms.sources}, box,
+                                           atom_virial, serial, true);
   py::dict result;
   result["energy"] = out.energy;
   result["potential"] = out.by_latents.charge;

@@ -1,4 +1,4 @@
-"""Kernels played on a device that is not there: cases, in a process that has preloaded it.
+"""Kernels on a GPU, or played on one that is not there: cases, in a process of its own.
 
 ``python played.py out.npz edges tally`` runs cases of `CASES` in both orders of threads.
 """
@@ -210,7 +210,7 @@ def play(
 
     Args:
         folder: For files.
-        environment: Of the fixture `fake_cuda`.
+        environment: Of the fixture `gpu`; a real one takes no order.
         cases: Of `CASES`.
         edit: A fault to be planted in the kernels: text=>what it becomes.
 

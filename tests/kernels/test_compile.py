@@ -15,6 +15,8 @@ PROGRAMS: list[tuple[str, dict[str, str]]] = [
     ("neighbors", {"REAL": "double"}),
     ("tally", {"REAL": "float"}),
     ("tally", {"REAL": "double"}),
+    ("charges", {"REAL": "float"}),
+    ("charges", {"REAL": "double"}),
     *(
         ("mesh", {"REAL": real, "ORDER": str(order), "DEGREE": "13"})
         for real in ("float", "double")
@@ -36,6 +38,8 @@ REGISTERS = {
     "influence": 96,
     "sum_virial": 64,
     "gather": 96,
+    "charges_in_field": 64,
+    "remove_net_force": 64,
 }
 """The most that a thread may take."""
 

@@ -1,4 +1,4 @@
-"""Kernels of edges and tally, played, against plain tensor operations."""
+"""Kernels of edges and tally, played or on a GPU, against plain tensor operations."""
 
 from pathlib import Path
 
@@ -18,8 +18,8 @@ from played import (
 
 
 @pytest.fixture(scope="module")
-def results(fake_cuda: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Played:
-    return play(tmp_path_factory.mktemp("played"), fake_cuda, ["edges", "tally"])
+def results(gpu: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Played:
+    return play(tmp_path_factory.mktemp("played"), gpu, ["edges", "tally"])
 
 
 def test_order_of_threads_does_not_matter(results: Played) -> None:

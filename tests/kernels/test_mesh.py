@@ -1,4 +1,4 @@
-"""Kernels of the mesh, played, against the loops of the CPU."""
+"""Kernels of the mesh, played or on a GPU, against the loops of the CPU."""
 
 from pathlib import Path
 
@@ -14,8 +14,8 @@ DIGITS = {torch.float32: 3e-6, torch.float64: 1e-13}
 
 
 @pytest.fixture(scope="module")
-def results(fake_cuda: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Played:
-    return play(tmp_path_factory.mktemp("played"), fake_cuda, list(MESHES))
+def results(gpu: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Played:
+    return play(tmp_path_factory.mktemp("played"), gpu, list(MESHES))
 
 
 def assert_mesh(name: str, found: dict[str, np.ndarray]) -> None:
@@ -60,6 +60,10 @@ FAULTS = {
     "a tile of two rows left out": ("if (tile >= 0 && local() < EDGE) return;", ""),
     "wave vectors of the strained cell": ("chosen2 <= a.most", "k2 <= a.most"),
     "no negative wave numbers": ("2 * i1 > a.size[1]", "false"),
+    "a mean that is not there yet": (
+        "net[warp] = sum / a.n;\n  }\n  __syncthreads();",
+        "net[warp] = sum / a.n;\n  }",
+    ),
     "rows beyond the last left out": (
         "from < P * P; from += WARP",
         "from < P * P - WARP; from += WARP",

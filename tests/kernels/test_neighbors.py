@@ -1,4 +1,4 @@
-"""Kernels of the neighbor list, played, against all pairs."""
+"""Kernels of the neighbor list, played or on a GPU, against all pairs."""
 
 from pathlib import Path
 
@@ -8,8 +8,8 @@ from played import CUTOFF, LISTS, REACH, Played, assert_same_bits, complaint, ne
 
 
 @pytest.fixture(scope="module")
-def results(fake_cuda: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Played:
-    return play(tmp_path_factory.mktemp("played"), fake_cuda, ["neighbors"])
+def results(gpu: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Played:
+    return play(tmp_path_factory.mktemp("played"), gpu, ["neighbors"])
 
 
 def test_order_of_threads_does_not_matter(results: Played) -> None:

@@ -84,13 +84,3 @@ def two_layer_cace(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pa
         return target
 
     return path
-
-
-@pytest.fixture(scope="session")
-def gpu(request: pytest.FixtureRequest) -> dict[str, str]:
-    """Environment in which `device cuda` works: on the real device, if torch has CUDA."""
-    if torch.version.cuda is None:
-        return request.getfixturevalue("fake_cuda")
-    if not torch.cuda.is_available():
-        pytest.skip("torch has CUDA, but there is no GPU here")
-    return {}

@@ -16,6 +16,8 @@ class Counts:
     transfers: dict[str, int]
     waits: dict[str, int]
     bytes: int
+    peak: int
+    """Bytes of device memory, the most at any time of the process."""
 
     @property
     def totals(self) -> dict[str, int]:
@@ -28,7 +30,8 @@ def read_counts(report: Path, stage: str = "") -> list[Counts]:
     """Counts of the processes that wrote $FAKE_CUDA_REPORT and used the GPU in this stage."""
     found = []
     for path in sorted(report.parent.glob(f"{report.name}.*")):
-        tables = json.loads(path.read_text())["stages"].get(stage)
+        report_of_process = json.loads(path.read_text())
+        tables = report_of_process["stages"].get(stage)
         if tables is None:
             continue
         numbers = {
@@ -36,5 +39,5 @@ def read_counts(report: Path, stage: str = "") -> list[Counts]:
             for kind, table in tables.items()
         }
         moved = sum(size for _, size in tables["operations"].values())
-        found.append(Counts(**numbers, bytes=moved))
+        found.append(Counts(**numbers, bytes=moved, peak=report_of_process["peak_bytes"]))
     return found

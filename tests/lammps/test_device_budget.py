@@ -15,7 +15,7 @@ from lammps_les import pretrained
 from lammps_les_export import write_model
 
 PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
-COLUMNS = ["operations", "waits", "transfers", "kB"]
+COLUMNS = ["operations", "waits", "transfers", "kB", "peak"]
 STEPS = 5
 FIELD = "fix f all efield/bec 0.1 -0.2 0.3 response "
 CASES = {  # row of the table: keywords of the pair style, commands
@@ -80,6 +80,7 @@ def counts_of_steps(
     (counts,) = read_counts(report, "steps")
     step = {name: number / STEPS for name, number in counts.totals.items()}
     step["kB"] = step.pop("bytes") / (1000 * len(atoms))
+    step["peak"] = counts.peak / (1000 * len(atoms))
     return counts, step
 
 
@@ -103,6 +104,7 @@ def test_step_stays_below_the_table(
     assert step["waits"] == budget["waits"]
     assert step["operations"] > 0.9 * budget["operations"]
     assert step["kB"] > 0.9 * budget["kB"]
+    assert step["peak"] > 0.9 * budget["peak"]
 
 
 def test_every_row_of_the_table_is_measured() -> None:
