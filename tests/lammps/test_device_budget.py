@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from ase import Atoms
 from generate import changed
 from gpu import STAGE, Counts, read_counts
@@ -181,3 +182,72 @@ def test_one_value_more_is_over_budget(
     over = over_budget(step, table()["mesh"])
     assert over["waits"] == "2 where 1 are allowed"
     assert over["transfers"] == "3 where 2 are allowed"
+
+
+class Bare(Waiting):
+    """Charges by species and no energy, in a few operations, as if of the network given."""
+
+    def forward(
+        self, edge_vectors: Tensor, edge_index: Tensor, species: Tensor, n_centers: int
+    ) -> dict[str, Tensor]:
+        """See the class."""
+        empty = torch.empty([0], device=species.device)
+        out = self.piece(0, empty, empty, empty, edge_vectors, edge_index, species, n_centers)
+        return {"energy": out[0], "charge": out[1]}
+
+    def piece(
+        self,
+        t: int,
+        kept: Tensor,
+        sent: Tensor,
+        source: Tensor,
+        edge_vectors: Tensor,
+        edge_index: Tensor,
+        species: Tensor,
+        n: int,
+        row_length: int = 0,
+    ) -> list[Tensor]:
+        """See the class."""
+        charge = 0.3 - 0.9 * species[:n].to(edge_vectors.dtype).unsqueeze(1)
+        return [torch.zeros_like(charge[:, 0]), charge]
+
+    def piece_store(
+        self,
+        t: int,
+        kept: Tensor,
+        sent: Tensor,
+        source: Tensor,
+        edge_vectors: Tensor,
+        edge_index: Tensor,
+        species: Tensor,
+        n: int,
+        row_length: int = 0,
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """See the class."""
+        out = self.piece(t, kept, sent, source, edge_vectors, edge_index, species, n, row_length)
+        return out, [edge_vectors, kept, sent]
+
+    def piece_backward(
+        self, t: int, stored: list[Tensor], cotangents: list[Tensor]
+    ) -> list[Tensor]:
+        """Nothing depends on the edges."""
+        k, n = cotangents[1].size(0), cotangents[1].size(1)
+        edges, kept, sent = stored
+        return [
+            kept.new_zeros([k, n, 0]),
+            sent.new_zeros([k, sent.size(0), 0]),
+            edges.new_zeros([k, edges.size(0), 3]),
+        ]
+
+
+def test_beside_the_network_a_step_is_short(
+    fake_cuda: dict[str, str], water: Callable[..., Atoms], tmp_path: Path
+) -> None:
+    """All but the network, and what stands in its place: neighbors at hand, one rank."""
+    network, metadata = pretrained.load("water_rpbe-d3")
+    model = tmp_path / "model.pt"
+    write_model(model, Bare(network), changed(metadata.model_dump(), dtype="float32"))
+    counts, step = counts_of_steps(tmp_path / "run", fake_cuda, water(4), model, "mesh")
+    assert step["waits"] == 1
+    assert step["operations"] <= 32, counts.operations
+    assert step["peak"] <= 7.0
