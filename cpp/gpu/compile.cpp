@@ -70,10 +70,16 @@ std::string hash_of(const std::vector<std::string> &options, const std::string &
   return c10::sha1(all.str()).str();
 }
 
+std::string checksum(const std::string &code) { return c10::sha1(code).str(); }
+
+// Empty where there is no such file, or it is damaged
 std::string read(const std::filesystem::path &path)
 {
   std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  const size_t length = checksum("").size();
+  const std::string code = text.substr(std::min(length, text.size()));
+  return text.substr(0, length) == checksum(code) ? code : "";
 }
 
 // Whole or not at all, since many processes may do it at once. A cache that cannot be written is none.
@@ -82,7 +88,7 @@ void keep(const std::filesystem::path &path, const std::string &code)
   std::error_code failed;
   std::filesystem::create_directories(path.parent_path(), failed);
   const std::filesystem::path part = path.string() + "." + std::to_string(getpid());
-  std::ofstream(part, std::ios::binary) << code;
+  std::ofstream(part, std::ios::binary) << checksum(code) << code;
   std::filesystem::rename(part, path, failed);
   if (failed) std::filesystem::remove(part, failed);
 }

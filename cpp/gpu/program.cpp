@@ -39,10 +39,7 @@ void *module_of(const std::string &program, const Macros &macros, int device)
   const std::lock_guard<std::mutex> guard(mutex);
   void *&module = (*loaded)[{program, macros, device}];
   if (module) return module;
-  const int arch = architecture();
-  const std::string code = compiled(program, macros, arch);
-  if (Driver::get()->cuModuleLoadData(&module, code.data()) != 0)    // a damaged file in the cache
-    check(Driver::get()->cuModuleLoadData(&module, compile(program, macros, arch).code.data()), "loading kernels");
+  check(Driver::get()->cuModuleLoadData(&module, compiled(program, macros, architecture()).data()), "loading kernels");
   return module;
 }
 

@@ -165,7 +165,8 @@ class MeshSum : public Solver {
 
   bool by_kernels(const Tensor &sources) const
   {
-    return settings_.kernels && comm_.size() == 1 && gpu::available(sources.device());
+    return settings_.kernels && comm_.size() == 1 && gpu::available(sources.device()) &&
+           *std::min_element(choice_.mesh.begin(), choice_.mesh.end()) >= choice_.order;
   }
 
   Fields apply_kernels(const Tensor &positions, const Tensor &sources, const Tensor &cell) const

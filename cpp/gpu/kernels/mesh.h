@@ -1,7 +1,8 @@
 // Charges of a periodic mesh: from the atoms to the mesh, the influence function on its spectrum, and from the mesh back to the atoms.
 //
 // ORDER is the number of points P of the window on each axis, DEGREE that of its polynomials. Atoms are sorted by tiles of TILE^3 points, those
-// where their windows begin; with P - 1 points more on each axis, a tile holds all points of its atoms.
+// where their windows begin; with P - 1 points more on each axis, a tile holds all points of its atoms. An axis has at least P points, and
+// the mesh fewer than 2^31.
 #include "common.h"
 
 #ifndef LES_KERNELS
@@ -75,6 +76,7 @@ DEVICE constexpr int edge_of_tile(int order) { return TILE + order - 1; }
 
 constexpr int P = ORDER, EDGE = edge_of_tile(P);
 
+DEVICE int inside(int point, int size) { return point < size ? point : point - size; }
 DEVICE int tiles_along(int size) { return (size + TILE - 1) / TILE; }
 
 // At the point `o` of an axis
@@ -167,7 +169,7 @@ struct Covers {
 
 KERNEL(fold, Fold, FOLD_THREADS)
 {
-  const i64 point = thread_index(), points = (i64) a.size[0] * a.size[1] * a.size[2];
+  const int point = (int) thread_index(), points = a.size[0] * a.size[1] * a.size[2];
   if (point >= points) return;
   const int z = point % a.size[2], y = point / a.size[2] % a.size[1], x = point / a.size[2] / a.size[1];
   const int t0 = tiles_along(a.size[0]), t1 = tiles_along(a.size[1]), t2 = tiles_along(a.size[2]);
@@ -178,15 +180,15 @@ KERNEL(fold, Fold, FOLD_THREADS)
       const Real *line = a.tiles + ((row * EDGE + i.local()) * EDGE + j.local()) * EDGE;
       for (Covers k(z, a.size[2]); k.any(); k.next()) sum += line[k.tile * (EDGE * EDGE * EDGE) + k.local()];
     }
-  a.mesh[blockIdx.y * points + point] = sum;
+  a.mesh[blockIdx.y * (i64) points + point] = sum;
 }
 
 // phi(k) = 2 (N/V) f(k) rho(k)/w(k)^2 of those chosen, and -dE/d(strain), on half of the spectrum
 KERNEL(influence, Influence, INFLUENCE_THREADS)
 {
-  const i64 points = (i64) a.size[0] * a.size[1] * a.columns;
+  const int points = a.size[0] * a.size[1] * a.columns;
   double virial[6] = {};
-  for (i64 p = thread_index(); p < points; p += gridDim.x * (i64) INFLUENCE_THREADS) {
+  for (int p = (int) thread_index(); p < points; p += gridDim.x * INFLUENCE_THREADS) {
     const int i2 = p % a.columns, i1 = p / a.columns % a.size[1], i0 = p / a.columns / a.size[1];
     const double n[3] = {(double) (2 * i0 > a.size[0] ? i0 - a.size[0] : i0),
                          (double) (2 * i1 > a.size[1] ? i1 - a.size[1] : i1), (double) i2};
@@ -253,10 +255,10 @@ KERNEL(gather, Gather, GATHER_THREADS)
     const Real wy = __shfl_sync(~0u, w, P + oy), dy = __shfl_sync(~0u, slope, P + oy);
     const Real wz = __shfl_sync(~0u, w, 2 * P + oz), dz = __shfl_sync(~0u, slope, 2 * P + oz);
     if (row >= P * P) continue;
-    const Real *points = a.mesh + (first[1] + oy) % a.size[1] * (i64) a.size[2] + (first[2] + oz) % a.size[2];
+    const Real *points = a.mesh + inside(first[1] + oy, a.size[1]) * (i64) a.size[2] + inside(first[2] + oz, a.size[2]);
     Real v = 0, d = 0;
     for (int o = 0; o < P; o++) {
-      const Real value = points[(first[0] + o) % a.size[0] * plane];
+      const Real value = points[inside(first[0] + o, a.size[0]) * plane];
       v += wx[o] * value;
       d += dx[o] * value;
     }
