@@ -38,8 +38,6 @@ Tensor sets_of(const std::vector<Tensor> &sets) { return sets.size() == 1 ? sets
 
 }    // namespace
 
-int64_t Chain::chunk_size() const { return network_.device().is_cpu() ? CPU_CHUNK : GPU_CHUNK; }
-
 // Number of edges of a chunk, and the first of them.
 int64_t Chain::edges_of(int piece, const Chunk &chunk, int64_t *begin) const
 {
@@ -129,7 +127,9 @@ Chain::Outputs Chain::forward(const Graph &graph, Keep keep)
     const size_t reach = std::min<size_t>(pieces - 1 - t, graph.rings.size() - 1);
     level.n = graph.rings[reach];
     if (level.n > 0) {
-      const int64_t chunks = cut() ? (level.n - 1) / chunk_size() + 1 : 1,
+      // of several chunks, each would else sum over the rows of all atoms
+      const bool by_edges = keep == Keep::Moments || level.n > network_.most_centers(false);
+      const int64_t chunks = cut() ? (level.n - 1) / network_.most_centers(by_edges) + 1 : 1,
                     size = (level.n - 1) / chunks + 1;    // of even size
       for (int64_t begin = 0; begin < level.n; begin += size)
         level.chunks.push_back({begin, std::min(size, level.n - begin), nullptr, false});

@@ -54,9 +54,6 @@ class Chain {
   std::vector<EdgeResponse> backward(const std::vector<Quantity> &quantities, bool last);
 
  private:
-  static constexpr int64_t CPU_CHUNK = 384,    // centers: intermediate tensors then stay in the cache
-      GPU_CHUNK = 49152;                       // batches beyond 65,535 are a hazard of GPU libraries
-
   struct Chunk {
     int64_t begin, n;    // centers
     std::unique_ptr<Stored> stored;
@@ -77,7 +74,6 @@ class Chain {
   std::vector<LatentKind> given() const;    // latents of the network, in their order
   bool by_number(const LatentKind &kind) const;
   bool cut() const { return network_.metadata().network.cut(); }
-  int64_t chunk_size() const;
   PieceInput input(int piece, const Chunk &chunk) const;
   std::vector<torch::Tensor> evaluate(int piece, Chunk &chunk, Keep keep);
   int64_t edges_of(int piece, const Chunk &chunk, int64_t *begin) const;

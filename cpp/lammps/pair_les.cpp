@@ -81,7 +81,8 @@ PairLES::~PairLES()
 /* ----------------------------------------------------------------------
    pair_style les [kspace auto|direct|mesh] [accuracy X] [spacing H] [order P] [mesh_error auto|yes|no] [slab F]
                   [bec local|phase] [epsilon_inf X] [multichannel_bec yes|no] [unstable refuse|allow] [kset run|cell|S] [device auto|cpu|cuda|cuda:N]
-                  [edges auto|step|rebuild] [exchange yes|no] [store X] [gpu_aware auto|yes|no] [gpu_kernels yes|no]
+                  [network auto|native|script] [edges auto|step|rebuild] [exchange yes|no] [store X] [gpu_aware auto|yes|no]
+                  [gpu_kernels yes|no]
 ------------------------------------------------------------------------- */
 
 void PairLES::settings(int narg, char **arg)
@@ -91,7 +92,7 @@ void PairLES::settings(int narg, char **arg)
   les::KspaceSettings &kspace = s.evaluator.kspace;
   les::Keywords args(lmp, "pair_style les",
                      {"kspace", "accuracy", "spacing", "order", "mesh_error", "slab", "bec", "epsilon_inf",
-                      "multichannel_bec", "unstable", "kset", "device", "edges", "exchange", "store", "gpu_aware",
+                      "multichannel_bec", "unstable", "kset", "device", "network", "edges", "exchange", "store", "gpu_aware",
                       "gpu_kernels"},
                      narg, arg, 0);
   while (args.next()) {
@@ -119,6 +120,8 @@ void PairLES::settings(int narg, char **arg)
       if (args.text() == "run") s.kset_strain = HUGE_VAL;
       else if (args.text() == "cell") s.kset_strain = 0.01;
       else s.kset_strain = args.number(0.0, 1.0, "run, cell, or a strain from 0 to 1");
+    } else if (args.is("network")) {
+      s.network = args.choice<les::NetworkChoice>(les::NETWORK_CHOICES);
     } else if (args.is("edges")) {
       s.edges = args.choice<les::EdgeChoice>({"auto", "step", "rebuild"});
     } else if (args.is("exchange")) {
@@ -219,7 +222,7 @@ void PairLES::load_model()
   try {
     const torch::Device device = les::choose_device(m.settings.device, world, universe->iworld * comm->nprocs);
     m.evaluator =
-        std::make_unique<les::Evaluator>(les::load_network(m.path, bytes, device), m.settings.evaluator, m.comm);
+        std::make_unique<les::Evaluator>(les::load_network(m.path, bytes, device, m.settings.network), m.settings.evaluator, m.comm);
     m.graphs = std::make_unique<les::GraphBuilder>(m.evaluator->network(), m.settings.edges, m.graph_reach(),
                                                    m.settings.evaluator.kernels);
     m.graphs_again = std::make_unique<les::GraphBuilder>(m.evaluator->network(), les::EdgeChoice::Step,
@@ -243,11 +246,12 @@ void PairLES::load_model()
     utils::logmesg(lmp,
                    "pair les: model {}\n"
                    "  species{}, {} layer(s) of {} A, {} charge channel(s), {}, device {}\n"
-                   "  sigma {} A, dl {} A, norm {} eV A, {} {}\n",
+                   "  sigma {} A, dl {} A, norm {} eV A, {} {}\n"
+                   "  network by {}\n",
                    m.path, m.known_species(), info.network.layers, info.network.cutoff, info.charges.channels,
                    info.network.dtype, m.evaluator->network().device().str(), info.long_range.sigma, info.long_range.dl,
                    info.long_range.norm, info.gives("alpha") ? "epsilon_e" : "epsilon_inf",
-                   epsilon_text(m.evaluator->epsilon()));
+                   epsilon_text(m.evaluator->epsilon()), m.evaluator->network().description());
   if (comm->me == 0 && !cpu && m.settings.evaluator.kernels && !les::gpu::available(m.evaluator->network().device()))
     utils::logmesg(lmp, "  without kernels: the driver (libcuda) or their compiler (libnvrtc) was not found\n");
   if (comm->me == 0 && info.charges.channels > 0)

@@ -32,6 +32,7 @@ class PairLES::Impl {
     bool multichannel_bec = false;
     Unstable unstable = Unstable::Refuse;
     bool exchange = true;    // between layers; else ghosts are evaluated too
+    les::NetworkChoice network = les::NetworkChoice::Auto;
     les::EdgeChoice edges = les::EdgeChoice::Auto;
     GpuAware gpu_aware = GpuAware::Auto;
     double kset_strain = HUGE_VAL;    // of the cell, at which wave vectors are chosen anew within a run

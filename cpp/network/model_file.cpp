@@ -1,7 +1,5 @@
 #include "model_file.h"
 
-#include "pickle.h"
-
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -38,6 +36,13 @@ void check_weights(const Archive &archive, const Pickle &module)
   }
 }
 
+Metadata metadata_of(const Archive &archive, const std::string &path)
+{
+  if (!archive.has(METADATA_FILE))
+    archive.refuse("holds no lammps_les.json: it is an archive, but not a model file of lammps-les");
+  return parse_metadata(std::string(archive.read(METADATA_FILE)), path);
+}
+
 }    // namespace
 
 std::string read_model_file(const std::string &path)
@@ -61,18 +66,13 @@ std::string read_model_file(const std::string &path)
   return bytes;
 }
 
-Metadata check_model_file(const std::string &path, std::string_view bytes)
+// First what says most clearly what is wrong with another version, or with a value
+ModelFile::ModelFile(const std::string &path, std::string_view bytes) :
+    path_(path), bytes_(bytes), archive_(path, bytes), metadata_(metadata_of(archive_, path)), module_(archive_, "data")
 {
-  const Archive archive(path, bytes);
-  if (!archive.has(METADATA_FILE))
-    archive.refuse("holds no lammps_les.json: it is an archive, but not a model file of lammps-les");
-  // first what says most clearly what is wrong with another version, or with a value
-  const Metadata metadata = parse_metadata(std::string(archive.read(METADATA_FILE)), path);
-  const Pickle module(archive, "data");
-  const Pickle constants(archive, "constants");
-  if (const auto held = module.text("metadata")) require_same_metadata(*held, metadata.text, path);
-  check_weights(archive, module);
-  return metadata;
+  const Pickle constants(archive_, "constants");
+  if (const auto held = module_.text("metadata")) require_same_metadata(*held, metadata_.text, path);
+  check_weights(archive_, module_);
 }
 
 }    // namespace les

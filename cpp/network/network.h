@@ -55,6 +55,10 @@ class Network {
 
   // Whether `row_length` of PieceInput may be more than 0.
   virtual bool takes_rows() const = 0;
+  // How many a piece is best given at once, its gradients too. `by_edges`: with a row of `sent` for each edge, which take memory.
+  virtual int64_t most_centers(bool by_edges) const = 0;
+  // What evaluates it, for the log
+  virtual std::string description() const = 0;
 
   // What goes to the next piece, [n, kept] and [n, sent]; or energies [n] in eV, without those of free atoms, and the latents of the
   // metadata. They have no graph; `stored`, if it is not null, gets what backward() needs. Throws ModelFileError where the outputs
@@ -78,8 +82,13 @@ class Network {
   torch::ScalarType dtype_;
 };
 
+// What evaluates a network: kernels where there are some for its kind, or the module of the file
+enum class NetworkChoice { Auto, Native, Script };
+inline const std::vector<std::string> NETWORK_CHOICES{"auto", "native", "script"};    // their names, in order
+
 // `bytes`: of the file `path`, which is read no more; it names the file in messages. Throws ModelFileError for a file that is damaged,
-// foreign or of another version.
-std::unique_ptr<Network> load_network(const std::string &path, const std::string &bytes, torch::Device device);
+// foreign or of another version, and where kernels are asked for that do not know the network.
+std::unique_ptr<Network> load_network(const std::string &path, const std::string &bytes, torch::Device device,
+                                      NetworkChoice choice);
 
 }    // namespace les

@@ -1,8 +1,6 @@
 // The network of a model file as TorchScript: the one file that names it.
 
-#include "archive.h"
-#include "model_file.h"
-#include "network.h"
+#include "scripted_network.h"
 
 #include <caffe2/serialize/in_memory_adapter.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -39,8 +37,8 @@ Tensor zero_if_none(const Tensor &gradient, const Tensor &leaf)
 
 class ScriptedNetwork : public Network {
  public:
-  ScriptedNetwork(const Metadata &metadata, torch::Device device, torch::jit::Module module) :
-      Network(metadata, device), module_(std::move(module))
+  ScriptedNetwork(const Metadata &metadata, torch::Device device, torch::jit::Module module, std::string why) :
+      Network(metadata, device), module_(std::move(module)), why_(std::move(why))
   {
     module_.eval();
     written_out_ = module_.find_method(STORE) && module_.find_method(BACKWARD);
@@ -49,6 +47,8 @@ class ScriptedNetwork : public Network {
   }
 
   bool takes_rows() const override { return takes_rows_; }
+  int64_t most_centers(bool) const override { return device().is_cpu() ? CPU_CHUNK : GPU_CHUNK; }
+  std::string description() const override { return "TorchScript" + (why_.empty() ? "" : ": " + why_); }
 
   std::vector<Tensor> evaluate(const PieceInput &in, std::unique_ptr<Stored> *stored) const override
   {
@@ -96,7 +96,11 @@ class ScriptedNetwork : public Network {
   }
 
  private:
+  static constexpr int64_t CPU_CHUNK = 384,    // centers: intermediate tensors then stay in the cache
+      GPU_CHUNK = 49152;                       // batches beyond 65,535 are a hazard of GPU libraries
+
   mutable torch::jit::Module module_;
+  std::string why_;
   bool written_out_ = false, takes_rows_ = false;
 
   std::vector<c10::IValue> arguments(const PieceInput &in) const
@@ -186,13 +190,13 @@ class ScriptedNetwork : public Network {
 
 }    // namespace
 
-std::unique_ptr<Network> load_network(const std::string &path, const std::string &bytes, torch::Device device)
+std::unique_ptr<Network> load_scripted(const ModelFile &file, torch::Device device, const std::string &why)
 {
-  const Metadata metadata = check_model_file(path, bytes);
+  const std::string &path = file.path();
   torch::jit::Module module;
   try {
-    module =
-        torch::jit::load(std::make_shared<caffe2::serialize::MemoryReadAdapter>(bytes.data(), bytes.size()), device);
+    module = torch::jit::load(
+        std::make_shared<caffe2::serialize::MemoryReadAdapter>(file.bytes().data(), file.bytes().size()), device);
   } catch (const std::exception &e) {
     throw ModelFileError("model file " + path + " cannot be loaded by torch: " + one_line(e.what()) +
                          "; export the model again with 'lammps-les export'");
@@ -200,7 +204,7 @@ std::unique_ptr<Network> load_network(const std::string &path, const std::string
   if (!module.find_method(PIECE))
     throw ModelFileError("model file " + path +
                          " has no method 'piece'; export the model again with 'lammps-les export'");
-  return std::make_unique<ScriptedNetwork>(metadata, device, std::move(module));
+  return std::make_unique<ScriptedNetwork>(file.metadata(), device, std::move(module), why);
 }
 
 }    // namespace les

@@ -1,4 +1,4 @@
-// lammps_les._core: the evaluator of LAMMPS and its long-range solvers for Python.
+// lammps_les._core: the evaluator of LAMMPS, its networks and its long-range solvers for Python.
 
 #include <torch/extension.h>
 
@@ -8,6 +8,7 @@ void bind_evaluator(pybind11::module_ &m);
 void bind_gpu(pybind11::module_ &m);
 void bind_kspace(pybind11::module_ &m);
 void bind_long_range(pybind11::module_ &m);
+void bind_network(pybind11::module_ &m);
 
 PYBIND11_MODULE(_core, m)
 {
@@ -23,4 +24,5 @@ PYBIND11_MODULE(_core, m)
   bind_gpu(m);
   bind_kspace(m);
   bind_long_range(m);
+  bind_network(m);
 }

@@ -75,15 +75,18 @@ les::Graph graph_of(const les::Network &network, const Tensor &positions, int64_
 class SystemEvaluator {
  public:
   SystemEvaluator(const std::string &path, const std::string &device, const std::optional<std::string> &bec,
-                  const std::optional<Tensor> &epsilon_inf, const std::string &kspace, double store)
+                  const std::optional<Tensor> &epsilon_inf, const std::string &kspace, double store,
+                  const std::string &network)
   {
     const c10::InferenceMode off(false);
     const les::EvaluatorSettings chosen = settings(bec, epsilon_inf, kspace, store);
     const torch::Device where = device_of(device);
-    evaluator_ =
-        std::make_unique<les::Evaluator>(les::load_network(path, les::read_model_file(path), where), chosen, serial);
+    const auto choice = les::choice_of<les::NetworkChoice>("network", network, les::NETWORK_CHOICES);
+    evaluator_ = std::make_unique<les::Evaluator>(les::load_network(path, les::read_model_file(path), where, choice),
+                                                  chosen, serial);
   }
 
+  std::string network() const { return evaluator_->network().description(); }
   const std::string &metadata() const { return evaluator_->network().metadata().text; }
 
   py::dict evaluate(const Tensor &positions, int64_t n_owned, const Tensor &species, const Tensor &edge_vectors,
@@ -158,7 +161,10 @@ void bind_evaluator(py::module_ &m)
       "A model file, or metadata for one, that does not follow FORMAT.md.";
   m.def(
       "read_metadata",
-      [](const std::string &path) { return les::check_model_file(path, les::read_model_file(path)).text; },
+      [](const std::string &path) {
+        const std::string bytes = les::read_model_file(path);
+        return les::ModelFile(path, bytes).metadata().text;
+      },
       py::arg("path"),
       "Text of the metadata of a model file that is whole, its network not loaded; ModelFileError where it is not.");
   m.def(
@@ -172,11 +178,14 @@ Args:
     bec: form of the Born effective charges, "local" or "phase"; None for that of the file.
     epsilon_inf: [3, 3] in place of that of the file.
     kspace: "direct", "mesh" or "auto".
-    store: GB of intermediate results that may be kept for the backward pass; what is beyond is evaluated again.)")
+    store: GB of intermediate results that may be kept for the backward pass; what is beyond is evaluated again.
+    network: what evaluates it: "native" kernels, the TorchScript of the file, "script", or "auto": kernels where they know the network.)")
       .def(py::init<const std::string &, const std::string &, const std::optional<std::string> &,
-                    const std::optional<Tensor> &, const std::string &, double>(),
+                    const std::optional<Tensor> &, const std::string &, double, const std::string &>(),
            py::arg("path"), py::kw_only(), py::arg("device") = "cpu", py::arg("bec") = py::none(),
-           py::arg("epsilon_inf") = py::none(), py::arg("kspace") = "direct", py::arg("store") = 1.5)
+           py::arg("epsilon_inf") = py::none(), py::arg("kspace") = "direct", py::arg("store") = 1.5,
+           py::arg("network") = "auto")
+      .def_property_readonly("network", les::method(&SystemEvaluator::network), "What evaluates the network.")
       .def_property_readonly("metadata", les::method(&SystemEvaluator::metadata), "Text of the metadata of the file.")
       .def("evaluate", les::method(&SystemEvaluator::evaluate), py::arg("positions"), py::arg("n_owned"),
            py::arg("species"), py::arg("edge_vectors"), py::arg("edge_index"), py::arg("cell"), py::kw_only(),

@@ -17,7 +17,10 @@ class Evaluator:
         epsilon_inf: Tensor | None = None,
         kspace: str = "direct",
         store: float = 1.5,
+        network: str = "auto",
     ) -> None: ...
+    @property
+    def network(self) -> str: ...
     @property
     def metadata(self) -> str: ...
     def evaluate(
@@ -36,6 +39,23 @@ class Evaluator:
         atom_virial: bool = False,
         centroid_virial: bool = False,
     ) -> dict[str, Any]: ...
+
+class Network:
+    def __init__(self, path: str, *, network: str = "auto") -> None: ...
+    @property
+    def description(self) -> str: ...
+    def evaluate(
+        self,
+        piece: int,
+        kept: Tensor,
+        sent: Tensor,
+        source: Tensor,
+        edge_vectors: Tensor,
+        edge_index: Tensor,
+        species: Tensor,
+        n: int,
+    ) -> list[Tensor]: ...
+    def backward(self, weights: list[Tensor]) -> list[Tensor]: ...
 
 def long_range(
     positions: Tensor,

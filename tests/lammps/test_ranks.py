@@ -15,15 +15,17 @@ from lammps_les import pretrained
 from lammps_les.models import CaceNetwork
 from lammps_les_export import write_model
 
-# toy (or published) model, layers, channels
+# toy model, channels, and what evaluates it
 MODELS = [
-    ("linear", 1),
-    ("two_channels", 2),
-    ("two_layers", 1),
-    ("three_layers", 1),
-    ("deep", 1),
-    ("wrapped", 1),
-    ("by_hand", 1),
+    ("linear", 1, "auto"),
+    ("two_channels", 2, "auto"),
+    ("two_layers", 1, "auto"),
+    ("three_layers", 1, "auto"),
+    ("deep", 1, "auto"),
+    ("wrapped", 1, "auto"),
+    ("by_hand", 1, "auto"),
+    ("cace", 1, "native"),
+    ("cace", 1, "script"),
 ]
 
 
@@ -59,10 +61,11 @@ def assert_same(result: Run, one: Run) -> None:
 
 @pytest.mark.parametrize("form", ["local", "phase"])
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize(("name", "channels"), MODELS)
+@pytest.mark.parametrize(("name", "channels", "network"), MODELS)
 def test_ranks(
     name: str,
     channels: int,
+    network: str,
     shape: str,
     form: str,
     water: Callable[..., Atoms],
@@ -79,7 +82,7 @@ def test_ranks(
             model,
             ranks=ranks,
             before=before,
-            style=f"bec {form}",
+            style=f"bec {form} network {network}",
             channels=channels,
         )
 
@@ -88,14 +91,23 @@ def test_ranks(
         assert_same(on(ranks), one)
 
 
+@pytest.mark.parametrize("network", ["native", "script"])
 @pytest.mark.parametrize("name", ["cace-lr_water_v2", "cace-lr_superionic_ef"])
 def test_ranks_published(
-    name: str, water: Callable[..., Atoms], published: Callable[..., Path], tmp_path: Path
+    name: str,
+    network: str,
+    water: Callable[..., Atoms],
+    published: Callable[..., Path],
+    tmp_path: Path,
 ) -> None:
-    atoms = triclinic(water)
-    one = run(tmp_path / "1", atoms, published(name))
-    for ranks in (2, 4):
-        assert_same(run(tmp_path / f"{ranks}", atoms, published(name), ranks=ranks), one)
+    atoms, style = triclinic(water), f"network {network}"
+    one = run(tmp_path / "1", atoms, published(name), style="network script")
+    for ranks in (1, 2, 4):
+        result = run(
+            tmp_path / f"{ranks}{network}", atoms, published(name), ranks=ranks, style=style
+        )
+        assert_same(result, one)
+        assert ("kernels for CACE" if network == "native" else "TorchScript") in result.log
 
 
 class Differentiated(torch.nn.Module):
@@ -142,10 +154,11 @@ def test_chunks_and_derivatives(
     assert hasattr(torch.jit.load(shipped()), "piece_backward")
     atoms = water(8)
     assert len(atoms) == 1536
-    one = run(tmp_path / "by_torch", atoms, by_torch, style=f"bec {form}")
-    for ranks in (1, 4):
+    one = run(tmp_path / "by_torch", atoms, by_torch, style=f"bec {form} network script")
+    for ranks, network in ((1, "script"), (4, "script"), (1, "native"), (4, "native")):
+        style = f"bec {form} network {network}"
         assert_same(
-            run(tmp_path / f"{ranks}", atoms, shipped(), ranks=ranks, style=f"bec {form}"), one
+            run(tmp_path / f"{ranks}{network}", atoms, shipped(), ranks=ranks, style=style), one
         )
 
 

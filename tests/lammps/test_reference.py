@@ -47,10 +47,16 @@ def metadata_of(model: Path) -> dict:
     return json.loads(extra["lammps_les.json"])
 
 
+@pytest.mark.parametrize("network", ["native", "script"])
 @pytest.mark.parametrize("ranks", [1, 2, 4])
 @pytest.mark.parametrize("name", EXPECTED)
 def test_reference(
-    name: str, ranks: int, shared: Path, published: Callable[..., Path], tmp_path: Path
+    name: str,
+    ranks: int,
+    network: str,
+    shared: Path,
+    published: Callable[..., Path],
+    tmp_path: Path,
 ) -> None:
     data = np.load(shared / "reference" / f"{name}.npz")
     assert set(data) == ALWAYS | EXPECTED[name]
@@ -65,7 +71,7 @@ def test_reference(
             atoms,
             model,
             ranks=ranks,
-            style=f"bec {form} epsilon_inf {epsilon}",
+            style=f"bec {form} epsilon_inf {epsilon} network {network}",
             channels=metadata["charges"]["channels"],
             boundary=boundary,
         )

@@ -13,6 +13,13 @@ import torch
 from torch import nn
 
 from lammps_les.model_file import network_section
+from lammps_les.models import (
+    CaceConfig,
+    CaceNetwork,
+    MessageConfig,
+    ReadoutConfig,
+    RepresentationConfig,
+)
 from lammps_les_export import wrap, write_model
 from lammps_les_export.adapters import ImportedModel
 
@@ -101,6 +108,7 @@ def toy_models() -> dict[str, tuple[nn.Module, dict[str, Any]]]:
             {"epsilon_inf": 1.8},
         ),
         "deep": (DeepNetwork(WATER), {"epsilon_inf": 1.8}),
+        "cace": (cace_network(), {"epsilon_inf": 1.8, "unit": 0.8, "sign": [-1.0]}),
         # dipoles and more; alpha with what it leaves of epsilon_inf
         "dipoles": (MultipoleNetwork(WATER, EVERY[:2]), {"epsilon_inf": 1.8, "remove_self": True}),
         "multipoles": (
@@ -141,6 +149,20 @@ def toy_models() -> dict[str, tuple[nn.Module, dict[str, Any]]]:
         "non_finite": (NonFinite(WATER), {}),
         "wrong_backward": (WrongBackward(WATER), {}),
     }
+
+
+def cace_network() -> CaceNetwork:
+    """Two layers with everything that passes between layers of the kind `cace`."""
+    torch.manual_seed(1)
+    messages = MessageConfig(memory=True, attenuated=True, per_l=True, per_channel=True)
+    sizes = {"cutoff": 2.5, "n_bessel": 3, "n_radial": 4, "max_l": 2, "max_nu": 3, "layers": 2}
+    return CaceNetwork(
+        CaceConfig(
+            species=tuple(WATER),
+            representation=RepresentationConfig(**sizes, messages=(messages,)),
+            charge=ReadoutConfig(hidden=(24, 12), scale=6.0),
+        )
+    ).double()
 
 
 def toy_metadata(network: nn.Module, dtype: str, **changes: Any) -> dict[str, Any]:

@@ -62,6 +62,8 @@ class LesCalculator(Calculator):
         multichannel_bec: give Born effective charges of a model of several charge channels though
             no label settled how they couple to a field (``bec_fitted`` of the model file).
         device: ``cpu``, ``cuda``, ``cuda:N``.
+        network: what evaluates the network: ``native`` kernels, the TorchScript of the file,
+            ``script``, or ``auto``: kernels where they know the network.
         reference_cell: lattice vectors [A] from which the wave vectors (integer triples) of all
             periodic structures are chosen, for instance ``atoms.cell`` before a relaxation of the
             cell or a run at constant pressure: energy is then smooth in the cell, and stress its
@@ -102,6 +104,7 @@ class LesCalculator(Calculator):
         epsilon_inf: float | Sequence[Sequence[float]] | None = None,
         multichannel_bec: bool = False,
         device: str = "cpu",
+        network: str = "auto",
         epsilon_e: str = "constant",
         reference_cell: Any = None,
         **kwargs: Any,
@@ -124,7 +127,7 @@ class LesCalculator(Calculator):
             raise CalculatorSetupError(f"bec must be 'local' or 'phase', got {bec!r}")
         tensor = self._dielectric_tensor(epsilon_inf)
         try:
-            self.evaluator = SystemEvaluator(model, bec, tensor, device)
+            self.evaluator = SystemEvaluator(model, bec, tensor, device, network)
         except ModelFileError:
             raise
         except ValueError as error:  # of another argument

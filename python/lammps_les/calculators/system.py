@@ -71,11 +71,14 @@ class SystemEvaluator:
         bec: str | None = None,
         epsilon_inf: np.ndarray | None = None,
         device: str = "cpu",
+        network: str = "auto",
     ) -> None:
         self.device = device
         tensor = None if epsilon_inf is None else torch.from_numpy(epsilon_inf)
         try:
-            self._core = _core.Evaluator(str(path), device=device, bec=bec, epsilon_inf=tensor)
+            self._core = _core.Evaluator(
+                str(path), device=device, bec=bec, epsilon_inf=tensor, network=network
+            )
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[0]
             raise ModelFileError(
