@@ -92,8 +92,8 @@ void PairLES::settings(int narg, char **arg)
   les::KspaceSettings &kspace = s.evaluator.kspace;
   les::Keywords args(lmp, "pair_style les",
                      {"kspace", "accuracy", "spacing", "order", "mesh_error", "slab", "bec", "epsilon_inf",
-                      "multichannel_bec", "unstable", "kset", "device", "network", "edges", "exchange", "store", "gpu_aware",
-                      "gpu_kernels"},
+                      "multichannel_bec", "unstable", "kset", "device", "network", "edges", "exchange", "store",
+                      "gpu_aware", "gpu_kernels"},
                      narg, arg, 0);
   while (args.next()) {
     if (args.is("kspace")) {
@@ -221,8 +221,8 @@ void PairLES::load_model()
   MPI_Bcast(bytes.data(), size, MPI_CHAR, 0, world);
   try {
     const torch::Device device = les::choose_device(m.settings.device, world, universe->iworld * comm->nprocs);
-    m.evaluator =
-        std::make_unique<les::Evaluator>(les::load_network(m.path, bytes, device, m.settings.network), m.settings.evaluator, m.comm);
+    m.evaluator = std::make_unique<les::Evaluator>(les::load_network(m.path, bytes, device, m.settings.network),
+                                                   m.settings.evaluator, m.comm);
     m.graphs = std::make_unique<les::GraphBuilder>(m.evaluator->network(), m.settings.edges, m.graph_reach(),
                                                    m.settings.evaluator.kernels);
     m.graphs_again = std::make_unique<les::GraphBuilder>(m.evaluator->network(), les::EdgeChoice::Step,
