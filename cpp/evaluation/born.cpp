@@ -102,14 +102,6 @@ Tensor born_weights(const BornSettings &s, const Graph &graph)
   return torch::stack(functions);
 }
 
-Tensor on_atoms(const Graph &graph, const Tensor &edge_gradient)
-{
-  Tensor out = torch::zeros_like(graph.positions);
-  add_rows(out, graph.edge_index[1], edge_gradient, 1.0);
-  add_rows(out, graph.edge_index[0], edge_gradient, -1.0);
-  return out;
-}
-
 // On its way over the edge (c, j) to j the displacement grows by -r_cj.
 void add_edge_response(Tensor &out, const Graph &graph, const Tensor &along_edges, const EdgeResponse &response)
 {

@@ -36,9 +36,6 @@ struct BornSettings {
 // first one is 1, and the only one if nothing separates.
 torch::Tensor born_weights(const BornSettings &settings, const Graph &graph);
 
-// Gradient by every atom held here [n_all, 3], from that by the edges: + on the neighbor, - on the center.
-torch::Tensor on_atoms(const Graph &graph, const torch::Tensor &edge_gradient);
-
 // Collective. Returns [n_all, k, 3] f64 in e times the unit of D, indices [atom, direction, r]: rows of ghosts are to be added to
 // their owners.
 //   charges [n_owned] f64: Q_i

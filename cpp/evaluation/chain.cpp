@@ -221,17 +221,17 @@ std::vector<EdgeResponse> Chain::backward(const std::vector<Quantity> &quantitie
       by_sent = torch::zeros({count, rows, sent_width}, options);    // of a rank without atoms too
     }
     // the first gradients of a track are copied, where there are some of all edges; what follows is added
-    const bool all_edges = level.n == graph.rings.back();
+    const bool all_edges = level.n == graph.rings.back(), moments = count > static_cast<int64_t>(quantities.size());
+    const auto type = t == 0 && !moments ? options : f64;    // nothing follows the gradients of one layer
     std::vector<bool> first(count, false);
     for (const int64_t i : active)
       if (!by_edges[i].defined()) {
         first[i] = all_edges;
-        by_edges[i] = all_edges ? torch::empty({n_edges, 3}, f64) : torch::zeros({n_edges, 3}, f64);
+        by_edges[i] = all_edges ? torch::empty({n_edges, 3}, type) : torch::zeros({n_edges, 3}, f64);
       }
     for (Chunk &chunk : level.chunks) {
       std::vector<Tensor> of_chunk;
       for (const Tensor &w : weights) of_chunk.push_back(w.narrow(1, chunk.begin, chunk.n));
-      const bool moments = count > static_cast<int64_t>(quantities.size());
       std::unique_ptr<Stored> again;
       if (!chunk.stored || (t > 0 && moments && !chunk.by_edges)) {
         chunk.by_edges = chunk.by_edges || moments;
@@ -243,9 +243,11 @@ std::vector<EdgeResponse> Chain::backward(const std::vector<Quantity> &quantitie
       int64_t begin = 0;
       const int64_t edges = edges_of(t, chunk, &begin);
       for (size_t s = 0; s < active.size(); s++) {
-        Tensor part = by_edges[active[s]].narrow(0, begin, edges);
-        if (first[active[s]]) part.copy_(found.edge_vectors[s]);
-        else part += found.edge_vectors[s];
+        const Tensor of_set = found.edge_vectors[s];
+        Tensor &all = by_edges[active[s]], part = all.narrow(0, begin, edges);
+        if (!first[active[s]]) part += of_set;
+        else if (edges == n_edges && all.scalar_type() == of_set.scalar_type()) all = of_set;
+        else part.copy_(of_set);
       }
       if (t == 0) continue;
       std::vector<Tensor> sent(count);    // [E, S] of each track

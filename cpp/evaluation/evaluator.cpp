@@ -149,13 +149,11 @@ Tensor Evaluator::add_up(const Tensor &g, const Tensor &most) const
 {
   const int64_t n_all = graph_.n_all();
   const auto f64 = graph_.positions.options();
-  const Tensor &index = graph_.edge_index;
-  Tensor forces = torch::zeros({n_all, 3}, f64);
-  add_rows(forces, index[0], g, 1.0);
-  add_rows(forces, index[1], g, -1.0);
+  Tensor strain;
+  Tensor forces = on_atoms(graph_, g, &strain).neg_();
   forces.narrow(0, 0, graph_.n_owned) += far_.forces;
   // only with that of the long-range sum it would be symmetric by itself
-  const Tensor virial = far_.virial - symmetric(graph_.edge_vectors.t().matmul(g));
+  const Tensor virial = far_.virial - symmetric(strain);
   const Tensor energies = torch::stack({energy_.to(f64), far_.energy}, 1);
   return torch::cat({forces.view({-1}), energies.view({-1}), virial.view({-1}),
                      most.defined() ? most.to(f64).view({1}) : torch::zeros({1}, f64)});

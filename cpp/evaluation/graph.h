@@ -37,9 +37,12 @@ struct Graph {
   int64_t first_edge(int64_t center) const { return row_length > 0 ? center * row_length : first[center]; }
 };
 
+// From the gradient of something by the edge vectors, [E, 3] of any float type, that by the atoms, [n_all, 3] f64: + on the neighbor, - on the
+// center. `strain`, if it is not null, gets that by a strain of space, sum_e r_e (x) g_e, [3, 3] f64.
+torch::Tensor on_atoms(const Graph &graph, const torch::Tensor &edge_gradient, torch::Tensor *strain = nullptr);
 // out[index[e]] += scale * rows[e]; out [n, ...] and rows [E, ...] of one type.
 void add_rows(torch::Tensor &out, const torch::Tensor &index, const torch::Tensor &rows, double scale);
-// out[index[e]] += scale * a[e] (x) b[e]; out [n, k, 3], a [E, k], b [E, 3], f64.
+// out[index[e]] += scale * a[e] (x) b[e]; out [n, k, 3] and a [E, k] f64, b [E, 3] of any float type.
 void add_products(torch::Tensor &out, const torch::Tensor &index, const torch::Tensor &a, const torch::Tensor &b,
                   double scale);
 
