@@ -222,7 +222,8 @@ std::vector<EdgeResponse> Chain::backward(const std::vector<Quantity> &quantitie
     }
     // the first gradients of a track are copied, where there are some of all edges; what follows is added
     const bool all_edges = level.n == graph.rings.back(), moments = count > static_cast<int64_t>(quantities.size());
-    const auto type = t == 0 && !moments ? options : f64;    // nothing follows the gradients of one layer
+    // nothing follows the gradients of one layer; on a GPU they are tallied in f64
+    const auto type = t == 0 && !moments && network_.device().is_cpu() ? options : f64;
     std::vector<bool> first(count, false);
     for (const int64_t i : active)
       if (!by_edges[i].defined()) {

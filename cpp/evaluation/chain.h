@@ -29,7 +29,7 @@ struct Quantity {
 
 // Response to each edge vector r_e, from its center to its neighbor.
 struct EdgeResponse {
-  torch::Tensor total;    // [E, 3] dQ/dr_e: f64, or of the type of a network of one layer
+  torch::Tensor total;    // [E, 3] dQ/dr_e: f64, or on a CPU of the type of a network of one layer
   // [E, k, 3] f64: sum_c [D_k.(r_c - r_center) dQ_c/dr_e + sum_m u_kcm dO_cm/dr_e]; undefined where it is zero: without `beside`, in a
   // network of one layer
   torch::Tensor moment;

@@ -12,6 +12,7 @@
 #include "mesh_transform.h"
 #include "powers.h"
 #include "sources.h"
+#include "spectrum_filter.h"
 #include "stencils.h"
 #include "wave_vectors.h"
 
@@ -53,6 +54,7 @@ class MeshSum : public Solver {
     window_squared_ = (window[0] * window[1] * window[2]).square().reshape({-1}).index_select(0, vectors_.inside());
     // k and -k: the half that the real transform keeps stands for both, but for n3 = 0
     weight_ = 1.0 + (vectors_.triples().select(1, 2) > 0).to(torch::kFloat64);
+    triples_ = n;
     influence_ = {};
     transforms_ = w;
     chosen_ = torch::inverse(cell);
@@ -75,21 +77,17 @@ class MeshSum : public Solver {
     out.sources = sources;
     out.virial = torch::zeros({3, 3}, positions.options());
     if (atom_virial) out.atom_virial = torch::zeros({n, 3, 3}, positions.options());
+    const Tensor strain = atom_virial ? vectors_.weights(cell).strain.to(sources.options()) : Tensor();
     std::vector<Tensor> fields;    // by mesh coordinates
     for (int64_t c = 0; c < channels; c++) {
       const Tensor weight = weights.select(1, c);
-      out.spectrum.push_back(mesh.spectrum(weight, influence));
+      out.spectrum.push_back(mesh.spectrum(weight, influence, earlier ? earlier->spectrum[c] : Tensor(), &out.virial));
       const Tensor &phi = out.spectrum.back(), &other = earlier ? earlier->spectrum[c] : phi;
       fields.push_back(mesh.stencils.gather(mesh.back(phi), order));
-      // sum over both halves of (N/V) f Re[S S'*] T_ab
-      const Tensor mine = inside(phi, influence), theirs = earlier ? inside(other, influence) : mine;
-      const Tensor product =
-          torch::addcmul(torch::real(mine) * torch::real(theirs), torch::imag(mine), torch::imag(theirs));
-      out.virial += product.to(torch::kFloat64).matmul(influence.power_strain).view({3, 3});
       if (!atom_virial) continue;
       for (int a = 0; a < 3; a++)    // W_i = sum_k (N/V) f T_ab Re[(q_i + i k.u_i - 1/2 k.Q_i.k) conj(S') exp(i k.r_i)]
         for (int b = 0; b <= a; b++) {
-          const Tensor t = on_spectrum(0.5 * influence.strain.select(1, 3 * a + b).to(weight.options()), influence);
+          const Tensor t = on_spectrum(0.5 * strain.select(1, 3 * a + b), influence.inside);
           const Tensor w = (weight * mesh.stencils.gather(mesh.back(other * t), moments)).sum(1);
           out.atom_virial.select(1, a).select(1, b) += w;
           if (a != b) out.atom_virial.select(1, b).select(1, a) += w;
@@ -111,9 +109,9 @@ class MeshSum : public Solver {
     const Tensor slope = vectors_.weights(cell).slope.to(q.options());
     Tensor out = torch::zeros({q.size(0), q.size(1), 3}, positions.options());
     for (int64_t c = 0; c < q.size(1); c++) {
-      const Tensor phi = mesh.spectrum(q.narrow(1, c, 1), influence);
+      const Tensor phi = mesh.spectrum(q.narrow(1, c, 1), influence, Tensor(), nullptr);
       for (int a = 0; a < 3; a++) {
-        const Tensor t = on_spectrum(slope.select(1, a), influence), i = torch::complex(torch::zeros_like(t), t);
+        const Tensor t = on_spectrum(slope.select(1, a), influence.inside), i = torch::complex(torch::zeros_like(t), t);
         out.select(1, c).select(1, a).copy_(mesh.stencils.gather(mesh.back(phi * i), 0).select(1, 0));
       }
     }
@@ -140,8 +138,11 @@ class MeshSum : public Solver {
   MeshTransform transform_;
   // of this rank's part of the spectrum, host f64
   WaveVectors vectors_;
-  Tensor window_squared_;    // [k'] of those inside
-  Tensor weight_;            // [k'] 2 where -k is left out, else 1
+  Tensor window_squared_;            // [k'] of those inside
+  Tensor weight_;                    // [k'] 2 where -k is left out, else 1
+  std::array<Tensor, 3> triples_;    // along the axes of the spectrum
+
+  bool loops(const torch::TensorOptions &options) const { return settings_.loops && options.device().is_cpu(); }
 
   // What depends on the cell alone, on the device of the sources: made anew when the cell changes.
   struct Influence {
@@ -150,11 +151,10 @@ class MeshSum : public Solver {
     Tensor size;       // [3] f64, points along the axes
     // f64, of each degree d: takes derivatives by mesh coordinates, in the order of powers.h, to gradients [3^d]
     std::vector<Tensor> gradients;
-    Tensor
-        green;    // [spectrum, 2] 2 (N/V) f / w^2, zero outside the cutoff, for real and imaginary parts; type of the sources
-    Tensor inside;          // [k'] i64, which are inside; and of these
-    Tensor strain;          // [k', 9] f64, T_ab of WaveVectors
-    Tensor power_strain;    // [k', 9] f64, the same by what |phi(k)|^2 counts in the energy
+    Tensor inside;            // [k'] i64, which wave vectors are inside
+    SpectrumFilter filter;    // for loops; else by tensor operations:
+    Tensor green;             // [spectrum, 2] as in the filter, for real and imaginary parts; type of the sources
+    Tensor power_strain;      // [k', 9] f64, T_ab of WaveVectors by what |phi(k)|^2 counts in the energy
   };
   mutable Influence influence_;
 
@@ -202,21 +202,36 @@ class MeshSum : public Solver {
     TORCH_CHECK(window_, "mesh sum: setup() was not called");
     if (influence_.cell.defined() && torch::equal(influence_.cell, cell)) return influence_;
     const auto weights = vectors_.weights(cell);
-    const Tensor green = 2.0 * weights.f / window_squared_, power = weight_ / (2.0 * green);
+    const Tensor green = 2.0 * weights.f / window_squared_;
     const auto f64 = options.dtype(torch::kFloat64);
     const Tensor inverse = torch::inverse(cell).to(f64),
                  size = torch::tensor(at::IntArrayRef(choice_.mesh.data(), 3), torch::kFloat64).to(f64);
-    influence_ = {cell.clone(),
-                  inverse,
-                  size,
-                  gradients(inverse * size),
-                  Tensor(),
-                  vectors_.inside().to(options.device()),
-                  weights.strain.to(f64),
-                  (power.unsqueeze(1) * weights.strain).to(f64)};
-    influence_.green =
-        on_spectrum(green.to(f64), influence_).unsqueeze(-1).expand({-1, -1, -1, 2}).to(options).contiguous();
-    return influence_;
+    Influence &out = influence_;
+    out = {cell.clone(), inverse, size, gradients(inverse * size), vectors_.inside().to(options.device()), {}, {}, {}};
+    if (loops(options)) out.filter = filter(green, weights.decay, inverse, options);
+    else {
+      const Tensor power = weight_ / (2.0 * green);
+      out.power_strain = (power.unsqueeze(1) * weights.strain).to(f64);
+      out.green = on_spectrum(green.to(f64), out.inside).unsqueeze(-1).expand({-1, -1, -1, 2}).to(options).contiguous();
+    }
+    return out;
+  }
+
+  SpectrumFilter filter(const Tensor &green, const Tensor &decay, const Tensor &inverse,
+                        const torch::TensorOptions &options) const
+  {
+    SpectrumFilter out;
+    out.green = on_spectrum(green, vectors_.inside()).to(options);
+    out.decay = on_spectrum(decay, vectors_.inside()).to(options);
+    const int64_t columns = out.green.size(2);
+    const Tensor places = torch::arange(1, columns + 1) * (out.green != 0.0);
+    const Tensor last = columns > 0 ? std::get<0>(places.flatten(0, 1).max(1)) : torch::zeros({0}, torch::kInt64);
+    out.columns.assign(last.data_ptr<int64_t>(), last.data_ptr<int64_t>() + last.numel());
+    for (int m = 0; m < 3; m++)
+      out.n[m].assign(triples_[m].data_ptr<double>(), triples_[m].data_ptr<double>() + triples_[m].numel());
+    for (int a = 0; a < 3; a++)
+      for (int m = 0; m < 3; m++) out.k[a][m] = TWO_PI * inverse[a][m].item<double>();
+    return out;
   }
 
   // By dx_m/dr_a [a, m] of mesh coordinates x: matrices [components of degree d, 3^d], d = 0 ... 3, since d/dr_a = sum_m dx_m/dr_a d/dx_m
@@ -262,12 +277,10 @@ class MeshSum : public Solver {
   }
 
   // Values of the wave vectors inside [k'] in their places of the spectrum, and zeros.
-  Tensor on_spectrum(const Tensor &values, const Influence &influence) const
+  Tensor on_spectrum(const Tensor &values, const Tensor &places) const
   {
     const auto shape = transform_.spectrum().shape();
-    return torch::zeros({shape[0] * shape[1] * shape[2]}, values.options())
-        .index_copy_(0, influence.inside, values)
-        .view(shape);
+    return torch::zeros({shape[0] * shape[1] * shape[2]}, values.options()).index_copy_(0, places, values).view(shape);
   }
   static Tensor inside(const Tensor &spectrum, const Influence &influence)
   {
@@ -284,23 +297,34 @@ class MeshSum : public Solver {
     // `derivatives` of the window are asked for, for values of the type of the sources
     MeshOfAtoms(const MeshSum &mesh, const Tensor &positions, const Influence &influence, const Tensor &sources,
                 int derivatives) :
-        sum(mesh), loops(mesh.settings_.loops && sources.is_cpu()), whole(mesh.comm_.size() == 1),
-        stencils(*mesh.window_, positions.matmul(influence.inverse), influence.size, mesh.choice_.mesh,
-                 sources.scalar_type(), loops, whole, derivatives)
+        sum(mesh), loops(mesh.loops(sources.options())), whole(mesh.comm_.size() == 1),
+        stencils(*mesh.window_, positions, influence.inverse, influence.size, mesh.choice_.mesh, sources.scalar_type(),
+                 loops, whole, derivatives)
     {
       if (!whole)
         regions = Transfer(all_regions(stencils.region(), mesh.comm_), mesh.transform_.bricks(), mesh.choice_.mesh,
                            mesh.comm_.rank());
     }
 
-    Tensor spectrum(const Tensor &weights, const Influence &influence) const    // phi(k)
+    // phi(k); `virial`, if not null, gets the sum over both halves of (N/V) f Re[S S'*] T_ab, S' of `other` if it is defined
+    Tensor spectrum(const Tensor &weights, const Influence &influence, const Tensor &other, Tensor *virial) const
     {
       const Tensor mesh = stencils.spread(weights);
       const Tensor rho = sum.transform_.forward(whole ? mesh : regions.to_bricks(mesh, sum.comm_));
+      if (loops) {
+        Tensor unused = torch::zeros({3, 3}, torch::kFloat64);
+        return influence.filter.apply(rho, other, virial ? *virial : unused);
+      }
       Tensor phi =
           torch::empty(rho.sizes(), rho.options());    // contiguous, which the transforms of many ranks are not
       Tensor parts = torch::view_as_real(phi);
       torch::mul_out(parts, torch::view_as_real(rho), influence.green);
+      if (virial) {
+        const Tensor mine = inside(phi, influence), theirs = other.defined() ? inside(other, influence) : mine;
+        const Tensor product =
+            torch::addcmul(torch::real(mine) * torch::real(theirs), torch::imag(mine), torch::imag(theirs));
+        *virial += product.to(torch::kFloat64).matmul(influence.power_strain).view({3, 3});
+      }
       return phi;
     }
 

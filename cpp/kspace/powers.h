@@ -1,5 +1,7 @@
-// Symmetric tensors by their components: monomials x^a y^b z^c, by degree, and within it by falling a, then b.
+// Components of symmetric tensors as tensors of torch.
 #pragma once
+
+#include "components.h"
 
 #include <torch/types.h>
 
@@ -10,9 +12,6 @@ namespace les {
 
 using Exponents = std::array<int64_t, 3>;
 
-// How many there are up to some degree: 1, 4, 10, 20, 35, 56.
-constexpr int64_t count_of_powers(int64_t degree) { return (degree + 1) * (degree + 2) * (degree + 3) / 6; }
-
 inline std::vector<Exponents> powers_up_to(int64_t degree)
 {
   std::vector<Exponents> out;
@@ -22,11 +21,7 @@ inline std::vector<Exponents> powers_up_to(int64_t degree)
   return out;
 }
 
-constexpr int64_t place_of(const Exponents &e)
-{
-  const int64_t d = e[0] + e[1] + e[2], rest = d - e[0];
-  return count_of_powers(d - 1) + rest * (rest + 1) / 2 + rest - e[1];
-}
+inline int64_t place_of(const Exponents &e) { return place_of(e[0], e[1], e[2]); }
 
 // Where the entries of a symmetric tensor of this degree stand, row by row: 3^degree places.
 inline std::vector<int64_t> places_of_entries(int degree)

@@ -7,23 +7,23 @@ namespace les {
 
 using torch::Tensor;
 
-Stencils::Stencils(const Window &window, const Tensor &fractional, const Tensor &size,
+Stencils::Stencils(const Window &window, const Tensor &positions, const Tensor &inverse, const Tensor &size,
                    const std::array<int64_t, 3> &mesh, torch::ScalarType type, bool loops, bool whole,
-                   int derivatives) : order_(window.order()), loops_(loops), mesh_(mesh)
+                   int derivatives) : window_(window), order_(window.order()), loops_(loops), mesh_(mesh)
+{
+  if (whole) region_.high = mesh;
+  if (loops) place_by_loops(positions, inverse, type, whole);
+  else place_by_tensors(positions.matmul(inverse), size, type, whole, derivatives);
+}
+
+void Stencils::place_by_tensors(const Tensor &fractional, const Tensor &size, torch::ScalarType type, bool whole,
+                                int derivatives)
 {
   Tensor u = fractional * size;              // [n, 3], mesh units
   if (fractional.size(0) > 0 && !whole) {    // atoms that spread over more than the cell are put back into it
     const Tensor extent = std::get<0>(u.max(0)) - std::get<0>(u.min(0));
     u = torch::where(extent > size - 1.0, u - (fractional.floor() * size), u);
   }
-  if (whole) region_.high = mesh;
-  if (loops) place_by_loops(window, u.contiguous(), type, whole, derivatives);
-  else place_by_tensors(window, u, type, whole, derivatives);
-}
-
-void Stencils::place_by_tensors(const Window &window, const Tensor &u, torch::ScalarType type, bool whole,
-                                int derivatives)
-{
   // points first ... first + order - 1 lie within order/2 of the atom
   const Tensor first = torch::ceil(u - 0.5 * order_);
   first_ = first.to(torch::kInt64);
@@ -39,7 +39,7 @@ void Stencils::place_by_tensors(const Window &window, const Tensor &u, torch::Sc
     first_ = first_ - low.to(torch::kInt64);
   }
   points_ = flat_points();
-  w_ = window.evaluate(u - first, derivatives, type);
+  w_ = window_.evaluate(u - first, derivatives, type);
 }
 
 // Flat indices into the region of all points of all atoms, [n P^3]. On the whole mesh also a position that is not finite gets some

@@ -11,10 +11,11 @@ namespace les {
 
 class Stencils {
  public:
-  // fractional [n, 3] f64 of this rank's atoms; size [3] f64, the mesh, on their device; values of `type` will be spread, and as many
-  // `derivatives` of the window asked for
-  Stencils(const Window &window, const torch::Tensor &fractional, const torch::Tensor &size,
-           const std::array<int64_t, 3> &mesh, torch::ScalarType type, bool loops, bool whole, int derivatives);
+  // positions [n, 3] f64 of this rank's atoms, `inverse` [3, 3] f64 of the cell and size [3] f64, the mesh, on their device; values of `type`
+  // will be spread, and as many `derivatives` of the window asked for. `window` must outlive it
+  Stencils(const Window &window, const torch::Tensor &positions, const torch::Tensor &inverse,
+           const torch::Tensor &size, const std::array<int64_t, 3> &mesh, torch::ScalarType type, bool loops,
+           bool whole, int derivatives);
 
   const Brick &region() const { return region_; }
   // Weights [n, K] of the derivatives of w up to the order L = 0, 1 or 2, K = 1, 4 or 10 -> sum_i sum_p weight_ip w^(p)(x_i - m) on
@@ -24,17 +25,18 @@ class Stencils {
   torch::Tensor gather(const torch::Tensor &mesh, int order) const;
 
  private:
+  const Window &window_;
   int order_;
   bool loops_;
   std::array<int64_t, 3> mesh_;
   Brick region_;
-  torch::Tensor first_;     // [n, 3] i64, first of the `order_` points, relative to the region
-  torch::Tensor w_;         // [derivatives + 1, n, 3, P] window on the three axes; for loops rows are padded
-  torch::Tensor points_;    // [n P^3] i64, flat indices into the region; by tensor operations only
+  torch::Tensor first_;     // [n, 3] first of the `order_` points, relative to the region: i32 for loops, else i64
+  torch::Tensor u_;         // [n, 3] for loops: see stencil_kernels.h
+  torch::Tensor w_;         // else: [derivatives + 1, n, 3, P] window on the three axes
+  torch::Tensor points_;    // [n P^3] i64, flat indices into the region
 
-  void place_by_loops(const Window &window, const torch::Tensor &u, torch::ScalarType type, bool whole,
-                      int derivatives);
-  void place_by_tensors(const Window &window, const torch::Tensor &u, torch::ScalarType type, bool whole,
+  void place_by_loops(const torch::Tensor &positions, const torch::Tensor &inverse, torch::ScalarType type, bool whole);
+  void place_by_tensors(const torch::Tensor &fractional, const torch::Tensor &size, torch::ScalarType type, bool whole,
                         int derivatives);
   torch::Tensor flat_points() const;
   void spread_by_loops(const torch::Tensor &weights, torch::Tensor &mesh) const;

@@ -64,9 +64,9 @@ WaveVectors::Weights WaveVectors::weights(const Tensor &cell) const
 {
   const double volume = std::abs(torch::det(cell).item<double>()), s2 = p_.sigma * p_.sigma;
   const Tensor k = vectors(triples_, cell), k2 = k.square().sum(-1);
-  const Tensor slope = 2.0 * (1.0 / k2 + 0.5 * s2).unsqueeze(1) * k;
+  const Tensor decay = 1.0 / k2 + 0.5 * s2, slope = 2.0 * decay.unsqueeze(1) * k;
   const Tensor strain = torch::eye(3, torch::kFloat64) - slope.unsqueeze(2) * k.unsqueeze(1);
-  return {(p_.norm / volume) * torch::exp(-0.5 * s2 * k2) / k2, strain.view({-1, 9}), slope};
+  return {(p_.norm / volume) * torch::exp(-0.5 * s2 * k2) / k2, strain.view({-1, 9}), slope, decay};
 }
 
 }    // namespace les

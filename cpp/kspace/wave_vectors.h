@@ -36,6 +36,7 @@ class WaveVectors {
     torch::Tensor
         strain;    // [k', 9] T_ab = delta - 2 k_a k_b (1/k^2 + sigma^2/2): -dE/d(strain) is the sum of f |S|^2 T
     torch::Tensor slope;    // [k', 3] 2 k_a (1/k^2 + sigma^2/2): df/dk_a = -f slope
+    torch::Tensor decay;    // [k'] 1/k^2 + sigma^2/2
   };
   Weights weights(const torch::Tensor &cell) const;
 

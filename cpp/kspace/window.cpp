@@ -1,5 +1,7 @@
 #include "window.h"
 
+#include "stencil_kernels.h"
+
 #include <cmath>
 
 namespace les {
@@ -45,6 +47,16 @@ Window::Window(int order, double oversampling, int boxes) :
   for (int box = 0; box < boxes; box++) pieces = convolved_with_box(pieces);
   // point p sees the interval of x around (P-1)/2 - p
   coefficients_ = pieces.flip(1).contiguous();
+  for (const torch::ScalarType type : {torch::kFloat32, torch::kFloat64}) {
+    const double least = type == torch::kFloat32 ? 1e-9 : 1e-17;
+    const Tensor powers = torch::arange(DEGREE + 1, torch::kFloat64);
+    const Tensor slopes = powers * torch::pow(0.5, powers) * coefficients_.abs().amax(1);
+    const int64_t kept = (slopes > least * coefficients_.max()).nonzero().max().item<int64_t>() + 1;
+    Tensor &padded = padded_[type == torch::kFloat64];
+    padded = torch::zeros({kept, StencilWindow<double>::ROW}, torch::kFloat64);
+    padded.narrow(1, 0, order) = coefficients_.narrow(0, 0, kept);
+    padded = padded.to(type);
+  }
 }
 
 Tensor Window::evaluate(const Tensor &frac, int derivatives, torch::ScalarType type) const

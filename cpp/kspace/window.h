@@ -9,8 +9,6 @@
 // have moments.
 #pragma once
 
-#include "row.h"
-
 #include <torch/types.h>
 
 #include <array>
@@ -29,14 +27,10 @@ class Window {
   int order() const { return order_; }
   // [DEGREE + 1, P] f64: of u^d, u = frac - (P-1)/2 in [-1/2, 1/2], at point p; on the host
   const torch::Tensor &coefficients() const { return coefficients_; }
-  // For loops of a known order P: w and its derivatives by x up to the D-th, at x = frac - p for the points p = 0 ... P-1;
-  // frac in [P/2 - 1, P/2]
-  template <int P, class T> struct Polynomials {
-    Row<P, T> c[DEGREE + 1];
-    template <int D> void evaluate(double frac, std::array<Row<P, T>, D + 1> &w) const;
-  };
-  template <int P, class T> Polynomials<P, T> polynomials() const;
-  // The same by tensor operations, on the device of frac: [...] -> [derivatives + 1, ..., P], of `type`
+  // [.., 16] of `type`: the same, without powers that make no difference in that type
+  torch::Tensor coefficients(torch::ScalarType type) const { return padded_[type == torch::kFloat64]; }
+  // w and its derivatives by x, at x = frac - p for the points p = 0 ... P-1, frac in [P/2 - 1, P/2], on its device:
+  // [...] -> [derivatives + 1, ..., P], of `type`
   torch::Tensor evaluate(const torch::Tensor &frac, int derivatives, torch::ScalarType type) const;
   // Continuous Fourier transform of w at the wave numbers n / N (per mesh unit, times 2 pi). n [any number] f64
   torch::Tensor transform(const torch::Tensor &n, int64_t mesh_size) const;
@@ -52,37 +46,8 @@ class Window {
   int order_, boxes_;
   double beta_;
   torch::Tensor coefficients_;
-  mutable torch::Tensor table_;    // [DEGREE + 1, (derivatives + 1) P] as tensor operations last needed it
+  std::array<torch::Tensor, 2> padded_;    // coefficients for float and double
+  mutable torch::Tensor table_;            // [DEGREE + 1, (derivatives + 1) P] as tensor operations last needed it
 };
-
-template <int P, class T> Window::Polynomials<P, T> Window::polynomials() const
-{
-  Polynomials<P, T> out;
-  for (int d = 0; d <= DEGREE; d++) {
-    T row[Row<P, T>::SIZE] = {};
-    for (int p = 0; p < P; p++) row[p] = static_cast<T>(coefficients_.data_ptr<double>()[d * P + p]);
-    out.c[d].load(row);
-  }
-  return out;
-}
-
-template <int P, class T>
-template <int D>
-inline void Window::Polynomials<P, T>::evaluate(double frac, std::array<Row<P, T>, D + 1> &w) const
-{
-  const T u = static_cast<T>(frac - 0.5 * (P - 1));
-  for (int n = 0; n < Row<P, T>::VECTORS; n++) {
-    typename Row<P, T>::Vector taylor[D + 1] = {c[DEGREE].v[n]};    // w^(d)/d!
-    for (int power = DEGREE - 1; power >= 0; power--) {
-      for (int d = D; d > 0; d--) taylor[d] = taylor[d] * u + taylor[d - 1];
-      taylor[0] = taylor[0] * u + c[power].v[n];
-    }
-    T factorial = 1;
-    for (int d = 0; d <= D; d++) {
-      w[d].v[n] = factorial * taylor[d];
-      factorial *= static_cast<T>(d + 1);
-    }
-  }
-}
 
 }    // namespace les
