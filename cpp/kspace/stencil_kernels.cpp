@@ -21,8 +21,15 @@ template <int P, class T> struct Row {
   static constexpr int LANES = LES_BYTES / sizeof(T), VECTORS = (P + LANES - 1) / LANES, SIZE = LANES * VECTORS;
   Vector v[VECTORS] = {};
 
-  void load(const T *from) { std::memcpy(v, from, sizeof(v)); }
-  void store(T *to) const { std::memcpy(to, v, sizeof(v)); }
+  // one by one: an array of vectors as a whole would be copied by way of memory
+  void load(const T *from)
+  {
+    for (int n = 0; n < VECTORS; n++) std::memcpy(&v[n], from + n * LANES, sizeof(Vector));
+  }
+  void store(T *to) const
+  {
+    for (int n = 0; n < VECTORS; n++) std::memcpy(to + n * LANES, &v[n], sizeof(Vector));
+  }
   void add(T factor, const Row &other)
   {
     for (int n = 0; n < VECTORS; n++) v[n] += factor * other.v[n];
