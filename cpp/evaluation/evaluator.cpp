@@ -147,7 +147,6 @@ EdgeResponse Evaluator::run_backward(const Want &want)
 // Forces, energies, virial, most neighbors, one after the other, as gpu::tally has them
 Tensor Evaluator::add_up(const Tensor &g, const Tensor &most) const
 {
-  const int64_t n_all = graph_.n_all();
   const auto f64 = graph_.positions.options();
   Tensor strain;
   Tensor forces = on_atoms(graph_, g, &strain).neg_();

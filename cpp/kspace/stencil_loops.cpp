@@ -15,7 +15,7 @@ using torch::Tensor;
 
 extern const StencilKernels<float> baseline_float;
 extern const StencilKernels<double> baseline_double;
-#ifdef LES_X86
+#ifdef __x86_64__
 extern const StencilKernels<float> avx2_float;
 extern const StencilKernels<double> avx2_double;
 #endif
@@ -26,7 +26,7 @@ static_assert(StencilWindow<float>::FEWEST_POINTS == MeshSettings::MIN_ORDER &&
 
 template <> const StencilKernels<float> &stencil_kernels()
 {
-#ifdef LES_X86
+#ifdef __x86_64__
   if (instruction_set() >= InstructionSet::Avx2) return avx2_float;
 #endif
   return baseline_float;
@@ -34,7 +34,7 @@ template <> const StencilKernels<float> &stencil_kernels()
 
 template <> const StencilKernels<double> &stencil_kernels()
 {
-#ifdef LES_X86
+#ifdef __x86_64__
   if (instruction_set() >= InstructionSet::Avx2) return avx2_double;
 #endif
   return baseline_double;

@@ -16,7 +16,7 @@ inline InstructionSet instruction_set()
   static const InstructionSet chosen = [] {
     constexpr const char *NAMES[] = {"baseline", "avx2", "avx512"};
     int best = 0;
-#ifdef LES_X86
+#ifdef __x86_64__
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) best = 1;
     if (best == 1 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq")) best = 2;
 #endif
