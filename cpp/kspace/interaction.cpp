@@ -15,9 +15,9 @@ Tensor f64(const Tensor &t) { return t.to(torch::kFloat64); }
 // A mesh breaks translation invariance by its aliasing error; what is left over of forces [..., n, 3] is shared out evenly.
 void remove_net_force(Tensor &forces, const Communicator &communicator)
 {
-  const Tensor count = torch::full({1}, static_cast<double>(forces.size(-2)), forces.options());
-  const Tensor total = communicator.sum(torch::cat({forces.sum(-2).flatten(), count}));
-  const Tensor net = total.narrow(0, 0, total.size(0) - 1).view_as(forces.sum(-2)).unsqueeze(-2);
+  const Tensor mine = forces.sum(-2), count = torch::full({1}, static_cast<double>(forces.size(-2)), forces.options());
+  const Tensor total = communicator.sum(torch::cat({mine.flatten(), count}));
+  const Tensor net = total.narrow(0, 0, mine.numel()).view_as(mine).unsqueeze(-2);
   forces -= net / total[-1].clamp_min(1.0);
 }
 

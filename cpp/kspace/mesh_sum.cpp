@@ -258,6 +258,23 @@ class MeshSum : public Solver {
     return torch::cat(parts, 2).to(sources.options());
   }
 
+  // rows [n, C, K] times a small matrix [K, M]: libraries take much longer for it on a CPU
+  static Tensor times(const Tensor &rows, const Tensor &matrix)
+  {
+    if (!rows.is_cpu()) return rows.matmul(matrix);
+    const int64_t n = rows.size(0), channels = rows.size(1), inner = matrix.size(0), columns = matrix.size(1);
+    Tensor out = torch::zeros({n, channels, columns}, rows.options());
+    const double *in = rows.data_ptr<double>(), *by = matrix.data_ptr<double>();
+    double *to = out.data_ptr<double>();
+    for (int64_t i = 0; i < n; i++)
+      for (int64_t c = 0; c < channels; c++, to += columns) {
+        const double *row = in + i * rows.stride(0) + c * rows.stride(1);
+        for (int64_t k = 0; k < inner; k++)
+          for (int64_t m = 0; m < columns; m++) to[m] += row[k] * by[k * columns + m];
+      }
+    return out;
+  }
+
   // Fields by mesh coordinates [n, K] of each channel -> the potential, of `type`, and its gradients by positions, f64
   static std::vector<Tensor> in_space(const std::vector<Tensor> &by_channel, int64_t n, int order,
                                       torch::ScalarType type, const Influence &influence)
@@ -271,7 +288,7 @@ class MeshSum : public Solver {
     for (int d = 1; d <= order; d++) {
       const int64_t first = count_of_powers(d - 1), count = count_of_powers(d) - first;
       shape.push_back(3);
-      out.push_back(fields.narrow(2, first, count).matmul(influence.gradients[d]).view(shape));
+      out.push_back(times(fields.narrow(2, first, count), influence.gradients[d]).view(shape));
     }
     return out;
   }

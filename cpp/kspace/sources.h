@@ -31,6 +31,7 @@ inline torch::Tensor act_on(const torch::Tensor &sources, const std::vector<torc
   TORCH_CHECK(fields.size() > static_cast<size_t>(first + moments), "gradients of the potential up to order ",
               first + moments, " were expected, got ", fields.size() - 1);
   const torch::Tensor s = sources.to(torch::kFloat64);
+  const auto over_channels = [&](const torch::Tensor &t) { return t.size(1) == 1 ? t.select(1, 0) : t.sum(1); };
   torch::Tensor out;
   for (int m = 0; m <= moments; m++) {
     torch::Tensor field = fields[first + m].to(torch::kFloat64);
@@ -38,7 +39,7 @@ inline torch::Tensor act_on(const torch::Tensor &sources, const std::vector<torc
     if (m == 2) field = field.flatten(-2);
     for (int axis = 0; axis < first; axis++) part = part.unsqueeze(2);
     const torch::Tensor product = m == 0 ? part * field : (part * field).sum(-1);
-    out = m == 0 ? product.sum(1) : out + product.sum(1);
+    out = m == 0 ? over_channels(product) : out + over_channels(product);
   }
   return out;
 }

@@ -15,35 +15,6 @@ namespace {
 
 #define LES_INLINE __attribute__((always_inline))
 
-// P numbers, and zeros up to whole vectors. Compilers do not find vectors by themselves in loops over a few points.
-template <int P, class T> struct Row {
-  typedef T Vector __attribute__((vector_size(LES_BYTES)));    // of gcc and clang
-  static constexpr int LANES = LES_BYTES / sizeof(T), VECTORS = (P + LANES - 1) / LANES, SIZE = LANES * VECTORS;
-  Vector v[VECTORS] = {};
-
-  // one by one: an array of vectors as a whole would be copied by way of memory
-  void load(const T *from)
-  {
-    for (int n = 0; n < VECTORS; n++) std::memcpy(&v[n], from + n * LANES, sizeof(Vector));
-  }
-  void store(T *to) const
-  {
-    for (int n = 0; n < VECTORS; n++) std::memcpy(to + n * LANES, &v[n], sizeof(Vector));
-  }
-  void add(T factor, const Row &other)
-  {
-    for (int n = 0; n < VECTORS; n++) v[n] += factor * other.v[n];
-  }
-  T dot(const Row &other) const
-  {
-    Vector sum = v[0] * other.v[0];
-    for (int n = 1; n < VECTORS; n++) sum += v[n] * other.v[n];
-    T total = sum[0];
-    for (int n = 1; n < LANES; n++) total += sum[n];
-    return total;
-  }
-};
-
 template <int N> using Number = std::integral_constant<int, N>;
 
 // f(0) ... f(N - 1) one after the other, with constants: what these index stays in registers.
@@ -52,6 +23,38 @@ template <int N, class F> LES_INLINE inline void unrolled(F &&f)
   [&]<int... I>(std::integer_sequence<int, I...>)
       LES_INLINE { (f(Number<I>()), ...); }(std::make_integer_sequence<int, N>());
 }
+
+// P numbers, and zeros up to whole vectors. Compilers do not find vectors by themselves in loops over a few points.
+template <int P, class T> struct Row {
+  typedef T Vector __attribute__((vector_size(LES_BYTES)));    // of gcc and clang
+  static constexpr int LANES = LES_BYTES / sizeof(T), VECTORS = (P + LANES - 1) / LANES, SIZE = LANES * VECTORS;
+  Vector v[VECTORS];
+
+  LES_INLINE Row()
+  {
+    unrolled<VECTORS>([&](auto n) LES_INLINE { v[n] = Vector{}; });
+  }
+  LES_INLINE void load(const T *from)
+  {
+    unrolled<VECTORS>([&](auto n) LES_INLINE { std::memcpy(&v[n], from + n * LANES, sizeof(Vector)); });
+  }
+  LES_INLINE void store(T *to) const
+  {
+    unrolled<VECTORS>([&](auto n) LES_INLINE { std::memcpy(to + n * LANES, &v[n], sizeof(Vector)); });
+  }
+  LES_INLINE void add(T factor, const Row &other)
+  {
+    unrolled<VECTORS>([&](auto n) LES_INLINE { v[n] += factor * other.v[n]; });
+  }
+  LES_INLINE T dot(const Row &other) const
+  {
+    Vector sum = v[0] * other.v[0];
+    unrolled<VECTORS - 1>([&](auto n) LES_INLINE { sum += v[n + 1] * other.v[n + 1]; });
+    T total = sum[0];
+    for (int n = 1; n < LANES; n++) total += sum[n];
+    return total;
+  }
+};
 
 // The points around one atom: offsets into the region, whose ends may meet between them; and the window with its derivatives up to the D-th
 template <int P, int D, class T> struct Stencil {

@@ -42,6 +42,13 @@ template <> const StencilKernels<double> &stencil_kernels()
 
 namespace {
 
+// floor of numbers below 1e15, which is a function of a library where the processor is not known
+int64_t whole_below(double v)
+{
+  const auto towards_zero = static_cast<int64_t>(v);
+  return towards_zero - (static_cast<double>(towards_zero) > v);
+}
+
 template <class T> StencilWindow<T> window_of(const Tensor &coefficients, int order)
 {
   return {order, static_cast<int>(coefficients.size(0)) - 1,
@@ -77,13 +84,13 @@ void Stencils::place_by_loops(const Tensor &positions, const Tensor &inverse, to
     high[a] = -HUGE_VAL;
     for (int64_t i = 0; i < n; i++) {
       double &v = at[3 * i + a];
-      v -= std::floor(v / size) * size;
+      v -= static_cast<double>(whole_below(v * (1.0 / size))) * size;
       low[a] = std::min(low[a], v);
       high[a] = std::max(high[a], v);
     }
   }
   // points first ... first + order - 1 lie within order/2 of the atom
-  const auto first_of = [&](double v) { return static_cast<int64_t>(std::ceil(v - 0.5 * order_)); };
+  const auto first_of = [&](double v) { return -whole_below(0.5 * order_ - v); };
   if (!whole && n > 0)
     for (int a = 0; a < 3; a++) {
       region_.low[a] = first_of(low[a]);
