@@ -44,6 +44,7 @@ sanitize: setup
 bench: setup
 	$(BIN)/python benchmarks/run.py $(BENCH)
 	$(BIN)/python benchmarks/kspace.py
+	$(BIN)/python benchmarks/step.py
 	$(BIN)/python benchmarks/latents.py
 	$(BIN)/python benchmarks/latents_steps.py
 	$(BIN)/python benchmarks/network.py
