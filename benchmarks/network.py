@@ -1,98 +1,112 @@
-"""Time the network alone, as one step of the plugin uses it.
+"""Time the network alone, as one step of the plugin uses it, by native kernels and by TorchScript.
 
-A step evaluates the network, differentiates sum(energy + phi charge) for the forces and, only where
-a field or Born charges are asked for, sum(charge) as well. The module is scripted, its parameters
-are fixed, and the plain interpreter runs it, all in one chunk (the plugin takes several).
+A step evaluates each piece of the network and its gradients: of sum(energy + phi charge) for the
+forces, and where a field or Born charges are asked for, of sum(charge) in the same pass. Kernels
+are timed for each instruction set that the processor has; all take turns in one process.
 
-    python benchmarks/network.py [--checkpoint CACE.pth] [--structure FILE] [--replicate 1 2]
+    python benchmarks/network.py [--model MODEL.pt] [--replicate 1 2]
 """
 
 import argparse
+import os
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
 from ase import Atoms
 
-from lammps_les import pretrained
+from lammps_les import _core, pretrained
 from lammps_les.benchmark import read_start
 from lammps_les.data.neighbors import neighbor_list
-from lammps_les.models import CaceNetwork
-from lammps_les_export.adapters import read_checkpoint
+from lammps_les.model_file import Metadata, load_model
+from lammps_les_export import write_model
 
 
-def timed_steps(
-    network: CaceNetwork, atoms: Atoms, dtype: torch.dtype
-) -> tuple[int, Callable[[int], float]]:
-    """Number of edges, and a step with k gradients that returns its seconds."""
-    cell = np.array(atoms.cell)
-    edge_index, shifts = neighbor_list(atoms.positions, cell, True, network.cutoff)
+def networks_of(model: Path) -> dict[str, _core.Network]:
+    """By what evaluates them; instruction sets from the least one on."""
+    networks = {"TorchScript": _core.Network(str(model), network="script")}
+    for instructions in ("baseline", "avx2", "avx512"):
+        os.environ["LES_SIMD"] = instructions
+        try:
+            network = _core.Network(str(model))
+        except RuntimeError:  # the processor does not have it
+            break
+        if "TorchScript" in network.description:
+            break
+        networks[instructions] = network
+    del os.environ["LES_SIMD"]
+    return networks
+
+
+def steps_of(about: Metadata, atoms: Atoms) -> tuple[int, Callable[[_core.Network, int], float]]:
+    """Number of edges, and a step with k sets of weights that returns its CPU seconds."""
+    cell = atoms.cell.array
+    edge_index, shifts = neighbor_list(atoms.positions, cell, True, about.network.cutoff)
     center, neighbor = edge_index.numpy()
     vectors = atoms.positions[neighbor] - atoms.positions[center] + shifts.numpy() @ cell
-    edge_vectors = torch.tensor(vectors, dtype=dtype)
-    species = torch.tensor([network.species.index(symbol) for symbol in atoms.symbols])
-    scripted = torch.jit.script(network.to(dtype))
-    for parameter in scripted.parameters():
-        parameter.requires_grad_(False)
-    # dE/dq, and the 1 of the sum of charges
-    weights = torch.randn(2, len(atoms), network.channels, dtype=dtype)
-    weights[1] = 1.0
-    ones = torch.ones(1, len(atoms), dtype=dtype)
-    nothing = torch.zeros(len(atoms), 0, dtype=dtype), torch.zeros(0, 0, dtype=dtype)
-    first = (0, *nothing, edge_index[1, :0])
+    n, pieces = len(atoms), len(about.network.sent) + 1
+    species = torch.tensor([about.network.species.index(symbol) for symbol in atoms.symbols])
+    edges = torch.tensor(vectors), edge_index, species, n
 
-    def step(k: int) -> float:
-        start = time.perf_counter()
-        if network.layers == 1:
-            edges = edge_vectors, edge_index, species, len(species)
-            _, stored = scripted.piece_store(*first, *edges)
-            scripted.piece_backward(0, stored, [ones, weights[:k]])
-        else:
-            leaf = edge_vectors.clone().requires_grad_()
-            out = scripted(leaf, edge_index, species, len(species))
-            total = out["energy"].sum() + (weights[0] * out["charge"]).sum()
-            torch.autograd.grad(total, leaf, retain_graph=k > 1)
-            if k > 1:
-                torch.autograd.grad(out["charge"].sum(), leaf)
-        return time.perf_counter() - start
+    def step(network: _core.Network, k: int) -> float:
+        kept, sent = torch.zeros(n, 0), torch.zeros(0, 0)
+        start = time.thread_time()
+        for t in range(pieces):
+            source = edge_index[1] if t > 0 else edge_index[1, :0]
+            outputs = network.evaluate(t, kept, sent, source, *edges)
+            # the energies in the first set alone
+            counts = [1 if t + 1 == pieces else k] + [k] * (len(outputs) - 1)
+            weights = [torch.ones(c, *o.shape) for c, o in zip(counts, outputs, strict=True)]
+            network.backward(weights)
+            kept, sent = outputs[0], outputs[-1]
+        return time.thread_time() - start
 
     return len(vectors), step
 
 
 def main() -> None:
-    """Print a table: atoms, edges, type, milliseconds."""
+    """Print a table: atoms, edges, what evaluates it, microseconds an atom."""
     parser = argparse.ArgumentParser(description="Time the network alone.")
-    parser.add_argument(
-        "--checkpoint", help="CACE checkpoint with charges (default: the water model that ships)"
-    )
+    parser.add_argument("--model", type=Path, help="model file (default: the water that ships)")
     parser.add_argument(
         "--structure", type=Path, help="periodic structure (default: the water box that ships)"
     )
     parser.add_argument("--replicate", type=int, nargs="+", default=[1, 2], help="n x n x n cells")
-    parser.add_argument("--repeats", type=int, default=20)
+    parser.add_argument("--repeats", type=int, default=15)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    if arguments.checkpoint:
-        network = read_checkpoint(arguments.checkpoint).network
-    else:
-        network = pretrained.load("water_rpbe-d3")[0]
-    start = read_start(arguments.structure, list(network.species))
-    print(f"milliseconds, median of {arguments.repeats}")
-    print(f"{'atoms':>6} {'edges':>7} {'type':>8} {'energy, forces':>15} {'and charges':>12}")
+    with tempfile.TemporaryDirectory() as folder:
+        model = arguments.model
+        if model is None:
+            model = Path(folder) / "water.pt"
+            network, metadata = pretrained.load("water_rpbe-d3")
+            fields = metadata.model_dump()
+            fields["network"]["dtype"] = "float32"
+            write_model(model, network, fields)
+        about = load_model(model)[1]
+        networks = networks_of(model)
+    start = read_start(arguments.structure, list(about.network.species))
+    print(f"CPU microseconds an atom, {about.network.dtype}, median of {arguments.repeats}")
+    head = f"{'atoms':>6} {'edges':>7} {'by':>12} {'energy, forces':>15} {'and charges':>12}"
+    print(f"{head} {'faster':>7}")
     for n in arguments.replicate:
         atoms = start.atoms * (n, n, n)
-        for dtype in (torch.float32, torch.float64):
-            n_edges, step = timed_steps(network, atoms, dtype)
-            with torch.jit.optimized_execution(False):
-                for _ in range(3):
-                    step(2)
-                times = [(step(1), step(2)) for _ in range(arguments.repeats)]
-            forces, both = (1e3 * statistics.median(t) for t in zip(*times, strict=True))
-            name = str(dtype).removeprefix("torch.")
-            print(f"{len(atoms):>6} {n_edges:>7} {name:>8} {forces:>15.2f} {both:>12.2f}")
+        n_edges, step = steps_of(about, atoms)
+        times: dict[str, list[tuple[float, float]]] = {name: [] for name in networks}
+        for repeat in range(arguments.repeats + 1):
+            for name, network in networks.items():
+                pair = step(network, 1), step(network, 2)
+                if repeat > 0:
+                    times[name].append(pair)
+        scripted = statistics.median(t[0] for t in times["TorchScript"])
+        for name, pairs in times.items():
+            one, two = (statistics.median(t) / len(atoms) for t in zip(*pairs, strict=True))
+            ratio = scripted / len(atoms) / one
+            row = f"{len(atoms):>6} {n_edges:>7} {name:>12} {1e6 * one:>15.2f} {1e6 * two:>12.2f}"
+            print(f"{row} {ratio:>7.1f}")
 
 
 if __name__ == "__main__":
