@@ -3,7 +3,7 @@
 #include "native_network.h"
 
 #include "cace/arrays.h"
-#include "cace/instruction_sets.h"
+#include "cace/kernels_here.h"
 
 #include <ATen/Parallel.h>
 
@@ -30,7 +30,7 @@ void in_threads(int64_t count, int64_t least, const std::function<void(int64_t, 
 template <class T> class NativeNetwork : public Network {
  public:
   NativeNetwork(const ModelFile &file) :
-      Network(file.metadata(), torch::kCPU), arrays_(cace::read_arrays<T>(file)), kernels_(cace::kernels<T>())
+      Network(file.metadata(), torch::kCPU), arrays_(cace::read_arrays<T>(file)), kernels_(cace::kernels_here<T>())
   {
   }
 

@@ -13,24 +13,21 @@ enum class InstructionSet { Baseline, Avx2, Avx512 };
 // names another word, or one that is not there.
 inline InstructionSet instruction_set()
 {
-  static const InstructionSet chosen = [] {
-    constexpr const char *NAMES[] = {"baseline", "avx2", "avx512"};
-    int best = 0;
+  constexpr const char *NAMES[] = {"baseline", "avx2", "avx512"};
+  int best = 0;
 #ifdef __x86_64__
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) best = 1;
-    if (best == 1 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq")) best = 2;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) best = 1;
+  if (best == 1 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq")) best = 2;
 #endif
-    const char *const wanted = std::getenv("LES_SIMD");
-    if (!wanted || !*wanted) return static_cast<InstructionSet>(best);
-    std::string names;
-    for (int k = 0; k <= best; k++) {
-      if (std::string(NAMES[k]) == wanted) return static_cast<InstructionSet>(k);
-      names += std::string(k ? ", " : "") + NAMES[k];
-    }
-    throw std::runtime_error("environment variable LES_SIMD: expected one of what this processor has, " + names +
-                             "; got " + wanted);
-  }();
-  return chosen;
+  const char *const wanted = std::getenv("LES_SIMD");
+  if (!wanted || !*wanted) return static_cast<InstructionSet>(best);
+  std::string names;
+  for (int k = 0; k <= best; k++) {
+    if (std::string(NAMES[k]) == wanted) return static_cast<InstructionSet>(k);
+    names += std::string(k ? ", " : "") + NAMES[k];
+  }
+  throw std::runtime_error("environment variable LES_SIMD: expected one of what this processor has, " + names +
+                           "; got " + wanted);
 }
 
 }    // namespace les
