@@ -233,6 +233,7 @@ def silu_replaced(root):
         (relabel(".Symmetrizer", "Symmetrizer_Tensor"), "symmetrizer"),
         (relabel(".Cace", "Other"), "representation .*Other"),
         (relabel(".Forces", "FixedCharge"), "FixedCharge"),
+        (relabel(".Atomwise", "TensorReadout"), r"output module .*\.TensorReadout"),
         (relabel(".Dense", "ResidualBlock"), "layer .*ResidualBlock"),
         (relabel(".Preprocess", "Shift"), "input module"),
         (setting(".Cace", "charge_spin_key", "charge"), "charge_spin_key = 'charge'"),

@@ -153,7 +153,6 @@ CONTRACTION = "products.0.symmetric_contractions.contractions.1"
         (attribute("interactions.1", "avg_num_neighbors", 3.0), "differ in radial_MLP or neigh"),
         (part("", "joint_embedding", "mace.modules.embeddings.X"), "the part joint_embedding .mac"),
         (attribute("", "use_dipoles", True), "a model with use_dipoles = True, which has no"),
-        (part("", "les_u_readouts", "torch.nn.modules.container.ModuleList"), "les_u_readouts"),
         (attribute("", "use_so3", True), "use_so3 = True"),
         (attribute("products.0", "use_agnostic_product", True), "use_agnostic_product = True"),
         (attribute("les", "use_atomic_alpha", True), "use_atomic_alpha = True, supported is False"),
@@ -200,6 +199,16 @@ def test_what_cannot_be_reproduced_is_refused_by_name(shared, change, message):
     root = load_pickle(checkpoint(shared, WATER))
     change(root)
     with pytest.raises((UnsupportedModelError, KeyError), match=message):
+        mace.read(root, EVERYTHING)
+
+
+@pytest.mark.parametrize(
+    "head", ["u", "quad_2e", "quad_1o", "kappa", "alpha", "alpha_1o", "alpha_2e"]
+)
+def test_heads_of_other_latents_than_charges_are_refused_by_name(shared, head):
+    root = load_pickle(checkpoint(shared, WATER))
+    part("", f"les_{head}_readouts", "torch.nn.modules.container.ModuleList")(root)
+    with pytest.raises(UnsupportedModelError, match=f"has the part les_{head}_readouts "):
         mace.read(root, EVERYTHING)
 
 
