@@ -207,9 +207,26 @@ def test_what_cannot_be_reproduced_is_refused_by_name(shared, change, message):
 )
 def test_heads_of_other_latents_than_charges_are_refused_by_name(shared, head):
     root = load_pickle(checkpoint(shared, WATER))
-    part("", f"les_{head}_readouts", "torch.nn.modules.container.ModuleList")(root)
-    with pytest.raises(UnsupportedModelError, match=f"has the part les_{head}_readouts "):
+    name = f"les_{head}_readouts"
+    part("", name, "torch.nn.modules.container.ModuleList")(root)
+    at(root, name).state["_modules"] = {"0": at(root, "readouts.0")}
+    with pytest.raises(UnsupportedModelError, match=f"has the part {name} "):
         mace.read(root, EVERYTHING)
+
+
+def test_settings_of_heads_that_are_not_there(shared):
+    """As newer files of charges alone have them: lists without a readout, and scales."""
+    root = load_pickle(checkpoint(shared, WATER))
+    expected = mace.read(root, EVERYTHING).network.state_dict()
+    for head in ("u", "quad_2e", "quad_1o", "kappa", "alpha", "alpha_1o", "alpha_2e"):
+        part("", f"les_{head}_readouts", "torch.nn.modules.container.ModuleList")(root)
+    settings = {"alpha_irreps": "0e+1o+2e", "alpha_1o_linear_w_pos": True, "les_kappa_scale": 0.01}
+    settings |= {"les_alpha_scale": 0.01, "make_alpha_positive": True, "use_dipoles": False}
+    for name, value in settings.items():
+        attribute("", name, value)(root)
+    found = mace.read(root, EVERYTHING).network.state_dict()
+    assert list(found) == list(expected)
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
 @pytest.mark.parametrize(

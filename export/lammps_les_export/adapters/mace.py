@@ -55,8 +55,11 @@ _WITHOUT_INFLUENCE = {
     *("training", "heads", "lammps_mliap", "use_reduced_cg", "pair_repulsion", "compute_bec"),
     *("bec_output_index", "readout_input_dims", "use_last_readout_only", "apply_cutoff"),
     *("edge_irreps", "use_edge_irreps_first", "les_output_scale"),
+    *("alpha_irreps", "alpha_1o_linear_w_pos", "alpha_1o_nonlinear_readout", "les_alpha_scale"),
+    *("les_kappa_scale", "make_alpha_positive", "make_kappa_positive"),
 }
-"""Attributes that are read, or that repeat what the parts of the model say."""
+"""Attributes that are read, that repeat what the parts of the model say, or that are settings of
+readouts of other latents than charges: a model that has such parts is refused by these."""
 
 _MACE = "Batatia et al., NeurIPS 35, 11423 (2022)"
 _LES = "Kim et al., J. Chem. Theory Comput. 21, 12709 (2025)"

@@ -93,6 +93,10 @@ _PARTS: dict[str, dict[str, tuple[str, ...]]] = {
 """Kinds of the children of a kind by their names; ``name.*`` is a list of such."""
 
 
+def _is_empty_list(part: Any) -> bool:
+    return isinstance(part, Stub) and part.kind in _LISTS and not part.state.get("_modules")
+
+
 def refuse_other_parts(module: Stub, path: str = "") -> None:
     """Refuse a model with a module that is not of the kind that is known in its place.
 
@@ -102,7 +106,7 @@ def refuse_other_parts(module: Stub, path: str = "") -> None:
     """
     known = _PARTS.get(module.kind, {})
     for name, part in (module.state.get("_modules") or {}).items():
-        if part is None:
+        if part is None or _is_empty_list(part):
             continue
         place = f"{path}.{name}".removeprefix(".")
         is_list = f"{name}.*" in known
